@@ -1,0 +1,91 @@
+"""The training loops: epochs of mini-batches, and L-BFGS. They know nothing of the model, nor the model of them."""
+
+from math import isfinite
+
+import numpy as np
+import scipy.optimize
+from scipy.sparse import issparse
+
+
+class Batches:
+    """The mini-batches of an epoch, gathered and cast into buffers that are used again.
+
+    X may be of any numeric dtype, memory-mapped or CSR: only one batch at a time is copied.
+
+    Parameters
+    ----------
+    X : ndarray or CSR of shape (n, n_features)
+    Y : ndarray of shape (n,) or (n, n_outputs)
+    sample_weight : ndarray of shape (n,) or None
+    rows : ndarray of int
+        The rows of X to train on.
+    batch_size : int
+    dtype : numpy dtype
+        Of the parameters.
+    shuffle : bool
+    """
+
+    def __init__(self, X, Y, sample_weight, rows, batch_size, dtype, shuffle):
+        self.X, self.Y, self.sample_weight = X, Y, sample_weight
+        self.rows, self.batch_size, self.dtype, self.shuffle = rows, batch_size, dtype, shuffle
+        self._buffer = None if issparse(X) else np.empty((batch_size, X.shape[1]), dtype)
+
+    def epoch(self, random_state):
+        """Yield (X, Y, sample_weight) of each batch; one whose weights are all zero teaches nothing and is left out."""
+        if self.shuffle:
+            order = np.arange(len(self.rows))
+            random_state.shuffle(order)
+            self.rows = self.rows[order]  # shuffles the last order, not the first: scikit-learn's numbers
+        for start in range(0, len(self.rows), self.batch_size):
+            rows = self.rows[start : start + self.batch_size]
+            sample_weight = None if self.sample_weight is None else self.sample_weight[rows]
+            if sample_weight is None or sample_weight.any():
+                yield self._gather(rows), self.Y[rows], sample_weight
+
+    def _gather(self, rows):
+        if self._buffer is None:
+            return self.X[rows].astype(self.dtype, copy=False)
+        batch = self._buffer[: len(rows)]
+        if self.X.dtype == self.dtype:
+            # mode="clip" writes straight into `out`; the default one goes through a temporary
+            return np.take(self.X, rows, axis=0, out=batch, mode="clip")
+        batch[:] = self.X[rows]
+        return batch
+
+
+def epochs(backprop, optimizer, batches, random_state, rng):
+    """Train, yielding the mean loss of one epoch after another; the caller says when to stop.
+
+    A loss that is not finite is yielded at once: the rest of the epoch would be lost on it.
+    """
+    share = backprop.loss.share(backprop.params.units[-1])
+    while True:
+        total = 0.0
+        for X, Y, sample_weight in batches.epoch(random_state):
+            data, penalty = backprop.loss_and_grad(X, Y, sample_weight, rng)
+            loss = data * share + penalty
+            total += loss * X.shape[0]
+            if not isfinite(loss):
+                break
+            optimizer.step(backprop.params.vector, backprop.gradient)
+        yield total / len(batches.rows)
+
+
+def lbfgs(backprop, X, Y, sample_weight, *, max_iter, max_fun, tol, after_iteration):
+    """Minimise the objective over all rows; return SciPy's OptimizeResult.
+
+    ``after_iteration(intermediate_result)`` sees each iterate. The parameters are left at the last point tried.
+    """
+
+    def objective(vector):
+        backprop.params.vector[:] = vector
+        return sum(backprop.loss_and_grad(X, Y, sample_weight, None)), backprop.gradient.copy()
+
+    return scipy.optimize.minimize(
+        objective,
+        backprop.params.vector.copy(),
+        method="L-BFGS-B",
+        jac=True,
+        callback=after_iteration,
+        options={"maxiter": max_iter, "maxfun": max_fun, "gtol": tol},
+    )

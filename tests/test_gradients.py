@@ -1,0 +1,139 @@
+"""Gradients: whole networks by central differences with the noise replayed, kernels by the complex step."""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from skdropout.engine.activations import ACTIVATIONS, OUTPUTS
+from skdropout.engine.backprop import Backprop
+from skdropout.engine.dropout import DROPOUTS, bernoulli
+from skdropout.engine.initializers import glorot_uniform
+from skdropout.engine.layers import LayerSpec
+from skdropout.engine.losses import LOSSES
+from skdropout.engine.params import Params
+
+N_ROWS, N_FEATURES = 7, 5
+
+
+def targets(loss, rng, n_outputs=3):
+    if loss == "log_loss":
+        return rng.integers(n_outputs, size=N_ROWS)
+    if loss == "binary_log_loss":
+        return rng.random((N_ROWS, n_outputs)) < 0.5
+    if loss == "poisson":
+        return rng.poisson(2.0, size=(N_ROWS, n_outputs)).astype(float)
+    return rng.normal(size=(N_ROWS, n_outputs))
+
+
+def directional_error(specs, loss, X, weighted, seed=0):
+    """Relative difference of the gradient along a random direction from a central difference."""
+    rng = np.random.default_rng(seed)
+    params = Params([N_FEATURES, *(spec.units for spec in specs)], np.float64)
+    glorot_uniform(params, np.random.RandomState(seed))
+    Y = targets(loss, rng, specs[-1].units)
+    weights = rng.uniform(0, 2, N_ROWS) if weighted else None
+    backprop = Backprop(params, specs, loss, alpha=0.3, batch_size=N_ROWS + 3)
+
+    def value():
+        return sum(backprop.loss_and_grad(X, Y, weights, np.random.Generator(np.random.SFC64(seed))))
+
+    value()
+    direction = rng.normal(size=params.vector.size)
+    slope, start, step = direction @ backprop.gradient, params.vector.copy(), 1e-6
+    params.vector[:] = start + step * direction
+    above = value()
+    params.vector[:] = start - step * direction
+    return abs((above - value()) / (2 * step) - slope) / abs(slope)
+
+
+def network(activation, kind, rate, n_outputs=3):
+    return [
+        LayerSpec(6, activation, kind, rate / 2),
+        LayerSpec(4, activation, kind, rate),
+        LayerSpec(n_outputs, "identity", kind, rate),
+    ]
+
+
+DENSE = np.random.default_rng(1).normal(size=(N_ROWS, N_FEATURES))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("kind", DROPOUTS)
+def test_whole_networks(loss, activation, kind):
+    X_sparse = sparse.csr_array(DENSE * (DENSE > 0))
+    for X, rate, weighted in itertools.product((DENSE, X_sparse), (0.0, 0.4), (False, True)):
+        assert directional_error(network(activation, kind, rate), loss, X, weighted) < 1e-6
+
+
+def test_the_check_catches_a_gradient_wrong_by_a_thousandth(monkeypatch):
+    specs = network("tanh", "bernoulli", 0.4)
+    right = LOSSES["squared_error"].function
+
+    def wrong(P, Y, sample_weight):
+        loss = right(P, Y, sample_weight)
+        P *= 1.001
+        return loss
+
+    monkeypatch.setitem(LOSSES, "squared_error", LOSSES["squared_error"]._replace(function=wrong))
+    assert directional_error(specs, "squared_error", DENSE, weighted=False) > 1e-4
+
+
+def test_the_check_catches_a_mask_that_backward_forgets(monkeypatch):
+    monkeypatch.setattr(bernoulli.Bernoulli, "backward", lambda self, d: d)
+    assert directional_error(network("tanh", "bernoulli", 0.4), "squared_error", DENSE, weighted=False) > 1e-3
+
+
+# References in complex arithmetic, of which the imaginary part at x + ih is h times the derivative: no cancellation.
+H = 1e-30
+SMOOTH = {
+    "identity": lambda z: z,
+    "logistic": lambda z: 1 / (1 + np.exp(-z)),
+    "tanh": np.tanh,
+    "relu": lambda z: z * (z.real > 0),
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activation_kernels(name):
+    activation, z = ACTIVATIONS[name], np.linspace(-6, 6, 101)
+    reference = SMOOTH[name](z + 1j * H)
+    y = z.copy()
+    activation.forward(y)
+    np.testing.assert_allclose(y, reference.real, rtol=1e-12, atol=1e-15)
+    if activation.slope is None:
+        np.testing.assert_array_equal(reference.imag / H, 1)
+    else:
+        slope = np.empty(z.shape, bool if activation.boolean else float)
+        activation.slope(y, slope)
+        np.testing.assert_allclose(slope, reference.imag / H, rtol=1e-12, atol=1e-15)
+
+
+def _reference_loss(name, Z, Y):
+    """The loss of each row from the raw output, in complex arithmetic."""
+    if name == "squared_error":
+        return ((Z - Y) ** 2).sum(1) / 2
+    if name == "poisson":
+        return (np.exp(Z) - Y * Z + np.where(Y > 0, Y * np.log(np.where(Y > 0, Y, 1)) - Y, 0)).sum(1)
+    if name == "log_loss":
+        return np.log(np.exp(Z).sum(1)) - Z[np.arange(len(Z)), Y]
+    return (np.log(1 + np.exp(Z)) - Y * Z).sum(1)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", LOSSES)
+def test_loss_kernels(name, weighted):
+    rng = np.random.default_rng(0)
+    Z, Y = rng.normal(size=(N_ROWS, 3)), targets(name, rng)
+    weights = rng.uniform(0, 2, N_ROWS) if weighted else None
+    w = np.full(N_ROWS, 1 / N_ROWS) if weights is None else weights / weights.sum()
+    P = Z.copy()
+    OUTPUTS[LOSSES[name].output](P)
+    loss = LOSSES[name].function(P, Y, weights)
+    assert loss == pytest.approx(w @ _reference_loss(name, Z, Y), rel=1e-12)
+    for i, j in np.ndindex(Z.shape):
+        step = np.zeros(Z.shape, complex)
+        step[i, j] = 1j * H
+        assert P[i, j] == pytest.approx((w @ _reference_loss(name, Z + step, Y)).imag / H, rel=1e-12, abs=1e-15)
