@@ -1,3 +1,7 @@
 """Dropout for scikit-learn's multi-layer perceptrons: change the import, keep the code."""
 
+from ._classifier import DropoutMLPClassifier
+from ._regressor import DropoutMLPRegressor
+
 __version__ = "0.1.0"
+__all__ = ["DropoutMLPClassifier", "DropoutMLPRegressor"]

@@ -1,0 +1,321 @@
+"""The regressor."""
+
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils.metaestimators import available_if
+
+from ._base import BaseDropoutMLP
+from ._sklearn import StrOptions, fit_context
+
+
+class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
+    """Multi-layer perceptron regressor with dropout.
+
+    Minimises the loss of a network whose units are dropped at random while it trains,
+
+        L = (sum_i w_i l(y_i, f(x_i; m)) + alpha/2 ||W||²) / sum_i w_i,    m ~ Bernoulli(1 - dropout).
+
+    Parameters
+    ----------
+    loss : {'squared_error', 'poisson'}, default='squared_error'
+        Half the squared error, with an identity output, or half the Poisson deviance, with an exponential
+        one, for y >= 0.
+
+    hidden_layer_sizes : int or array-like of shape (n_hidden,), default=(100,)
+        Units of each hidden layer; ``()`` for none, which is a linear model.
+
+    activation : {'identity', 'logistic', 'tanh', 'relu'}, default='relu'
+        Activation of the hidden layers: ``z``, ``1 / (1 + exp(-z))``, ``tanh(z)`` or ``max(0, z)``.
+
+    solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
+        Optimizer. 'sgd' and 'adam' work on mini-batches; 'lbfgs' works on all rows at once, is good on
+        small data, computes in float64, and needs every rate at 0.
+
+    alpha : float, default=0.0001
+        Strength of the L2 penalty on the weights, in [0, inf); divided by the weight sum of the batch.
+
+    batch_size : int or 'auto', default='auto'
+        Rows of a mini-batch; 'auto' is ``min(200, n_samples)``.
+
+    learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
+        Learning rate of 'sgd': constant; ``learning_rate_init / (t_ + 1) ** power_t``; or constant until
+        training has stopped improving, and a fifth of it at each such time.
+
+    learning_rate_init : float, default=0.001
+        Initial step size of 'sgd' and 'adam', in (0, inf).
+
+    power_t : float, default=0.5
+        Exponent of 'invscaling', in [0, inf).
+
+    max_iter : int, default=200
+        Most epochs ('sgd', 'adam') or iterations ('lbfgs').
+
+    shuffle : bool, default=True
+        Whether to draw a new order of the rows at each epoch.
+
+    random_state : int, RandomState instance or None, default=None
+        Seeds the initial weights, the validation split, the order of the rows and the masks. The masks
+        have a stream of their own: the rate changes neither the initial weights nor the batches.
+
+    tol : float, default=1e-4
+        Least improvement of the loss, or of the validation score, that counts as one.
+
+    verbose : bool, default=False
+        Whether to print the progress.
+
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the weights of the last ``fit``; patience starts afresh.
+
+    momentum : float, default=0.9
+        Momentum of 'sgd', in [0, 1].
+
+    nesterovs_momentum : bool, default=True
+        Whether the momentum of 'sgd' is Nesterov's.
+
+    early_stopping : bool, default=False
+        Whether to stop when `scoring`, on rows held out, has not improved by `tol` for `n_iter_no_change`
+        epochs, and to keep the best weights. If False, the training loss is watched. With dropout that
+        loss is noisy, and training on it may stop early: prefer True, or a larger `n_iter_no_change`.
+
+    validation_fraction : float, default=0.1
+        Share of the training rows to hold out for early stopping, in [0, 1), unless ``fit`` gets `X_val`.
+
+    beta_1, beta_2 : float, default=0.9 and 0.999
+        Decay of the moments of 'adam', in [0, 1).
+
+    epsilon : float, default=1e-8
+        Added to the denominator of 'adam', in (0, inf).
+
+    n_iter_no_change : int or inf, default=10
+        Epochs without improvement before training stops.
+
+    max_fun : int, default=15000
+        Most evaluations of the loss by 'lbfgs'.
+
+    dropout : float or array-like of shape (n_hidden,), default=0.2
+        Probability in [0, 1) that a hidden unit is **dropped** in training, after its activation: one rate
+        for all hidden layers or one per layer. Usual values are 0.1 to 0.3 for layers of 64 to 256 units, and
+        0.5 for wide ones; too high a rate underfits. At 0 the weights are those of scikit-learn's MLP.
+
+    input_dropout : float, default=0.0
+        The same for the inputs. 0.1 to 0.2 suits many redundant features (pixels, bags of words); with
+        few informative features, above all in regression, it does harm.
+
+    scoring : str or callable, default=None
+        What early stopping watches on rows held out: None for R², 'loss' for minus the loss, a scorer
+        name, or a callable ``scorer(estimator, X, y)``.
+
+    dtype : {'float32', 'float64'}, default=None
+        What to compute in; None follows X, as scikit-learn does. float32 is about twice as fast. The first
+        fit decides: going on from its weights, their dtype stays.
+
+    Attributes
+    ----------
+    coefs_ : list of ndarray of shape (n_in, n_out)
+        Weights of each layer.
+
+    intercepts_ : list of ndarray of shape (n_out,)
+        Biases of each layer.
+
+    dropout_ : tuple of float
+        Rate on the input of each layer, ``(input_dropout, *dropout)``.
+
+    loss_ : float
+        Training loss at the end: the mean over the last epoch, penalty included, with dropout on.
+
+    loss_curve_ : list of float
+        Training loss of each epoch. Not with 'lbfgs'.
+
+    best_loss_ : float or None
+        Least of `loss_curve_`; None with early stopping.
+
+    validation_scores_ : list of float or None
+        Score of each epoch on the rows held out, dropout off; None without such rows.
+
+    validation_loss_curve_ : list of float or None
+        Loss of each epoch on the rows held out, without penalty, dropout off.
+
+    best_validation_score_ : float or None
+        Greatest of `validation_scores_`.
+
+    n_iter_ : int
+        Epochs, or iterations of 'lbfgs', of the last call.
+
+    t_ : int
+        Training rows seen by a stochastic solver.
+
+    n_layers_ : int
+        Number of layers, the input among them.
+
+    n_outputs_ : int
+        Number of outputs.
+
+    out_activation_ : str
+        Activation of the output.
+
+    n_features_in_ : int
+        Number of features seen during ``fit``.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, if X had names that are all strings.
+
+    See Also
+    --------
+    DropoutMLPClassifier : The same for classification.
+    sklearn.neural_network.MLPRegressor : The same without dropout.
+
+    Notes
+    -----
+    In training, the input x of a layer becomes ``x * m / (1 - p)``, with a fresh ``m ~ Bernoulli(1 - p)`` for each
+    unit of each row, so that its mean is x; prediction uses the whole network unchanged. p is rounded to a multiple
+    of 2⁻¹⁶.
+
+    **In full-batch training a weight of k equals k copies.** When all rows fit in one batch, equal rows (same
+    features, same target) share one mask, rows of weight 0 are left out first, and the order of the rows does not
+    matter. With mini-batches this holds in expectation. (A split by `validation_fraction` draws rows, not weights:
+    with early stopping, give `X_val` to keep the guarantee.)
+
+    Where this class differs from scikit-learn's on purpose: ``partial_fit`` with an integer seed goes on with its
+    random stream instead of replaying the first permutation; a mini-batch of zero weights is skipped; a loss or
+    score that is not finite is an error at once; with ``warm_start`` patience starts afresh; 'lbfgs' warns that it
+    ignores `early_stopping`, and with several outputs minimises the squared error summed over them, so that its
+    loss and gradient agree; pickles leave out the optimizer's moments; prediction runs in blocks of rows;
+    a negative y is an error under the Poisson loss, and so is a y that is not numeric.
+
+    References
+    ----------
+    .. [1] G. E. Hinton, N. Srivastava, A. Krizhevsky, I. Sutskever and R. Salakhutdinov (2012). Improving neural
+       networks by preventing co-adaptation of feature detectors. arXiv:1207.0580.
+    .. [2] N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever and R. Salakhutdinov (2014). Dropout: A Simple Way
+       to Prevent Neural Networks from Overfitting. Journal of Machine Learning Research 15.
+
+    Examples
+    --------
+    >>> from sklearn.compose import TransformedTargetRegressor
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skdropout import DropoutMLPRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+    >>> reg = DropoutMLPRegressor(hidden_layer_sizes=50, dropout=0.1, early_stopping=True, random_state=0)
+    >>> model = make_pipeline(StandardScaler(), TransformedTargetRegressor(reg, transformer=StandardScaler()))
+    >>> model.fit(X_train, y_train).score(X_test, y_test) > 0.25
+    True
+    >>> model.predict(X_test[:3]).shape
+    (3,)
+    """
+
+    _parameter_constraints: dict = {
+        **BaseDropoutMLP._parameter_constraints,
+        "loss": [StrOptions({"squared_error", "poisson"})],
+    }
+
+    def __init__(
+        self,
+        loss="squared_error",
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        solver="adam",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        dropout=0.2,
+        input_dropout=0.0,
+        scoring=None,
+        dtype=None,
+    ):
+        self.loss = loss
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.dropout = dropout
+        self.input_dropout = input_dropout
+        self.scoring = scoring
+        self.dtype = dtype
+
+    @available_if(BaseDropoutMLP._has_partial_fit)
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Train for one epoch on the given rows, from the weights as they are.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows.
+
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their targets.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights.
+
+        Returns
+        -------
+        self : object
+            The estimator, trained. If the call fails, as it was.
+        """
+        return self._attempt(X, y, sample_weight, incremental=True)
+
+    def _learn_labels(self, y, fresh, incremental, classes):
+        """A regressor has no labels."""
+
+    def _encode(self, y, name):
+        if y.dtype.kind not in "biuf":
+            raise ValueError(f"`{name}` must be numeric, got dtype {y.dtype}: encode labels, or use a classifier.")
+        if self.loss == "poisson" and (y < 0).any():
+            raise ValueError(f"`{name}` has negative values, but loss='poisson' needs {name} >= 0.")
+        return y.reshape(len(y), -1).astype(float, copy=False)
+
+    def _decode(self, P):
+        return P.ravel() if P.shape[1] == 1 else P
+
+    def _loss_name(self):
+        return self.loss
+
+    def _default_score(self, y, y_pred, sample_weight):
+        return r2_score(y, y_pred, sample_weight=sample_weight)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

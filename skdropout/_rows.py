@@ -1,0 +1,104 @@
+"""Rows of training data: their weights, those held out, the distinct ones, mini-batches of them."""
+
+import warnings
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+from sklearn.model_selection import train_test_split
+from sklearn.utils.validation import check_non_negative
+
+from ._sklearn import check_sample_weight
+from .engine.training import Batches
+
+
+class Rows(NamedTuple):
+    """Rows that were validated: X, the labels or values y, the targets Y the loss wants, and weights or None."""
+
+    X: np.ndarray
+    y: np.ndarray
+    Y: np.ndarray
+    sample_weight: np.ndarray | None
+
+    def take(self, index):
+        return Rows(*(None if a is None else a[index] for a in self))
+
+    def astype(self, dtype):
+        """X, real-valued targets and weights in `dtype`."""
+        Y = self.Y.astype(dtype, copy=False) if self.Y.dtype.kind == "f" else self.Y
+        weights = None if self.sample_weight is None else self.sample_weight.astype(dtype, copy=False)
+        return Rows(self.X.astype(dtype, copy=False), self.y, Y, weights)
+
+
+def positive_weights(sample_weight, X, dtype, name):
+    """The weights of the rows of X, none of them negative and not all zero; None stays None."""
+    if sample_weight is None:
+        return None
+    sample_weight = check_sample_weight(sample_weight, X, dtype=dtype)
+    check_non_negative(sample_weight, f"`{name}`")
+    return _some_positive(sample_weight, name)
+
+
+def _some_positive(sample_weight, name):
+    if not sample_weight.any():
+        raise ValueError(f"Every weight in {name} is zero: at least one row needs a positive weight.")
+    return sample_weight
+
+
+def split_off(rows, validation_fraction, stratify, random_state):
+    """The rows to train on, as an index: nothing is copied; and the rows held out."""
+    train, test = train_test_split(
+        np.arange(rows.X.shape[0]),
+        test_size=validation_fraction,
+        stratify=rows.Y if stratify else None,
+        random_state=random_state,
+    )
+    if len(test) < 2:
+        raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
+    if rows.sample_weight is not None:
+        _some_positive(rows.sample_weight[train], "the part of sample_weight left to train on")
+        _some_positive(rows.sample_weight[test], "the part of sample_weight held out for validation")
+    return train, rows.take(test)
+
+
+def mini_batches(rows, train, batch_size, dtype, shuffle, merge):
+    """The mini-batches of the rows in the index `train`; with `merge`, a full batch is one of distinct rows."""
+    if batch_size == "auto":
+        batch_size = min(200, len(train))
+    elif batch_size > len(train):
+        warnings.warn(
+            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped "
+            f"(batch_size={batch_size}, {len(train)} rows to train on)."
+        )
+        batch_size = len(train)
+    n_present = len(train) if rows.sample_weight is None else np.count_nonzero(rows.sample_weight[train])
+    if merge and n_present <= batch_size:
+        rows = merge_duplicates(rows.take(train), dtype)
+        train = np.arange(rows.X.shape[0])
+    return Batches(rows.X, rows.Y, rows.sample_weight, train, int(batch_size), dtype, shuffle)
+
+
+def merge_duplicates(rows, dtype):
+    """Distinct rows, their weights added up, in an order that depends on the rows alone.
+
+    In full-batch training with noise, a row drawn twice must get the same mask twice if a weight of 2 is to
+    equal 2 copies. Merging the copies is the whole of it: the mask is drawn once per distinct row, whatever
+    the order or the multiplicity of the rows, and rows of weight 0 are not there. Rows are told apart by their
+    non-zero values, so a sparse X and the same X dense are one.
+    """
+    X, _, Y, sample_weight = rows
+    weight = np.ones(X.shape[0], dtype) if sample_weight is None else sample_weight
+    nonzero = sparse.csr_array(X, dtype=dtype, copy=True)
+    nonzero.sum_duplicates()
+    nonzero.eliminate_zeros()
+    starts, indices, data = nonzero.indptr, nonzero.indices.astype(np.int64), nonzero.data
+    keys = np.empty(X.shape[0], dtype=object)
+    for i, (start, stop) in enumerate(pairwise(starts)):
+        keys[i] = indices[start:stop].tobytes() + data[start:stop].tobytes() + Y[i].tobytes()
+    present = np.flatnonzero(weight)
+    _, first, inverse = np.unique(keys[present], return_index=True, return_inverse=True)
+    merged = np.bincount(inverse, weights=weight[present]).astype(dtype)
+    distinct = rows.take(present[first])
+    unweighted = sample_weight is None and len(first) == X.shape[0]
+    return distinct._replace(sample_weight=None if unweighted else merged)

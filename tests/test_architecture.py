@@ -1,0 +1,102 @@
+"""The arrows of import, and every kind of dropout on the table."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+import skdropout
+from skdropout.engine.dropout import DROPOUTS
+from skdropout.engine.dropout.base import Dropout
+
+ROOT = Path(skdropout.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+THIRD_PARTY = {"numpy", "scipy", "sklearn", "joblib", "matplotlib"}
+
+
+def imports(path):
+    """Absolute names of the modules a file imports, relative ones resolved; names from private modules included."""
+    package = ("skdropout", *path.relative_to(ROOT).parent.parts)
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+            yield ".".join(filter(None, (base, node.module)))
+
+
+def name(path):
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_only_the_dependencies_are_imported(path):
+    roots = {module.split(".")[0] for module in imports(path)}
+    assert roots <= THIRD_PARTY | {"skdropout"} | set(sys.stdlib_module_names)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "engine").rglob("*.py")), ids=name)
+def test_the_engine_knows_nothing_of_scikit_learn_or_the_estimators(path):
+    for module in imports(path):
+        assert module.split(".")[0] not in {"sklearn", "joblib", "matplotlib"}
+        assert not module.startswith("skdropout") or module.startswith("skdropout.engine")
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if p.name != "_sklearn.py"], ids=name)
+def test_private_names_of_scikit_learn_have_one_door(path):
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sklearn"):
+            assert not any(part.startswith("_") for part in node.module.split("."))
+            assert not any(alias.name.startswith("_") for alias in node.names)
+
+
+# who may import whom, inside the package
+ARROWS = {
+    "_sklearn.py": set(),
+    "_spec.py": {"_sklearn", "engine"},
+    "_rows.py": {"_sklearn", "engine"},
+    "_base.py": {"_sklearn", "_spec", "_rows", "engine"},
+    "_classifier.py": {"_base", "_sklearn"},
+    "_regressor.py": {"_base", "_sklearn"},
+    "__init__.py": {"_classifier", "_regressor"},
+}
+ENGINE_ARROWS = {
+    "network.py": {"activations"},
+    "layers.py": {"activations", "dropout"},
+    "backprop.py": {"activations", "layers", "losses", "params"},
+}
+
+
+def targets(path, root):
+    prefix = f"{root}."
+    return {module.removeprefix(prefix).split(".")[0] for module in imports(path) if module.startswith(prefix)}
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("*.py")), ids=name)
+def test_arrows_of_the_package(path):
+    assert targets(path, "skdropout") <= ARROWS[path.name]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "engine").glob("*.py")), ids=name)
+def test_arrows_of_the_engine(path):
+    assert targets(path, "skdropout.engine") <= ENGINE_ARROWS.get(path.name, set())
+
+
+KINDS = [p for p in sorted((ROOT / "engine" / "dropout").glob("*.py")) if p.stem not in {"__init__", "base"}]
+
+
+@pytest.mark.parametrize("path", KINDS, ids=name)
+def test_a_kind_is_one_file_one_final_class_one_line(path):
+    registered = [kind for kind in DROPOUTS.values() if kind.__module__ == f"skdropout.engine.dropout.{path.stem}"]
+    classes = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)]
+    assert len(registered) == len(classes) == 1
+    assert registered[0].__final__
+    assert issubclass(registered[0], Dropout)
+    assert targets(path, "skdropout.engine") <= {"dropout", "rng"}
+    assert targets(path, "skdropout.engine.dropout") <= {"base"}
+
+
+def test_every_kind_has_its_file():
+    assert len(KINDS) == len(DROPOUTS)

@@ -1,0 +1,305 @@
+"""One clear error at fit that names the parameter or array; a fitted estimator stays as it was."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+
+from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+rng = np.random.RandomState(0)
+X = rng.normal(size=(40, 5))
+LABELS = np.array(["no", "yes", "maybe"])[np.arange(40) % 3]
+VALUES = rng.normal(size=40)
+CASES = {DropoutMLPClassifier: LABELS, DropoutMLPRegressor: VALUES}
+estimators = pytest.mark.parametrize("estimator", CASES)
+
+
+def with_bad(array, value, index=3):
+    bad = np.array(array, dtype=float)
+    bad[index] = value
+    return bad
+
+
+def refuses(estimator, message, params=None, partial=False, y=None, rows=X, error=ValueError, **fit_params):
+    """`fit` fails with the message, on an unfitted estimator and on a fitted one, which it leaves untouched."""
+    y = CASES[estimator] if y is None else y
+    model = estimator(**(params or {}), max_iter=3, random_state=0)
+    with pytest.raises(error, match=message):
+        model.fit(rows, y, **fit_params)
+    assert not [name for name in vars(model) if name.endswith("_") and not name.startswith("__")]
+
+    fitted = estimator(max_iter=3, random_state=0).fit(X, CASES[estimator])
+    fitted.partial_fit(X, CASES[estimator])
+    before, prediction = pickle.dumps(fitted), fitted.predict(X)
+    moments = pickle.dumps(vars(fitted._optimizer))
+    given = fitted.get_params()
+    fitted.set_params(**(params or {}))
+    methods = [fitted.fit] if not partial else [fitted.fit, fitted.partial_fit]
+    for method in methods:
+        with pytest.raises(error, match=message):
+            method(rows, y, **fit_params)
+    fitted.set_params(**given)
+    assert pickle.dumps(fitted) == before
+    assert pickle.dumps(vars(fitted._optimizer)) == moments
+    np.testing.assert_array_equal(fitted.predict(X), prediction)
+
+
+@pytest.mark.parametrize(
+    "rate", [-0.1, 1.0, 1.5, np.nan, np.inf, True, "0.5", None, 1j, {0.5: 1}, np.array("x")], ids=repr
+)
+@estimators
+def test_a_rate_that_is_none(estimator, rate):
+    refuses(estimator, "dropout", {"dropout": rate})
+    refuses(estimator, "input_dropout", {"input_dropout": rate})
+    refuses(estimator, "dropout", {"dropout": [0.1, rate], "hidden_layer_sizes": (4, 3)})
+
+
+@pytest.mark.parametrize("rates", [(), (0.1,), [0.1, 0.2, 0.3], np.array([0.1, 0.2, 0.3])], ids=repr)
+@estimators
+def test_a_sequence_of_the_wrong_length_names_both_lengths(estimator, rates):
+    message = rf"dropout has {len(rates)} rate\(s\) but hidden_layer_sizes has 2 hidden layer\(s\)"
+    refuses(estimator, message, {"dropout": rates, "hidden_layer_sizes": (4, 3)})
+
+
+@pytest.mark.parametrize("rates", [[[0.1, 0.2]], np.full((2, 2), 0.1), ((0.1,), (0.2,))], ids=repr)
+@estimators
+def test_two_dimensional_rates(estimator, rates):
+    refuses(
+        estimator,
+        r"1-D sequence with one rate per hidden layer, got an array of shape",
+        {"dropout": rates, "hidden_layer_sizes": (4, 3)},
+    )
+
+
+@estimators
+def test_ragged_rates(estimator):
+    refuses(
+        estimator, "A rate in dropout must be a float", {"dropout": [0.1, [0.2, 0.3]], "hidden_layer_sizes": (4, 3)}
+    )
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        (0, "hidden_layer_sizes"),
+        ((4, 0), "> 0"),
+        ((4, -1), "> 0"),
+        ((4.5,), "ints"),
+        ("ab", "array-like or an int"),
+        ([[3]], "1-D"),
+        ((True,), "ints"),
+    ],
+)
+@estimators
+def test_hidden_layer_sizes(estimator, sizes, message):
+    refuses(estimator, message, {"hidden_layer_sizes": sizes})
+
+
+@pytest.mark.parametrize("rates", [{"dropout": 0.3}, {"dropout": 0, "input_dropout": 0.1}, {}], ids=str)
+@estimators
+def test_lbfgs_with_noise(estimator, rates):
+    with pytest.raises(
+        ValueError, match=r"solver='lbfgs' cannot train with dropout.*Set both to 0, or use solver='adam'"
+    ):
+        estimator(solver="lbfgs", **rates).fit(X, CASES[estimator])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@estimators
+def test_nan_and_infinity(estimator, value):
+    refuses(estimator, "Input X contains", rows=with_bad(X, value), partial=True)
+    refuses(estimator, "Input X contains", rows=sparse.csr_array(with_bad(X, value)), partial=True)
+    refuses(estimator, "Input sample_weight contains", sample_weight=with_bad(np.ones(40), value), partial=True)
+    refuses(estimator, "Input y contains|Input contains", y=with_bad(np.arange(40) % 2, value), partial=True)
+    validation = {"X_val": with_bad(X, value), "y_val": CASES[estimator]}
+    refuses(estimator, "Input X contains", **validation)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (-np.ones(40), "Negative values in data passed to `sample_weight`"),
+        (with_bad(np.ones(40), -1e-3), "Negative values in data passed to `sample_weight`"),
+        (np.zeros(40), "(?i)sample.weight.*zero"),
+        (np.ones(39), "sample_weight"),
+        (np.ones((40, 2)), "Sample weights must be 1D"),
+        (["a"] * 40, "could not convert"),
+    ],
+    ids=["negative", "one negative", "zero", "short", "2-D", "strings"],
+)
+@estimators
+def test_weights(estimator, weights, message):
+    refuses(estimator, message, sample_weight=weights, partial=True)
+
+
+def test_weights_of_validation_rows():
+    validation = {"X_val": X, "y_val": LABELS}
+    refuses(DropoutMLPClassifier, "`sample_weight_val`", sample_weight_val=-np.ones(40), **validation)
+    refuses(DropoutMLPClassifier, "zero", sample_weight_val=np.zeros(40), **validation)
+    refuses(DropoutMLPClassifier, "sample_weight", sample_weight_val=np.ones(3), **validation)
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_no_weight_left_on_one_side_of_the_split(side):
+    y = np.arange(40) % 2
+    from sklearn.model_selection import train_test_split
+
+    state = np.random.RandomState(0)
+    clf = DropoutMLPClassifier(early_stopping=True, random_state=state, hidden_layer_sizes=(), max_iter=2)
+    clone_state = np.random.RandomState(0)
+    clone_state.uniform(size=6)  # the initial weights
+    parts = train_test_split(np.arange(40), test_size=0.1, stratify=y, random_state=clone_state)
+    weights = np.ones(40)
+    weights[parts[side]] = 0
+    with pytest.raises(ValueError, match=r"Every weight in the part of sample_weight (left to train on|held out)"):
+        clf.fit(X, y, sample_weight=weights)
+
+
+@pytest.mark.parametrize(
+    ("rows", "y", "message"),
+    [
+        (X[0], 0, "Expected 2D array"),
+        (X, 3, "inconsistent numbers of samples|Found input variables"),
+        (X[:0], 0, "0 sample"),
+        (X[:, :0], 40, "0 feature"),
+        (np.full((40, 5), "a"), 40, "not compatible with arrays of bytes/strings|could not convert"),
+        (X + 1j, 40, "Complex data not supported"),
+        (None, 40, "Expected 2D array|requires X|array"),
+    ],
+    ids=["1-D", "length", "no rows", "no columns", "strings", "complex", "None"],
+)
+@estimators
+def test_wrong_shapes_and_kinds_of_X(estimator, rows, y, message):
+    refuses(estimator, message, rows=rows, y=CASES[estimator][:y], partial=True)
+
+
+def test_targets_of_the_wrong_kind():
+    refuses(DropoutMLPClassifier, "Unknown label type: continuous", y=VALUES, partial=True)
+    refuses(DropoutMLPClassifier, "Unknown label type|Multioutput", y=np.arange(80).reshape(40, 2) % 5, partial=True)
+    refuses(DropoutMLPClassifier, "unknown|Unknown|label", y=np.array([None] * 40), partial=True)
+    refuses(DropoutMLPRegressor, "Found array with dim 3|bad input shape|dim", y=np.zeros((40, 1, 2)), partial=True)
+
+
+@estimators
+def test_the_number_of_features_changed(estimator):
+    model = estimator(max_iter=3, random_state=0).fit(X, CASES[estimator])
+    before = pickle.dumps(model)
+    for call in (
+        lambda: model.predict(X[:, :4]),
+        lambda: model.partial_fit(X[:, :4], CASES[estimator]),
+        lambda: clone(model).set_params(warm_start=True).fit(X, CASES[estimator]).fit(X[:, :4], CASES[estimator]),
+    ):
+        with pytest.raises(ValueError, match=r"X has 4 features, but .* is expecting 5 features"):
+            call()
+    assert pickle.dumps(model) == before
+
+
+@estimators
+def test_feature_names_changed(estimator):
+    frame = pd.DataFrame(X, columns=list("abcde"))
+    model = estimator(max_iter=3, random_state=0).fit(frame, CASES[estimator])
+    before = pickle.dumps(model)
+    other = frame.rename(columns={"a": "z"})
+    for call in (lambda: model.predict(other), lambda: model.partial_fit(other, CASES[estimator])):
+        with pytest.raises(ValueError, match="feature names should match"):
+            call()
+    assert pickle.dumps(model) == before
+    assert list(model.feature_names_in_) == list("abcde")
+
+
+@estimators
+def test_validation_data(estimator):
+    y = CASES[estimator]
+    refuses(estimator, "X has 4 features", X_val=X[:, :4], y_val=y)
+    refuses(estimator, "Found input variables with inconsistent", X_val=X, y_val=y[:5])
+    refuses(estimator, "both X_val and y_val, but y_val is None", X_val=X)
+    refuses(estimator, "both X_val and y_val, but X_val is None", y_val=y)
+    refuses(estimator, "both X_val and y_val, but X_val is None", sample_weight_val=np.ones(40))
+
+
+def test_unseen_labels_in_the_validation_data():
+    unseen = np.where(LABELS == "no", "never", LABELS)
+    refuses(DropoutMLPClassifier, r"`y_val` has classes not in `self.classes_`: \['never'\]", X_val=X, y_val=unseen)
+
+
+def test_classes_of_partial_fit():
+    with pytest.raises(ValueError, match="classes must be passed on the first call to partial_fit"):
+        DropoutMLPClassifier().partial_fit(X, LABELS)
+    with pytest.raises(ValueError, match=r"`y` has classes not in `self.classes_`: \['yes'\]"):
+        DropoutMLPClassifier().partial_fit(X, LABELS, classes=["no", "maybe"])
+    clf = DropoutMLPClassifier(random_state=0).partial_fit(X, LABELS, classes=np.unique(LABELS))
+    before = pickle.dumps(clf)
+    with pytest.raises(ValueError, match=r"`y` has classes not in `self.classes_`: \['new'\]"):
+        clf.partial_fit(X, np.where(LABELS == "no", "new", LABELS))
+    with pytest.raises(ValueError, match="is not the same as on last call"):
+        clf.partial_fit(X, LABELS, classes=["no", "yes"])
+    assert pickle.dumps(clf) == before
+    clf.partial_fit(X[:2], LABELS[:2])  # not every class need be there
+
+
+def test_class_weight():
+    with pytest.raises(ValueError, match="'class_weight' parameter"):
+        DropoutMLPClassifier(class_weight="even").fit(X, LABELS)
+    with pytest.raises(ValueError, match="Negative values in data passed to `class_weight`"):
+        DropoutMLPClassifier(class_weight={"no": -1}).fit(X, LABELS)
+    with pytest.raises(ValueError, match="leaves no row with a positive weight"):
+        DropoutMLPClassifier(class_weight={"no": 0, "yes": 0, "maybe": 0}).fit(X, LABELS)
+    with pytest.raises(ValueError, match="class_weight='balanced' needs all rows at once"):
+        DropoutMLPClassifier(class_weight="balanced").partial_fit(X, LABELS, classes=np.unique(LABELS))
+    with pytest.raises(ValueError, match="no meaning for multilabel"):
+        DropoutMLPClassifier(class_weight="balanced").fit(X, np.eye(3, dtype=int)[np.arange(40) % 3])
+
+
+@estimators
+def test_the_architecture_changed_under_warm_start(estimator):
+    model = estimator(max_iter=3, warm_start=True, random_state=0).fit(X, CASES[estimator])
+    before = pickle.dumps(model)
+    model.set_params(hidden_layer_sizes=7)
+    with pytest.raises(ValueError, match=r"layers of \(5, 100, .\) units.*now ask for \(5, 7, .\)"):
+        model.fit(X, CASES[estimator])
+    assert pickle.dumps(model.set_params(hidden_layer_sizes=(100,))) == before
+
+
+def test_the_number_of_outputs_changed():
+    reg = DropoutMLPRegressor(random_state=0).partial_fit(X, VALUES)
+    with pytest.raises(ValueError, match=r"units, inputs and outputs included, but"):
+        reg.partial_fit(X, np.column_stack([VALUES, VALUES]))
+
+
+@pytest.mark.parametrize(
+    "params", [{"solver": "sgd", "learning_rate_init": 1e6}, {"learning_rate_init": 1e300}], ids=str
+)
+@estimators
+def test_divergence_leaves_a_fitted_estimator_as_it_was(estimator, params):
+    y = VALUES * 100 if estimator is DropoutMLPRegressor else LABELS
+    model = estimator(max_iter=3, random_state=0).fit(X, y)
+    before = pickle.dumps(model)
+    moments = pickle.dumps(vars(model._optimizer))
+    model.set_params(**params, max_iter=50, activation="identity", alpha=10.0)
+    with pytest.raises(ValueError, match="scale the inputs"):
+        model.fit(X * 1e100, y)
+    model.set_params(solver="adam", learning_rate_init=0.001, max_iter=3, activation="relu", alpha=0.0001)
+    assert pickle.dumps(model) == before
+    assert pickle.dumps(vars(model._optimizer)) == moments
+
+
+@pytest.mark.parametrize(
+    "params", [{"dtype": "float16"}, {"dtype": "int32"}, {"dtype": 32}, {"scoring": "acuracy"}, {"scoring": 3}], ids=str
+)
+@estimators
+def test_dtype_and_scoring(estimator, params):
+    (name,) = params
+    refuses(estimator, f"'{name}' parameter of {estimator.__name__} must be", params)
+
+
+@estimators
+def test_early_stopping_in_partial_fit(estimator):
+    extra = {"classes": np.unique(LABELS)} if estimator is DropoutMLPClassifier else {}
+    with pytest.raises(ValueError, match="partial_fit does not support early_stopping=True"):
+        estimator(early_stopping=True).partial_fit(X, CASES[estimator], **extra)

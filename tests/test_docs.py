@@ -1,0 +1,77 @@
+"""What is written is true: docstrings agree with each other and with the signatures, versions with the changelog."""
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+from numpydoc.docscrape import ClassDoc, FunctionDoc
+
+import skdropout
+
+ROOT = Path(__file__).parents[1]
+CLASSES = [getattr(skdropout, name) for name in skdropout.__all__ if inspect.isclass(getattr(skdropout, name))]
+
+
+def parameters(doc):
+    """Name -> description; an entry may name several."""
+    return {name: (p.type, p.desc) for p in doc["Parameters"] for name in re.split(r",\s*", p.name)}
+
+
+def attributes(doc):
+    return {p.name: (p.type, p.desc) for p in doc["Attributes"]}
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_every_parameter_is_documented_in_order(cls):
+    assert list(parameters(ClassDoc(cls))) == list(inspect.signature(cls).parameters)
+
+
+def test_both_estimators_say_the_same():
+    classifier, regressor = (ClassDoc(cls) for cls in (skdropout.DropoutMLPClassifier, skdropout.DropoutMLPRegressor))
+    for table in (parameters, attributes):
+        a, b = table(classifier), table(regressor)
+        for name in set(a) & set(b) - {"scoring"}:  # accuracy, R²
+            assert a[name] == b[name], name
+    for section in ("Notes", "References"):
+        a, b = ("\n".join(doc[section]).splitlines() for doc in (classifier, regressor))
+        assert len(set(a) & set(b)) > 0.7 * len(a)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("cls", CLASSES)
+def test_every_fitted_attribute_is_documented(cls):
+    import numpy as np
+    import pandas as pd
+
+    X = pd.DataFrame(np.random.RandomState(0).normal(size=(30, 3)), columns=list("abc"))
+    extra = {"class_weight": "balanced"} if "Classifier" in cls.__name__ else {}
+    model = cls(max_iter=2, **extra).fit(X, np.arange(30) % 2)
+    fitted = {name for name in vars(model) if name.endswith("_") and not name.startswith("_")}
+    assert fitted == set(attributes(ClassDoc(cls)))
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_public_methods_document_their_parameters(cls):
+    for name, method in inspect.getmembers(cls, inspect.isfunction):
+        if not name.startswith("_") and method.__module__.startswith("skdropout"):
+            documented = [p.name for p in FunctionDoc(method)["Parameters"]]
+            assert documented == [p for p in inspect.signature(method).parameters if p != "self"], name
+
+
+def test_the_version_is_in_the_changelog_and_the_citation():
+    assert f"## {skdropout.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+    assert f"version: {skdropout.__version__}" in (ROOT / "CITATION.cff").read_text()
+
+
+def test_the_code_in_the_readme_runs(capsys):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), {})
+
+
+def test_no_file_names_the_workplace():
+    for path in [*ROOT.glob("*.*"), *(ROOT / "skdropout").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]:
+        if path.suffix in {".py", ".md", ".toml", ".cff"}:
+            assert "../shared" not in path.read_text(), path
