@@ -27,6 +27,14 @@ from .engine.rng import mask_stream, resume_stream
 from .engine.schedules import LEARNING_RATES
 from .engine.training import epochs, lbfgs
 
+PRIVATE_STATE = {
+    "_activations",
+    "_label_binarizer",
+    "_mask_state",
+    "_no_improvement_count",
+    "_optimizer",
+    "_random_state",
+}
 INTERRUPTED = "Training interrupted by user."
 
 
@@ -113,6 +121,8 @@ class BaseDropoutMLP(BaseEstimator, ABC):
         rates = dropout_rates(self.dropout, self.input_dropout, len(sizes))
         self._check_combinations(rates, validation, incremental)
         fresh = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+        if fresh:
+            self._forget()
 
         X, y = self._validate_xy(X, y, reset=fresh)
         dtype = self._compute_dtype(X, fresh)
@@ -133,8 +143,7 @@ class BaseDropoutMLP(BaseEstimator, ABC):
         self.out_activation_ = LOSSES[self._loss_name()].output
         self._activations = (self.activation,) * len(sizes)
         self.coefs_, self.intercepts_ = params.coefs, params.intercepts
-        if fresh or not hasattr(self, "t_"):
-            self.t_ = 0
+        self.t_ = getattr(self, "t_", 0)
         if self.solver == "lbfgs":
             self._fit_lbfgs(params, specs, rows)
         else:
@@ -145,6 +154,12 @@ class BaseDropoutMLP(BaseEstimator, ABC):
             self._mask_state = masks.bit_generator.state
         if isinstance(self.random_state, Integral):
             self._random_state = random_state
+
+    def _forget(self):
+        """Drop what earlier fits have left."""
+        for name in list(vars(self)):
+            if name in PRIVATE_STATE or (name.endswith("_") and not name.startswith("_")):
+                delattr(self, name)
 
     # What goes in
 

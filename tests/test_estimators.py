@@ -79,6 +79,15 @@ def test_init_does_nothing_and_clone_is_faithful(estimator):
         model.predict(X_iris)
 
 
+@estimators
+def test_a_new_fit_forgets_the_old(estimator):
+    _, X, y = ESTIMATORS[estimator]
+    model = estimator(early_stopping=True, max_iter=3, random_state=0).fit(pd.DataFrame(X).add_prefix("c"), y)
+    model.set_params(solver="lbfgs", dropout=0, early_stopping=False).fit(X, y)
+    twin = estimator(solver="lbfgs", dropout=0, max_iter=3, random_state=0).fit(X, y)
+    assert set(vars(model)) == set(vars(twin))
+
+
 # Rates
 
 
