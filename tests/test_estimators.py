@@ -478,6 +478,15 @@ def test_partial_fit_multilabel():
 # Interrupts
 
 
+@pytest.fixture
+def _ctrl_c():
+    """Ctrl-C raises KeyboardInterrupt, even where the shell that runs the tests has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_ctrl_c")
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_ctrl_c_keeps_what_was_learnt(early_stopping):
     def interrupt(estimator, X, y):
@@ -492,6 +501,7 @@ def test_ctrl_c_keeps_what_was_learnt(early_stopping):
     assert clf.score(X_cancer, y_cancer) > 0.8
 
 
+@pytest.mark.usefixtures("_ctrl_c")
 def test_ctrl_c_in_the_first_batch(monkeypatch):
     from skdropout.engine.backprop import Backprop
 
@@ -506,6 +516,7 @@ def test_ctrl_c_in_the_first_batch(monkeypatch):
     assert clf.predict(X_cancer).shape == y_cancer.shape
 
 
+@pytest.mark.usefixtures("_ctrl_c")
 def test_ctrl_c_in_lbfgs(monkeypatch):
     from skdropout.engine.backprop import Backprop
 
