@@ -119,7 +119,9 @@ class BaseDropoutMLP(BaseEstimator, ABC):
     def _train(self, X, y, sample_weight, validation=(None, None, None), incremental=False, classes=None):
         sizes = hidden_sizes(self.hidden_layer_sizes)
         rates = dropout_rates(self.dropout, self.input_dropout, len(sizes))
-        self._check_combinations(rates, validation, incremental)
+        activations = names_per_layer("activation", self.activation, ACTIVATIONS, len(sizes))
+        kinds = names_per_layer("dropout_kind", self.dropout_kind, DROPOUTS, len(sizes))
+        self._check_combinations(rates, kinds, activations, validation, incremental)
         fresh = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         if fresh:
             self._forget()
@@ -135,19 +137,21 @@ class BaseDropoutMLP(BaseEstimator, ABC):
             held_out = None
 
         n_outputs = rows.Y.shape[1] if rows.Y.ndim == 2 else len(self.classes_)  # a 1-D Y holds class codes
-        specs = layer_specs(sizes, n_outputs, self.activation, rates)
+        specs = layer_specs(sizes, n_outputs, activations, rates, *self._kinds_and_groups(X, sizes, kinds))
         units = (X.shape[1], *(spec.units for spec in specs))
         random_state, masks = self._streams(fresh, incremental, noise=any(rates))
-        params = self._start_params(units, dtype, random_state, fresh)
+        params, moments = self._start_params(units, dtype, random_state, activations, fresh)
         self.n_layers_, self.n_outputs_, self.dropout_ = len(units), n_outputs, rates
         self.out_activation_ = LOSSES[self._loss_name()].output
-        self._activations = (self.activation,) * len(sizes)
+        self._activations = activations
         self.coefs_, self.intercepts_ = params.coefs, params.intercepts
         self.t_ = getattr(self, "t_", 0)
         if self.solver == "lbfgs":
             self._fit_lbfgs(params, specs, rows)
         else:
-            self._fit_stochastic(params, specs, rows, held_out, (random_state, masks), fresh, incremental)
+            self._fit_stochastic(
+                params, moments, specs, rows, held_out, (random_state, masks), fresh, incremental
+            )
         if not np.isfinite(params.vector).all():
             raise self._diverged("The last step overflowed")
         if masks is not None:

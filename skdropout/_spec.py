@@ -7,14 +7,15 @@ from sklearn.metrics import get_scorer_names
 
 from ._sklearn import Interval, InvalidParameterError, Options, StrOptions
 from .engine.activations import ACTIVATIONS
+from .engine.dropout import DROPOUTS
 from .engine.layers import LayerSpec
 from .engine.optimizers import OPTIMIZERS
-from .engine.schedules import LEARNING_RATES
+from .engine.schedules import DROPOUT_SCHEDULES, LEARNING_RATES
 
 # What each parameter may be by itself; fit checks it, and then how the arguments go together.
 CONSTRAINTS: dict = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-    "activation": [StrOptions(set(ACTIVATIONS))],
+    "activation": [StrOptions(set(ACTIVATIONS)), list, tuple],
     "solver": [StrOptions({"lbfgs", *OPTIMIZERS})],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -38,6 +39,15 @@ CONSTRAINTS: dict = {
     "max_fun": [Interval(Integral, 1, None, closed="left")],
     "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
     "input_dropout": [Interval(Real, 0, 1, closed="left")],
+    "dropout_kind": [StrOptions(set(DROPOUTS)), list, tuple],
+    "group_size": [Interval(Integral, 1, None, closed="left"), "array-like"],
+    "input_groups": ["array-like", None],
+    "dropout_schedule": [StrOptions(set(DROPOUT_SCHEDULES)), callable],
+    "batch_norm": [StrOptions({"before_activation", "after_activation", "after_dropout"}), Options(bool, {False})],
+    "max_norm": [Interval(Real, 0, None, closed="neither"), None],
+    "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
+    "l1_ratio": [Interval(Real, 0, 1, closed="both")],
+    "warmup_fraction": [Interval(Real, 0, 1, closed="left")],
     "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
     "dtype": [StrOptions({"float32", "float64"}), None],
 }
@@ -88,7 +98,52 @@ def _rate(name, rate):
     return float(rate)
 
 
-def layer_specs(sizes, n_outputs, activation, rates):
+def names_per_layer(parameter, value, allowed, n_hidden):
+    """One name per hidden layer, from one name or from a sequence of them."""
+    names = [value] * n_hidden if isinstance(value, str) else list(value)
+    if len(names) != n_hidden:
+        raise InvalidParameterError(
+            f"{parameter} has {len(names)} name(s) but hidden_layer_sizes has {n_hidden} hidden layer(s): "
+            f"give one name per hidden layer, or a single one for all of them (got {parameter}={value!r})."
+        )
+    for name in names:
+        if not isinstance(name, str) or name not in allowed:
+            raise InvalidParameterError(f"A name in {parameter} must be one of {sorted(allowed)}, got {name!r}.")
+    return tuple(names)
+
+
+def unit_groups(sizes, group_size):
+    """The group of each unit of each hidden layer: runs of `group_size` adjacent units."""
+    steps = np.asarray(group_size, dtype=object)
+    steps = np.full(len(sizes), group_size, dtype=object) if steps.ndim == 0 else steps
+    if steps.ndim != 1 or len(steps) != len(sizes):
+        raise InvalidParameterError(
+            f"group_size has {len(steps)} size(s) but hidden_layer_sizes has {len(sizes)} hidden layer(s): "
+            f"give one size per hidden layer, or a single int for all of them (got group_size={group_size!r})."
+        )
+    for step, size in zip(steps, sizes, strict=True):
+        if isinstance(step, bool) or not isinstance(step, Integral) or step < 1:
+            raise InvalidParameterError(f"A size in group_size must be an int >= 1, got {step!r}.")
+        if size % step:
+            raise InvalidParameterError(
+                f"group_size={step} does not divide a hidden layer of {size} units into whole groups."
+            )
+    return [np.arange(size) // int(step) for step, size in zip(steps, sizes, strict=True)]
+
+
+def column_groups(input_groups, n_features):
+    """The group of each input column, from one label a column; None stays None."""
+    if input_groups is None:
+        return None
+    labels = np.asarray(input_groups)
+    if labels.shape != (n_features,):
+        raise InvalidParameterError(
+            f"input_groups must have one label per feature: got shape {labels.shape}, X has {n_features} features."
+        )
+    return np.unique(labels, return_inverse=True)[1]
+
+
+def layer_specs(sizes, n_outputs, activations, rates, kinds, groups):
     """One record per layer, output last; a layer's dropout acts on its input."""
-    hidden = [LayerSpec(size, activation, rate=rate) for size, rate in zip(sizes, rates, strict=False)]
-    return [*hidden, LayerSpec(n_outputs, "identity", rate=rates[-1])]
+    widths, activations = (*sizes, n_outputs), (*activations, "identity")
+    return [LayerSpec(*record) for record in zip(widths, activations, kinds, rates, groups, strict=True)]

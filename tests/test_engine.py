@@ -13,7 +13,7 @@ from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOpti
 
 from skdropout.engine import network, optimizers
 from skdropout.engine.backprop import Backprop
-from skdropout.engine.initializers import glorot_uniform
+from skdropout.engine.initializers import initialize
 from skdropout.engine.layers import LayerSpec
 from skdropout.engine.network import Network
 from skdropout.engine.optimizers import SGD, Adam
@@ -27,14 +27,14 @@ UNITS = (5, 7, 3)
 
 def make_params(units=UNITS, dtype=np.float64):
     params = Params(units, dtype)
-    glorot_uniform(params, np.random.RandomState(0))
+    initialize(params, ["relu"] * (len(params.units) - 1), np.random.RandomState(0))
     return params
 
 
 def make_backprop(rates=(0.0, 0.0), batch_size=10, dtype=np.float64, alpha=0.1):
     params = make_params(dtype=dtype)
     specs = [LayerSpec(7, "relu", rate=rates[0]), LayerSpec(3, "identity", rate=rates[1])]
-    return Backprop(params, specs, "log_loss", alpha, batch_size)
+    return Backprop(params, specs, "log_loss", batch_size, alpha=alpha)
 
 
 def stream(seed=0):
@@ -176,10 +176,10 @@ def test_sparse_and_dense_give_one_gradient():
 def test_a_step_allocates_little():
     """At 256 x 400 units in float32 a buffer is 400 kB; a step may allocate random words, not activations."""
     params = Params((400, 400, 10), np.float32)
-    glorot_uniform(params, np.random.RandomState(0))
+    initialize(params, ["relu"] * (len(params.units) - 1), np.random.RandomState(0))
     specs = [LayerSpec(400, "relu", rate=0.2), LayerSpec(10, "identity", rate=0.5)]
     backprop, optimizer = (
-        Backprop(params, specs, "log_loss", 1e-4, 256),
+        Backprop(params, specs, "log_loss", 256, alpha=1e-4),
         Adam(params.vector.size, np.float32, *[0.1] * 4),
     )
     rows = np.zeros((256, 400), np.float32), np.zeros(256, int), None, stream()

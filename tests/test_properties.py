@@ -10,7 +10,7 @@ from scipy import sparse
 
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
 from skdropout.engine.backprop import Backprop
-from skdropout.engine.initializers import glorot_uniform
+from skdropout.engine.initializers import initialize
 from skdropout.engine.layers import LayerSpec
 from skdropout.engine.network import Network
 from skdropout.engine.params import Params
@@ -108,7 +108,7 @@ def test_one_row_at_a_time_and_sparse_predict_the_same(problem):
 @given(st.integers(0, 99), st.integers(1, 8), activations, st.randoms(use_true_random=False))
 def test_hidden_units_may_be_permuted(seed, width, activation, random):
     params = Params((4, width, 3), np.float64)
-    glorot_uniform(params, np.random.RandomState(seed))
+    initialize(params, ["tanh"] * 2, np.random.RandomState(seed))
     order = random.sample(range(width), width)
     W, V = params.coefs
     b, c = params.intercepts
@@ -124,9 +124,9 @@ def test_the_gradient_is_a_mean_over_rows(seed, n, hidden, rate):
     rng = np.random.RandomState(seed)
     X, Y = rng.normal(size=(n, 3)), rng.normal(size=(n, 2))
     params = Params((3, *hidden, 2), np.float64)
-    glorot_uniform(params, rng)
+    initialize(params, ["tanh"] * (len(hidden) + 1), rng)
     specs = [LayerSpec(units, "tanh", rate=rate) for units in hidden] + [LayerSpec(2, "identity", rate=rate)]
-    backprop = Backprop(params, specs, "squared_error", 0.0, n)
+    backprop = Backprop(params, specs, "squared_error", n)
     stream = np.random.Generator(np.random.SFC64(seed))
     backprop.loss_and_grad(X, Y, None, stream)
     whole = backprop.gradient.copy()

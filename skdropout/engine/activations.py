@@ -1,22 +1,25 @@
 """Activation functions of the hidden layers and of the output, in place."""
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, ndtr
 
 
 class Activation(NamedTuple):
-    """A hidden activation y = f(z) whose slope is a function of y.
+    """A hidden activation y = f(z).
 
-    ``forward(z)`` overwrites z with f(z); ``slope(y, out)`` writes f'(z) into `out`. A ``boolean``
-    slope is 0 or 1 everywhere and takes one byte a unit. ``slope`` is None for the identity.
+    ``forward(z)`` overwrites z with f(z); ``slope(y, out)`` writes f'(z), a function of y, into `out`; with ``of_input``
+    it is handed z instead. A ``boolean`` slope is 0 or 1 everywhere and takes one byte a unit. ``slope`` is None for
+    the identity.
     """
 
     forward: Callable
     slope: Callable | None
     boolean: bool = False
+    of_input: bool = False
 
 
 def identity(z):
@@ -49,6 +52,77 @@ def logistic_slope(y, out):  # y (1 - y)
     out *= y
 
 
+LAMBDA, ALPHA = 1.0507009873554805, 1.6732632423543772  # SELU keeps mean 0 and variance 1 (Klambauer et al., 2017)
+LEAK = 0.01  # slope of leaky_relu below 0 (Maas et al., 2013)
+
+
+def _exponential_linear(z, scale, saturation):
+    """scale · z above 0, saturation · (e^z - 1) below."""
+    below = np.minimum(z, 0)
+    np.expm1(below, out=below)
+    below *= saturation
+    np.maximum(z, 0, out=z)
+    z *= scale
+    z += below
+
+
+def _exponential_linear_slope(y, out, scale, saturation):  # scale above 0, y + saturation below
+    np.minimum(y, 0, out=out)
+    out += saturation
+    out[y > 0] = scale
+
+
+def selu(z):
+    _exponential_linear(z, LAMBDA, LAMBDA * ALPHA)
+
+
+def selu_slope(y, out):
+    _exponential_linear_slope(y, out, LAMBDA, LAMBDA * ALPHA)
+
+
+def elu(z):
+    _exponential_linear(z, 1.0, 1.0)
+
+
+def elu_slope(y, out):
+    _exponential_linear_slope(y, out, 1.0, 1.0)
+
+
+def leaky_relu(z):
+    np.maximum(z, LEAK * z, out=z)
+
+
+def leaky_relu_slope(y, out):
+    np.greater(y, 0, out=out, casting="unsafe")
+    out *= 1 - LEAK
+    out += LEAK
+
+
+def gelu(z):  # z Φ(z)
+    z *= ndtr(z)
+
+
+def gelu_slope(z, out):  # Φ(z) + z φ(z)
+    np.multiply(z, z, out=out)
+    out *= -0.5
+    np.exp(out, out=out)
+    out *= z
+    out *= 1 / math.sqrt(2 * math.pi)
+    out += ndtr(z)
+
+
+def silu(z):  # z σ(z)
+    z *= expit(z)
+
+
+def silu_slope(z, out):  # σ(z) (1 + z (1 - σ(z)))
+    sigma = expit(z)
+    np.subtract(1, sigma, out=out)
+    out *= z
+    out += 1
+    out *= sigma
+
+
 def exp(z):
     np.exp(z, out=z)
 
@@ -64,6 +138,11 @@ ACTIVATIONS = {
     "logistic": Activation(logistic, logistic_slope),
     "tanh": Activation(tanh, tanh_slope),
     "relu": Activation(relu, relu_slope, boolean=True),
+    "selu": Activation(selu, selu_slope),
+    "elu": Activation(elu, elu_slope),
+    "leaky_relu": Activation(leaky_relu, leaky_relu_slope),
+    "gelu": Activation(gelu, gelu_slope, of_input=True),
+    "silu": Activation(silu, silu_slope, of_input=True),
 }
 
 # The inverse link of a loss needs no slope: every loss is the canonical one of its output (losses.py).

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .activations import OUTPUTS
-from .layers import Dense
+from .layers import Activate, Affine, BatchNorm, Noise
 from .losses import LOSSES
 from .params import Params
 
@@ -11,37 +11,57 @@ from .params import Params
 class Backprop:
     """Loss and gradient of a batch; owns every buffer, lives for one fit.
 
-    The objective of a batch, with w_i the sample weights, is
+    The objective of a batch, with w_i the sample weights and λ = l1_ratio, is
 
-        (sum_i w_i l(Y_i, f(x_i)) + alpha/2 ||weights||²) / sum_i w_i.
+        (sum_i w_i l(Y_i, f(x_i)) + alpha (λ |weights|₁ + (1 - λ)/2 ||weights||²)) / sum_i w_i.
 
     Parameters
     ----------
     params : Params
-        Read at every call, never written.
+        Read at every call; written by ``constrain`` only.
     specs : sequence of LayerSpec
         One a layer, output last.
     loss : str
         A key of ``LOSSES``.
-    alpha : float
-        L2 penalty on the weights, not on the biases.
     batch_size : int
         Most rows of a batch.
+    alpha : float, default=0.0
+        Strength of the penalty on the weights; biases have none.
+    l1_ratio : float, default=0.0
+        Share of the penalty that is L1.
+    max_norm : float, default=None
+        Bound that ``constrain`` puts on the norm of the weights into each hidden unit.
+    batch_norm : {'before_activation', 'after_activation', 'after_dropout'}, default=None
+        Where hidden layers are normalised.
+    moments : list of (ndarray, ndarray), default=()
+        Running mean and variance of each hidden layer, updated in place.
+    loss_options : dict, default=None
+        Options of the loss.
     """
 
-    def __init__(self, params, specs, loss, alpha, batch_size):
-        self.params, self.alpha = params, float(alpha)
-        self.loss = LOSSES[loss]
+    def __init__(
+        self,
+        params,
+        specs,
+        loss,
+        batch_size,
+        *,
+        alpha=0.0,
+        l1_ratio=0.0,
+        max_norm=None,
+        batch_norm=None,
+        moments=(),
+        loss_options=None,
+    ):
+        self.params, self.max_norm = params, max_norm
+        self.l1, self.l2 = float(alpha * l1_ratio), float(alpha * (1 - l1_ratio))
+        self.loss = LOSSES[loss].bind(**(loss_options or {}))
         self.inverse_link = OUTPUTS[self.loss.output]
-        gradient = Params(params.units, params.dtype)
+        gradient = Params(params.units, params.dtype, normed=params.normed)
         self.gradient, self._weights_gradient = gradient.vector, gradient.weights
-        self._penalty_gradient = np.empty_like(params.weights)
-        self.layers = [
-            Dense(spec, W, b, dW, db, batch_size, input_gradient=i > 0)
-            for i, (spec, W, b, dW, db) in enumerate(
-                zip(specs, params.coefs, params.intercepts, gradient.coefs, gradient.intercepts, strict=True)
-            )
-        ]
+        self._scratch = np.empty_like(params.weights)
+        self.layers = list(_layers(params, gradient, specs, batch_norm, moments, batch_size))
+        self.noises = [layer for layer in self.layers if isinstance(layer, Noise)]
 
     def loss_and_grad(self, X, Y, sample_weight, rng):
         """The data term and the penalty of the objective; its gradient is left in ``gradient``.
@@ -56,17 +76,60 @@ class Backprop:
         """
         y = X
         for layer in self.layers:
-            y = layer.forward(y, rng)
+            y = layer.forward(y, rng, sample_weight)
         self.inverse_link(y)
         data = self.loss.function(y, Y, sample_weight)
         d = y
         for layer in reversed(self.layers):
             d = layer.backward(d)
+            if d is None:  # the input needs no gradient
+                break
         return data, self._add_penalty(len(y) if sample_weight is None else float(sample_weight.sum()))
 
     def _add_penalty(self, weight_sum):
-        if self.alpha == 0:
-            return 0.0
-        W, strength = self.params.weights, self.alpha / weight_sum
-        self._weights_gradient += np.multiply(W, strength, out=self._penalty_gradient)
-        return 0.5 * strength * float(np.dot(W, W))
+        W, scratch, penalty = self.params.weights, self._scratch, 0.0
+        if self.l2 > 0:
+            self._weights_gradient += np.multiply(W, self.l2 / weight_sum, out=scratch)
+            penalty += 0.5 * self.l2 / weight_sum * float(np.dot(W, W))
+        if self.l1 > 0:
+            np.sign(W, out=scratch)
+            penalty += self.l1 / weight_sum * float(np.dot(W, scratch))
+            scratch *= self.l1 / weight_sum
+            self._weights_gradient += scratch
+        return penalty
+
+    def constrain(self):
+        """Scale the weights into each hidden unit down to the norm allowed; those within it stay as they are."""
+        if self.max_norm is not None:
+            for W in self.params.coefs[:-1]:
+                norms = np.sqrt(np.einsum("ij,ij->j", W, W))
+                if (norms > self.max_norm).any():
+                    W *= self.max_norm / np.maximum(norms, self.max_norm)
+
+    def scale_rates(self, factor):
+        """Set the dropout rates to a multiple of those in the specifications."""
+        for noise in self.noises:
+            noise.scale_rate(factor)
+
+
+def _layers(params, gradient, specs, batch_norm, moments, batch_size):
+    """The layers of the network in their order."""
+
+    def norm(hidden):
+        pairs = ((p.scales[hidden], p.shifts[hidden]) for p in (params, gradient))
+        return BatchNorm(*(view for pair in pairs for view in pair), moments[hidden], batch_size)
+
+    for i, spec in enumerate(specs):
+        if spec.rate > 0:
+            yield Noise(spec, params.dtype)
+        if batch_norm == "after_dropout" and i > 0:
+            yield norm(i - 1)
+        views = params.coefs[i], params.intercepts[i], gradient.coefs[i], gradient.intercepts[i]
+        yield Affine(*views, batch_size, input_gradient=i > 0)
+        if i < len(specs) - 1:
+            if batch_norm == "before_activation":
+                yield norm(i)
+            if spec.activation != "identity":
+                yield Activate(spec.activation, spec.units, batch_size, params.dtype)
+            if batch_norm == "after_activation":
+                yield norm(i)

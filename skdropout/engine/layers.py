@@ -8,6 +8,9 @@ from scipy.sparse import issparse
 from .activations import ACTIVATIONS
 from .dropout import DROPOUTS
 
+MOMENTUM = 0.1  # weight of the new batch in the running moments, as in PyTorch
+EPSILON = 1e-5  # added to the variance by batch normalisation, as in PyTorch
+
 
 class LayerSpec(NamedTuple):
     """What a layer is: its width, its activation and the dropout on its input."""
@@ -16,19 +19,39 @@ class LayerSpec(NamedTuple):
     activation: str
     dropout: str = "bernoulli"
     rate: float = 0.0
+    groups: np.ndarray | None = None
 
 
-class Dense:
-    """noise -> affine -> activation:  y = f((x · noise) W + b).
+class Noise:
+    """The dropout on the input of a layer. At rate 0 it does nothing and draws nothing."""
 
-    Laws
-    ----
-    Forward writes only buffers of this layer; backward may overwrite the gradient it is handed.
-    A short batch of n rows uses the first n rows of each buffer.
+    def __init__(self, spec, dtype):
+        self.base_rate = self.rate = spec.rate
+        self.dropout = DROPOUTS[spec.dropout](spec.rate, dtype, spec.groups)
+
+    def scale_rate(self, factor):
+        """Set the rate to a multiple of that in the specification."""
+        self.rate = min(max(self.base_rate * factor, 0.0), 1 - 2**-16)
+        if self.rate > 0:
+            self.dropout.set_rate(self.rate)
+
+    def forward(self, x, rng, sample_weight):
+        return self.dropout.forward(x, rng) if self.rate > 0 else x
+
+    def backward(self, d):
+        return self.dropout.backward(d) if self.rate > 0 else d
+
+
+class Affine:
+    """y = x W + b.
+
+    Laws of a layer
+    ---------------
+    ``forward(x, rng, sample_weight)`` writes only buffers of this layer; ``backward(d)``, from dL/dy to dL/dx and the
+    gradients of the parameters, may overwrite d. A short batch of n rows uses the first n rows of each buffer.
 
     Parameters
     ----------
-    spec : LayerSpec
     W, b : ndarray of shape (n_in, n_out) and (n_out,)
         Weights and biases, views into the parameter vector.
     dW, db : ndarray of the same shapes
@@ -39,25 +62,14 @@ class Dense:
         False for the first layer, whose input needs none.
     """
 
-    def __init__(self, spec, W, b, dW, db, batch_size, input_gradient):
+    def __init__(self, W, b, dW, db, batch_size, input_gradient):
         self.W, self.b, self.dW, self.db = W, b, dW, db
         n_in, n_out = W.shape
-        self.activation = ACTIVATIONS[spec.activation]
-        self.dropout = DROPOUTS[spec.dropout](spec.rate, W.dtype) if spec.rate > 0 else None
         self.y = np.empty((batch_size, n_out), W.dtype)
-        slope = self.activation.slope is not None
-        self.slope = np.empty_like(self.y, dtype=bool if self.activation.boolean else None) if slope else None
         self.dx = np.empty((batch_size, n_in), W.dtype) if input_gradient else None
         self.ones = np.ones(batch_size, W.dtype)  # a product with ones sums columns in half the time of sum()
 
-    def forward(self, x, rng):
-        """The output for a batch x, (n, n_in) -> (n, n_out)."""
-        if self.dropout is not None:
-            if issparse(x):  # a zero stays zero: noise on the stored values is all there is
-                noisy = self.dropout.forward(x.data, rng)
-                x = type(x)((noisy, x.indices, x.indptr), shape=x.shape)
-            else:
-                x = self.dropout.forward(x, rng)
+    def forward(self, x, rng, sample_weight):
         self.x = x
         y = self.y[: x.shape[0]]
         if issparse(x):
@@ -65,21 +77,116 @@ class Dense:
         else:
             np.dot(x, self.W, out=y)
         y += self.b
-        self.activation.forward(y)
         return y
 
     def backward(self, d):
-        """From dL/dy to dW, db and, where it is wanted, dL/dx of the last batch."""
         n = len(d)
-        if self.slope is not None:
-            self.activation.slope(self.y[:n], self.slope[:n])
-            d *= self.slope[:n]
         if issparse(self.x):
             self.dW[:] = self.x.T @ d
         else:
             np.dot(self.x.T, d, out=self.dW)
         np.dot(self.ones[:n], d, out=self.db)
-        if self.dx is None:
-            return None
-        dx = np.dot(d, self.W.T, out=self.dx[:n])
-        return dx if self.dropout is None else self.dropout.backward(dx)
+        return None if self.dx is None else np.dot(d, self.W.T, out=self.dx[:n])
+
+
+class Activate:
+    """y = f(z), in place: what it is handed is the buffer of a layer that does not read its output again."""
+
+    def __init__(self, name, n_units, batch_size, dtype):
+        self.activation = ACTIVATIONS[name]
+        self.slope = np.empty((batch_size, n_units), bool if self.activation.boolean else dtype)
+        self.z = np.empty((batch_size, n_units), dtype) if self.activation.of_input else None
+
+    def forward(self, z, rng, sample_weight):
+        self.seen = z
+        if self.z is not None:
+            self.seen = self.z[: len(z)]
+            self.seen[:] = z
+        self.activation.forward(z)
+        return z
+
+    def backward(self, d):
+        slope = self.slope[: len(d)]
+        self.activation.slope(self.seen, slope)
+        d *= slope
+        return d
+
+
+class BatchNorm:
+    """y = γ x̂ + β,  x̂ = (x - µ) / √(v + ε), µ and v being mean and variance of each unit over the batch.
+
+    Rows count by their weights: µ = sum_i w_i x_i / sum_i w_i, and v alike, so that weight k is k rows. A batch of one
+    row has no variance: it is normalised by the running moments. Forward moves these by `MOMENTUM` towards
+    those of the batch.
+
+    Parameters
+    ----------
+    scale, shift, dscale, dshift : ndarray of shape (n_units,)
+        γ and β, views into the parameter vector, and their gradients.
+    moments : (ndarray, ndarray), each of shape (n_units,)
+        The running mean and variance, updated in place.
+    batch_size : int
+
+    References
+    ----------
+    S. Ioffe and C. Szegedy (2015). Batch Normalization. ICML.
+    """
+
+    def __init__(self, scale, shift, dscale, dshift, moments, batch_size):
+        self.scale, self.shift, self.dscale, self.dshift, self.moments = scale, shift, dscale, dshift, moments
+        self.centred, self.y = (np.empty((batch_size, len(scale)), scale.dtype) for _ in range(2))
+        self.share = np.empty(batch_size, scale.dtype)
+
+    def forward(self, x, rng, sample_weight):
+        n = len(x)
+        x_hat, y, share = self.centred[:n], self.y[:n], self.share[:n]  # x_hat is x - µ first
+        share[:] = 1 / n if sample_weight is None else sample_weight / sample_weight.sum()
+        self.alone = n == 1
+        if self.alone:
+            mean, variance = self.moments
+            np.subtract(x, mean, out=x_hat)
+        else:
+            mean = share @ x
+            np.subtract(x, mean, out=x_hat)
+            np.multiply(x_hat, x_hat, out=y)
+            variance = share @ y
+            for running, now in zip(self.moments, (mean, variance), strict=True):
+                running *= 1 - MOMENTUM
+                running += MOMENTUM * now
+        self.inverse = 1 / np.sqrt(variance + EPSILON)
+        x_hat *= self.inverse
+        np.multiply(x_hat, self.scale, out=y)
+        y += self.shift
+        return y
+
+    def backward(self, d):
+        n = len(d)
+        x_hat, share = self.centred[:n], self.share[:n]
+        self.dshift[:] = d.sum(axis=0)
+        self.dscale[:] = np.einsum("ij,ij->j", d, x_hat)
+        if not self.alone:  # µ and v depend on x
+            x_hat *= self.dscale
+            x_hat += self.dshift
+            x_hat *= share[:, np.newaxis]
+            d -= x_hat
+        d *= self.scale * self.inverse
+        return d
+
+
+def fold(params, moments, batch_norm):
+    """Weights and biases of the network whose batch normalisation, at its running moments, is part of the affine maps.
+
+    Before the activation  k = γ / √(v + ε)  scales what leads to a unit, and after it what leads away from it.
+    """
+    coefs, intercepts = [W.copy() for W in params.coefs], [b.copy() for b in params.intercepts]
+    for i, (mean, variance) in enumerate(moments):
+        k = params.scales[i] / np.sqrt(variance + EPSILON)
+        if batch_norm == "before_activation":
+            coefs[i] *= k
+            intercepts[i] -= mean
+            intercepts[i] *= k
+            intercepts[i] += params.shifts[i]
+        else:
+            intercepts[i + 1] += (params.shifts[i] - mean * k) @ coefs[i + 1]
+            coefs[i + 1] *= k[:, np.newaxis]
+    return coefs, intercepts

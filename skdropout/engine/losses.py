@@ -1,4 +1,4 @@
-"""Losses with their canonical output, so that the gradient at the output layer is prediction minus target.
+"""Losses, each with its output activation, so that the gradient before that activation is simple.
 
 Each function takes the predictions ``P`` (n_samples, n_outputs), the targets ``Y`` and
 ``sample_weight`` (n_samples,) or None. It returns the loss, a Python float
@@ -9,6 +9,7 @@ and leaves dL/dz, z being the output before its activation, in ``P``.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from scipy.special import xlogy
 
 
 class Loss(NamedTuple):
-    """A loss and the output activation (inverse link) it is canonical for.
+    """A loss and the output activation (inverse link) it goes with.
 
     ``averages`` marks the loss that scikit-learn reports as the mean over outputs, while its gradient
     is that of the sum. Loss curves follow scikit-learn; L-BFGS gets the sum, so value and gradient agree.
@@ -25,6 +26,10 @@ class Loss(NamedTuple):
     function: Callable
     output: str
     averages: bool = False
+
+    def bind(self, **options):
+        """This loss with its options filled in."""
+        return self._replace(function=partial(self.function, **options)) if options else self
 
     def share(self, n_outputs):
         """What part of the loss is reported."""
@@ -67,19 +72,72 @@ def poisson(P, Y, sample_weight):
     return loss
 
 
-def log_loss(P, codes, sample_weight):
-    """Cross-entropy, softmax output; the targets are class codes (n_samples,): never one-hot."""
-    rows = np.arange(len(P))
-    loss = -_weighted_mean(np.log(_clip(P[rows, codes])), sample_weight)
-    P[rows, codes] -= 1
+def _loss_of_residual(P, Y, sample_weight, value, slope):
+    """A loss of R = P - Y, identity output: value(R) and, in place, slope(R)."""
+    P -= Y
+    loss = _weighted_mean(value(P), sample_weight)
+    slope(P)
     _residual_to_gradient(P, sample_weight)
     return loss
 
 
-def binary_log_loss(P, Y, sample_weight):
-    """Cross-entropy of independent yes/no outputs, logistic output; the targets are boolean."""
-    loss = -_weighted_mean(np.log(_clip(np.where(Y, P, 1 - P))), sample_weight)
-    P -= Y
+def absolute_error(P, Y, sample_weight):
+    """The absolute error, identity output: the median is what it predicts."""
+    return _loss_of_residual(P, Y, sample_weight, np.abs, lambda R: np.sign(R, out=R))
+
+
+def huber(P, Y, sample_weight, delta=1.35):
+    """R²/2 for |R| <= delta, and delta (|R| - delta/2) beyond, identity output (Huber, 1964)."""
+    return _loss_of_residual(
+        P, Y, sample_weight, lambda R: _huber(R, delta), lambda R: np.clip(R, -delta, delta, out=R)
+    )
+
+
+def _huber(R, delta):
+    size = np.abs(R)
+    inner = np.minimum(size, delta)
+    return inner * (size - 0.5 * inner)
+
+
+def quantile(P, Y, sample_weight, level=0.5):
+    """The pinball loss, identity output: max(level · (Y - P), (level - 1) · (Y - P)) (Koenker and Bassett, 1978)."""
+    return _loss_of_residual(
+        P, Y, sample_weight, lambda R: np.maximum(-level * R, (1 - level) * R), lambda R: _pinball_slope(R, level)
+    )
+
+
+def _pinball_slope(R, level):
+    above = R > 0
+    R[:] = np.where(above, 1 - level, np.where(R < 0, -level, 0))
+
+
+def log_loss(P, codes, sample_weight, smoothing=0.0):
+    """Cross-entropy, softmax output; the targets are class codes (n_samples,): never one-hot.
+
+    With smoothing ε the target is 1 - ε + ε/K for the class and ε/K for the other K - 1 (Szegedy et al., 2016).
+    """
+    rows, n_classes = np.arange(len(P)), P.shape[1]
+    loss = -(1 - smoothing) * _weighted_mean(np.log(_clip(P[rows, codes])), sample_weight)
+    if smoothing > 0:
+        loss -= smoothing / n_classes * _weighted_mean(np.log(_clip(P)), sample_weight)
+        P -= smoothing / n_classes
+    P[rows, codes] -= 1 - smoothing
+    _residual_to_gradient(P, sample_weight)
+    return loss
+
+
+def binary_log_loss(P, Y, sample_weight, smoothing=0.0):
+    """Cross-entropy of independent yes/no outputs, logistic output; the targets are boolean.
+
+    With smoothing ε the target is 1 - ε/2 for yes and ε/2 for no.
+    """
+    loss = -(1 - smoothing / 2) * _weighted_mean(np.log(_clip(np.where(Y, P, 1 - P))), sample_weight)
+    if smoothing > 0:
+        loss -= smoothing / 2 * _weighted_mean(np.log(_clip(np.where(Y, 1 - P, P))), sample_weight)
+        P -= smoothing / 2
+        P -= (1 - smoothing) * Y
+    else:
+        P -= Y
     _residual_to_gradient(P, sample_weight)
     return loss
 
@@ -87,6 +145,9 @@ def binary_log_loss(P, Y, sample_weight):
 LOSSES = {
     "squared_error": Loss(squared_error, "identity", averages=True),
     "poisson": Loss(poisson, "exp"),
+    "absolute_error": Loss(absolute_error, "identity", averages=True),
+    "huber": Loss(huber, "identity", averages=True),
+    "quantile": Loss(quantile, "identity", averages=True),
     "log_loss": Loss(log_loss, "softmax"),
     "binary_log_loss": Loss(binary_log_loss, "logistic"),
 }

@@ -20,7 +20,7 @@ class SGD:
         Number of parameters.
     dtype : numpy dtype
     learning_rate : float
-        η; may be changed between steps.
+        η; may be changed between steps, and so may ``factor``, which multiplies it.
     momentum : float
         µ, in [0, 1].
     nesterov : bool
@@ -28,13 +28,15 @@ class SGD:
 
     def __init__(self, size, dtype, learning_rate, momentum, nesterov):
         self.learning_rate, self.momentum, self.nesterov = float(learning_rate), float(momentum), bool(nesterov)
+        self.factor = 1.0
         self.velocity = np.zeros(size, dtype)
 
     def step(self, params, gradient):
         """Update `params`; `gradient` is used as scratch."""
+        step_size = self.learning_rate * self.factor
         for start in range(0, params.size, CHUNK):
             w, g, v = (a[start : start + CHUNK] for a in (params, gradient, self.velocity))
-            g *= self.learning_rate
+            g *= step_size
             v *= self.momentum
             v -= g
             if self.nesterov:
@@ -57,14 +59,19 @@ class Adam:
         Number of parameters.
     dtype : numpy dtype
     learning_rate : float
-        η; may be changed between steps.
+        η; may be changed between steps, and so may ``factor``, which multiplies it.
     beta_1, beta_2 : float
         Decay of the moments, in [0, 1).
     epsilon : float
+    decay : float, default=0.0
+        λ of AdamW (Loshchilov and Hutter, 2019): before each step the weights shrink by η λ of themselves.
+    n_decayed : int, default=0
+        How many parameters, the first, are weights that shrink.
     """
 
-    def __init__(self, size, dtype, learning_rate, beta_1, beta_2, epsilon):
-        self.learning_rate = float(learning_rate)
+    def __init__(self, size, dtype, learning_rate, beta_1, beta_2, epsilon, decay=0.0, n_decayed=0):
+        self.learning_rate, self.factor = float(learning_rate), 1.0
+        self.decay, self.n_decayed = float(decay), n_decayed
         self.beta_1, self.beta_2, self.epsilon = float(beta_1), float(beta_2), float(epsilon)
         self.t = 0
         self.mean, self.square = np.zeros(size, dtype), np.zeros(size, dtype)
@@ -72,7 +79,10 @@ class Adam:
     def step(self, params, gradient):
         """Update `params`; `gradient` is used as scratch."""
         self.t += 1
-        step_size = self.learning_rate * sqrt(1 - self.beta_2**self.t) / (1 - self.beta_1**self.t)
+        rate = self.learning_rate * self.factor
+        step_size = rate * sqrt(1 - self.beta_2**self.t) / (1 - self.beta_1**self.t)
+        if self.decay > 0:
+            params[: self.n_decayed] *= 1 - rate * self.decay
         scratch = np.empty(min(CHUNK, params.size), params.dtype)
         for start in range(0, params.size, CHUNK):
             w, g, m, v = (a[start : start + CHUNK] for a in (params, gradient, self.mean, self.square))
@@ -90,4 +100,4 @@ class Adam:
             w -= g
 
 
-OPTIMIZERS = {"sgd": SGD, "adam": Adam}
+OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": Adam}

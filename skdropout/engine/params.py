@@ -1,5 +1,6 @@
 """The parameters of a network as one flat vector."""
 
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +12,8 @@ class Params:
     Laws
     ----
     ``vector`` is the only storage. ``weights`` (what a penalty sees), ``coefs[l]`` of shape
-    ``(units[l], units[l + 1])`` and ``intercepts[l]`` of shape ``(units[l + 1],)`` are views into it;
+    ``(units[l], units[l + 1])``, ``intercepts[l]`` of shape ``(units[l + 1],)`` and, with batch normalisation,
+    ``scales[l]`` and ``shifts[l]`` of shape ``(units[l + 1],)`` of each hidden layer are views into it;
     pickling and deep-copying carry the vector alone and rebuild the views.
 
     Parameters
@@ -20,24 +22,25 @@ class Params:
         Width of every layer, inputs first, outputs last.
     dtype : numpy dtype
     vector : ndarray of shape (size,), default=None
-        Storage to use; zeros when None.
+        Storage to use; when None, zeros, and ones for the scales.
+    normed : bool, default=False
+        Whether the hidden layers have a scale and a shift.
     """
 
-    def __init__(self, units, dtype, vector=None):
-        shapes = list(pairwise(units))
-        n_weights = sum(n_in * n_out for n_in, n_out in shapes)
+    def __init__(self, units, dtype, vector=None, normed=False):
+        units = tuple(units)
+        shapes = [*pairwise(units), *((n,) for n in units[1:]), *((n,) for n in units[1:-1] * 2 if normed)]
+        ends = np.cumsum([0, *map(math.prod, shapes)])
+        storage = np.zeros(ends[-1], dtype=dtype) if vector is None else vector
+        views = [storage[a:b].reshape(shape) for (a, b), shape in zip(pairwise(ends), shapes, strict=True)]
+        n_layers, n_hidden = len(units) - 1, len(units) - 2 if normed else 0
+        self.units, self.dtype, self.vector, self.normed = units, np.dtype(dtype), storage, normed
+        self.weights = storage[: ends[n_layers]]
+        self.coefs, self.intercepts = views[:n_layers], views[n_layers : 2 * n_layers]
+        self.scales, self.shifts = views[2 * n_layers :][:n_hidden], views[2 * n_layers :][n_hidden:]
         if vector is None:
-            vector = np.zeros(n_weights + sum(units[1:]), dtype=dtype)
-        self.units, self.dtype, self.vector = tuple(units), np.dtype(dtype), vector
-        self.weights = vector[:n_weights]
-        self.coefs, self.intercepts = [], []
-        start = 0
-        for n_in, n_out in shapes:
-            self.coefs.append(vector[start : start + n_in * n_out].reshape(n_in, n_out))
-            start += n_in * n_out
-        for _, n_out in shapes:
-            self.intercepts.append(vector[start : start + n_out])
-            start += n_out
+            for scale in self.scales:
+                scale[:] = 1
 
     @classmethod
     def pack(cls, coefs, intercepts, dtype):
@@ -50,7 +53,7 @@ class Params:
         """The same parameters in `dtype`; itself when they are."""
         if self.dtype == dtype:
             return self
-        return Params(self.units, dtype, self.vector.astype(dtype))
+        return Params(self.units, dtype, self.vector.astype(dtype), self.normed)
 
     def __reduce__(self):
-        return Params, (self.units, self.dtype, self.vector)
+        return Params, (self.units, self.dtype, self.vector, self.normed)

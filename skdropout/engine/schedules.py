@@ -1,5 +1,9 @@
-"""Learning-rate policies, asked once an epoch."""
+"""Schedules of the learning rate and of the dropout rate.
 
+Progress t runs from 0 at the first step of a fit to 1 at its last, were it to use all of `max_iter` epochs.
+"""
+
+from math import cos, exp, pi
 from typing import final
 
 
@@ -16,6 +20,10 @@ class Constant:
     def on_plateau(self, learning_rate):
         """The rate to go on with when the training has stopped improving; None to end it."""
         return None
+
+    def factor(self, t):
+        """What the rate is multiplied by at progress t."""
+        return 1.0
 
 
 @final
@@ -34,4 +42,46 @@ class Adaptive(Constant):
         return learning_rate / 5 if learning_rate > 1e-6 else None
 
 
-LEARNING_RATES = {"constant": Constant, "invscaling": InverseScaling, "adaptive": Adaptive}
+@final
+class Cosine(Constant):
+    """From the initial rate to 0 along half a cosine (Loshchilov and Hutter, 2017)."""
+
+    def factor(self, t):
+        return (1 + cos(pi * t)) / 2
+
+
+@final
+class OneCycle(Constant):
+    """From 1/25 of the rate up to it over the first 0.3, then down to 1e-4 of that start, along cosines (Smith, 2018)."""
+
+    START, PEAK, END = 1 / 25, 0.3, 1e-4 / 25
+
+    def factor(self, t):
+        if t < self.PEAK:
+            return self.START + (1 - self.START) * (1 - cos(pi * t / self.PEAK)) / 2
+        return self.END + (1 - self.END) * (1 + cos(pi * (t - self.PEAK) / (1 - self.PEAK))) / 2
+
+
+LEARNING_RATES = {
+    "constant": Constant,
+    "invscaling": InverseScaling,
+    "adaptive": Adaptive,
+    "cosine": Cosine,
+    "onecycle": OneCycle,
+}
+
+
+def warm_up(t, fraction):
+    """Linear from 0 to 1 over the first `fraction` of the training (Goyal et al., 2017)."""
+    return min(1.0, t / fraction) if fraction > 0 else 1.0
+
+
+# Factor of the dropout rates at progress t
+DROPOUT_SCHEDULES = {
+    "constant": lambda t: 1.0,
+    "early": lambda t: max(0.0, 1 - 6 * t),  # linear to 0 over the first sixth, 50 of 300 epochs (Liu et al., 2023)
+    "late": lambda t: float(t >= 1 / 6),  # from then on (Liu et al., 2023)
+    "curriculum": lambda t: 1 - exp(-10 * t),  # the probability to keep falls from 1 (Morerio et al., 2017)
+    "annealed": lambda t: 1 - t,  # linear to 0 (Rennie et al., 2014)
+    "flat_cos": lambda t: (1 + cos(pi * (max(1.0, 2 * t) - 1))) / 2,  # flat, then a cosine (RealMLP, 2024)
+}

@@ -1,6 +1,7 @@
 """The training loops: epochs of mini-batches, and L-BFGS. They know nothing of the model, nor the model of them."""
 
-from math import isfinite
+from itertools import count
+from math import isfinite, sqrt
 
 import numpy as np
 import scipy.optimize
@@ -53,22 +54,37 @@ class Batches:
         return batch
 
 
-def epochs(backprop, optimizer, batches, random_state, rng):
+def epochs(backprop, optimizer, batches, random_state, rng, *, before_step=None, clip_norm=None):
     """Train, yielding the mean loss of one epoch after another; the caller says when to stop.
 
-    A loss that is not finite is yielded at once: the rest of the epoch would be lost on it.
+    ``before_step(epoch, share)`` is told how many epochs, and what share of the next, lie behind. `clip_norm`
+    bounds the norm of the gradient. A loss that is not finite is yielded at once: the rest of the epoch would
+    be lost on it.
     """
     share = backprop.loss.share(backprop.params.units[-1])
-    while True:
+    n_batches = -(-len(batches.rows) // batches.batch_size)
+    for epoch in count():
         total = 0.0
-        for X, Y, sample_weight in batches.epoch(random_state):
+        for i, (X, Y, sample_weight) in enumerate(batches.epoch(random_state)):
+            if before_step is not None:
+                before_step(epoch, i / n_batches)
             data, penalty = backprop.loss_and_grad(X, Y, sample_weight, rng)
             loss = data * share + penalty
             total += loss * X.shape[0]
             if not isfinite(loss):
                 break
+            if clip_norm is not None:
+                clip(backprop.gradient, clip_norm)
             optimizer.step(backprop.params.vector, backprop.gradient)
+            backprop.constrain()
         yield total / len(batches.rows)
+
+
+def clip(gradient, bound):
+    """Scale the gradient down to the norm `bound` if it is longer (Pascanu et al., 2013)."""
+    norm = sqrt(float(np.dot(gradient, gradient)))
+    if norm > bound:
+        gradient *= bound / norm
 
 
 def lbfgs(backprop, X, Y, sample_weight, *, max_iter, max_fun, tol, after_iteration):

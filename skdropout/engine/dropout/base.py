@@ -3,6 +3,11 @@
 from abc import ABC, abstractmethod
 
 import numpy as np
+from scipy.sparse import issparse
+
+from ..rng import random_words
+
+WORDS = 1 << 16  # values of a 16-bit word
 
 
 class Dropout(ABC):
@@ -10,22 +15,37 @@ class Dropout(ABC):
 
     Laws
     ----
-    * ``forward(x, rng)`` returns the noisy input in a buffer of its own; x, of any shape, is not modified.
+    * ``forward(x, rng)`` returns the noisy input in a buffer of its own; x, (n, n_in) dense or CSR, is not modified.
     * ``backward(d)`` is the vector-Jacobian product of the last forward; it may overwrite d.
-    * Every number is drawn from `rng`, afresh at each forward, independently for every element.
-    * ``E[forward(x)] = x``: prediction needs no correction.
-    * ``variance(x)`` is the variance of ``forward(x)``, element by element: what the tests hold it to.
+    * Every number is drawn from `rng`, afresh at each forward, independently for every row and unit
+      (or group of units).
+    * ``mean(x)`` and ``variance(x)`` are those of ``forward(x)``, element by element: what the tests hold it to.
+    * ``set_rate(rate)`` changes the rate between two forwards; the rate is above 0, since at 0 no kind is asked.
 
     Parameters
     ----------
     rate : float in (0, 1)
-        Probability of dropping an element.
+        Probability of dropping a unit.
     dtype : numpy dtype
         Of x and of the result.
+    groups : ndarray of int of shape (n_in,), default=None
+        Group of each unit, 0 to n_groups - 1, for kinds that drop whole groups.
     """
 
+    def __init__(self, rate, dtype, groups=None):
+        self.dtype, self.groups = np.dtype(dtype), groups
+        self._flat = np.empty(0, dtype)
+        self.set_rate(rate)
+
+    def _room(self, shape):
+        """A buffer of this shape, of the start of one that grows to the largest asked for."""
+        size = int(np.prod(shape))
+        if self._flat.size < size:
+            self._flat = np.empty(size, self.dtype)
+        return self._flat[:size].reshape(shape)
+
     @abstractmethod
-    def __init__(self, rate, dtype): ...
+    def set_rate(self, rate): ...
 
     @abstractmethod
     def forward(self, x, rng): ...
@@ -34,35 +54,55 @@ class Dropout(ABC):
     def backward(self, d): ...
 
     @abstractmethod
+    def mean(self, x): ...
+
+    @abstractmethod
     def variance(self, x): ...
 
 
 class Multiplicative(Dropout):
-    """Noise that multiplies: forward is x · noise · scale. A kind of it writes ``sample`` and ``variance``.
+    """Noise that multiplies: forward is x · noise · scale. A kind of it writes ``sample``, ``set_rate``, ``variance``.
 
-    ``sample(size, rng)`` returns `size` independent draws; ``scale`` makes their mean 1.
+    ``sample(x, rng)`` returns independent noise for each element of x, or for each stored value of a sparse x:
+    a zero stays zero, so noise on the stored values is all there is. ``scale`` makes its mean 1.
     """
 
     scale = 1.0
 
-    def __init__(self, rate, dtype):
-        self.rate = rate
-        self._out = np.empty(0, dtype)
-
     @abstractmethod
-    def sample(self, size, rng): ...
+    def sample(self, x, rng): ...
 
     def forward(self, x, rng):
-        if self._out.size < x.size:
-            self._out = np.empty(x.size, self._out.dtype)
-        self.noise = self.sample(x.size, rng).reshape(x.shape)
-        out = np.multiply(x, self.noise, out=self._out[: x.size].reshape(x.shape))
+        values = x.data if issparse(x) else x
+        self.noise = self.sample(x, rng).reshape(values.shape)
+        out = np.multiply(values, self.noise, out=self._room(values.shape))
         if self.scale != 1.0:
             out *= self.scale
-        return out
+        return type(x)((out, x.indices, x.indptr), shape=x.shape) if issparse(x) else out
 
     def backward(self, d):
         d *= self.noise
         if self.scale != 1.0:
             d *= self.scale
         return d
+
+    def mean(self, x):
+        return x
+
+
+class KeepMask:
+    """Which of `size` units are kept, one byte each: those whose 16-bit word is at least rate · 2¹⁶.
+
+    The rate is rounded to that grid, and never to 0 or 1; who scales takes ``rate`` from here, so that the
+    mean is exact.
+    """
+
+    def __init__(self, rate):
+        self.threshold = min(max(round(rate * WORDS), 1), WORDS - 1)
+        self.rate = self.threshold / WORDS
+        self._flat = np.empty(0, bool)
+
+    def draw(self, size, rng):
+        if self._flat.size < size:
+            self._flat = np.empty(size, bool)
+        return np.greater_equal(random_words(size, rng), np.uint16(self.threshold), out=self._flat[:size])

@@ -1,0 +1,53 @@
+"""Alpha dropout."""
+
+from typing import final
+
+import numpy as np
+
+from .base import Dropout, KeepMask
+
+SATURATION = -1.7580993408473766  # α' = -λα, where SELU saturates
+
+
+@final
+class Alpha(Dropout):
+    """Dropout that keeps mean 0 and variance 1, for SELU networks:
+
+        a · (x m + α' (1 - m)) + b,   m ~ Bernoulli(q),  q = 1 - p,
+        a = (q (1 + p α'²))^(-1/2),  b = -a p α'.
+
+    A dropped unit is set to α' = -1.7581, the value at which SELU saturates, not to 0. Mean and variance are kept
+    exactly for inputs of mean 0 and variance 1, and only for those: PyTorch's and Keras' AlphaDropout.
+
+    References
+    ----------
+    G. Klambauer et al. (2017). Self-Normalizing Neural Networks. NeurIPS 30.
+    """
+
+    def set_rate(self, rate):
+        self.keep = KeepMask(rate)
+        p = self.keep.rate
+        self.a = ((1 - p) * (1 + p * SATURATION**2)) ** -0.5
+        self.b = -self.a * p * SATURATION
+
+    def forward(self, x, rng):
+        self.mask = self.keep.draw(x.size, rng).reshape(x.shape)
+        out = np.subtract(x, SATURATION, out=self._room(x.shape))
+        out *= self.mask
+        out += SATURATION
+        out *= self.a
+        out += self.b
+        return out
+
+    def backward(self, d):
+        d *= self.mask
+        d *= self.a
+        return d
+
+    def mean(self, x):
+        p = self.keep.rate
+        return self.a * ((1 - p) * x + p * SATURATION) + self.b
+
+    def variance(self, x):
+        p = self.keep.rate
+        return self.a**2 * p * (1 - p) * (x - SATURATION) ** 2
