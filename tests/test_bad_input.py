@@ -299,6 +299,19 @@ def test_dtype_and_scoring(estimator, params):
 
 
 @estimators
+def test_divergence_in_the_middle_of_partial_fit_leaves_the_moments_as_they_were(estimator):
+    model = estimator(max_iter=3, random_state=0, batch_size=20, shuffle=False, dropout=0.3, activation="identity")
+    model.fit(X, CASES[estimator])
+    before, moments = pickle.dumps(model), pickle.dumps(vars(model._optimizer))
+    rows = X.copy()
+    rows[30] = 1e300  # the first of two batches is trained on
+    with pytest.raises(ValueError, match="The training loss became"):
+        model.partial_fit(rows, CASES[estimator] if estimator is DropoutMLPClassifier else VALUES * 1e300)
+    assert pickle.dumps(model) == before
+    assert pickle.dumps(vars(model._optimizer)) == moments
+
+
+@estimators
 def test_early_stopping_in_partial_fit(estimator):
     extra = {"classes": np.unique(LABELS)} if estimator is DropoutMLPClassifier else {}
     with pytest.raises(ValueError, match="partial_fit does not support early_stopping=True"):
