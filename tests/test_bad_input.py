@@ -9,6 +9,7 @@ from scipy import sparse
 from sklearn.base import clone
 
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
+from skdropout.engine.backprop import Backprop
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -296,6 +297,18 @@ def test_divergence_leaves_a_fitted_estimator_as_it_was(estimator, params):
 def test_dtype_and_scoring(estimator, params):
     (name,) = params
     refuses(estimator, f"'{name}' parameter of {estimator.__name__} must be", params)
+
+
+@estimators
+def test_divergence_in_the_middle_of_partial_fit_leaves_the_moments_as_they_were(estimator, monkeypatch):
+    model = estimator(max_iter=3, random_state=0, batch_size=20, dropout=0.3).fit(X, CASES[estimator])
+    before, moments = pickle.dumps(model), pickle.dumps(vars(model._optimizer))
+    losses = iter([(1.0, 0.0), (np.nan, 0.0)])  # the first of two batches is trained on
+    monkeypatch.setattr(Backprop, "loss_and_grad", lambda self, *batch: next(losses))
+    with pytest.raises(ValueError, match="The training loss became nan in epoch 1"):
+        model.partial_fit(X, CASES[estimator])
+    assert pickle.dumps(model) == before
+    assert pickle.dumps(vars(model._optimizer)) == moments
 
 
 @estimators

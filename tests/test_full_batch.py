@@ -57,6 +57,12 @@ def test_rows_of_weight_zero_are_left_out_first(task):
     assert_same(fit(task, outlier, y, kept.astype(float)), fit(task, X[kept], y[kept]))
 
 
+def test_rows_of_weight_zero_do_not_count_towards_a_full_batch():
+    y, kept = TARGETS["regression"][1], K > 0
+    a = fit("regression", X, y, kept.astype(float), batch_size=kept.sum())
+    assert_same(a, fit("regression", X[kept], y[kept], batch_size=kept.sum()))
+
+
 def test_sparse_and_dense_train_alike_whatever_is_stored():
     y = TARGETS["multiclass"][1]
     stored = sparse.csr_array(X)
