@@ -1,5 +1,7 @@
 """The classifier."""
 
+from numbers import Real
+
 import numpy as np
 from scipy.special import log_expit, log_softmax
 from sklearn.base import ClassifierMixin
@@ -11,7 +13,8 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_non_negative
 
 from ._base import BaseDropoutMLP
-from ._sklearn import StrOptions, check_partial_fit_first_call, fit_context
+from ._sklearn import Interval, StrOptions, check_partial_fit_first_call, fit_context
+from .engine.activations import OUTPUTS
 
 
 class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
@@ -28,25 +31,33 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     hidden_layer_sizes : int or array-like of shape (n_hidden,), default=(100,)
         Units of each hidden layer; ``()`` for none, which is a linear model.
 
-    activation : {'identity', 'logistic', 'tanh', 'relu'}, default='relu'
-        Activation of the hidden layers: ``z``, ``1 / (1 + exp(-z))``, ``tanh(z)`` or ``max(0, z)``.
+    activation : {'identity', 'logistic', 'tanh', 'relu', 'selu', 'elu', 'leaky_relu', 'gelu', 'silu'} or \
+            list of them, default='relu'
+        Activation of the hidden layers, one for all or one each. Beside scikit-learn's first four: 'selu', which keeps
+        mean 0 and variance 1 from layer to layer on standardised inputs [3]_ and starts from LeCun-normal weights;
+        'elu'; 'leaky_relu', slope 0.01 below 0; 'gelu', ``z Φ(z)``; 'silu', ``z / (1 + exp(-z))``. These four start
+        from He-normal weights, scikit-learn's from Glorot-uniform ones.
 
-    solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
-        Optimizer. 'sgd' and 'adam' work on mini-batches; 'lbfgs' works on all rows at once, is good on
+    solver : {'lbfgs', 'sgd', 'adam', 'adamw'}, default='adam'
+        Optimizer. 'sgd', 'adam' and 'adamw' work on mini-batches; 'lbfgs' works on all rows at once, is good on
         small data, computes in float64, and needs every rate at 0.
 
     alpha : float, default=0.0001
-        Strength of the L2 penalty on the weights, in [0, inf); divided by the weight sum of the batch.
+        Strength of the L2 penalty on the weights, in [0, inf); divided by the weight sum of the batch. With 'adamw' it
+        is the decoupled weight decay instead: each step shrinks the weights by the learning rate times `alpha`,
+        and 0.01 is a usual value.
 
     batch_size : int or 'auto', default='auto'
         Rows of a mini-batch; 'auto' is ``min(200, n_samples)``.
 
-    learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
+    learning_rate : {'constant', 'invscaling', 'adaptive', 'cosine', 'onecycle'}, default='constant'
         Learning rate of 'sgd': constant; ``learning_rate_init / (t_ + 1) ** power_t``; or constant until
-        training has stopped improving, and a fifth of it at each such time.
+        training has stopped improving, and a fifth of it at each such time. For every stochastic solver:
+        'cosine', from `learning_rate_init` to 0 over `max_iter` epochs, and 'onecycle', from a 25th of it up and
+        down again, with which fewer epochs do.
 
     learning_rate_init : float, default=0.001
-        Initial step size of 'sgd' and 'adam', in (0, inf).
+        Initial step size of the stochastic solvers, in (0, inf); the highest one of 'onecycle'.
 
     power_t : float, default=0.5
         Exponent of 'invscaling', in [0, inf).
@@ -85,10 +96,10 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         Share of the training rows to hold out for early stopping, in [0, 1), unless ``fit`` gets `X_val`.
 
     beta_1, beta_2 : float, default=0.9 and 0.999
-        Decay of the moments of 'adam', in [0, 1).
+        Decay of the moments of 'adam' and 'adamw', in [0, 1).
 
     epsilon : float, default=1e-8
-        Added to the denominator of 'adam', in (0, inf).
+        Added to the denominator of 'adam' and 'adamw', in (0, inf).
 
     n_iter_no_change : int or inf, default=10
         Epochs without improvement before training stops.
@@ -105,15 +116,68 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         The same for the inputs. 0.1 to 0.2 suits many redundant features (pixels, bags of words); with
         few informative features, above all in regression, it does harm.
 
+    dropout_kind : {'bernoulli', 'gaussian', 'alpha', 'spatial'} or list of them, default='bernoulli'
+        What dropping does, in all layers, or one kind per hidden layer (the input then gets 'bernoulli').
+
+        - 'bernoulli', ``x m / (1 - p)``: the standard [2]_.
+        - 'gaussian', ``x ε`` with ε ~ N(1, p / (1 - p)): the same mean and variance without zeros; as good, now
+          and then better [2]_.
+        - 'alpha', dropped units go to -1.758 and all are rescaled: keeps the moments of 'selu' layers, for which it
+          is made, with rates of 0.05 to 0.1 [3]_. Good on noisy labels, harmful in regression.
+        - 'spatial', one mask for each group of units: for units or columns that are redundant within their group [4]_.
+
+    dropout_schedule : str or callable, default='constant'
+        Factor of all rates over the progress t of the training, 0 to 1 at epoch `max_iter`. A callable maps t to the
+        factor; ``partial_fit`` counts its calls as epochs.
+
+        - 'constant', 1.
+        - 'flat_cos', 1 up to t = 1/2, then half a cosine to 0: keeps the gain on noisy targets and spares smooth ones.
+          Try it first in regression.
+        - 'annealed', ``1 - t``.
+        - 'early', ``max(0, 1 - 6 t)``: against underfitting [5]_.
+        - 'late', 0 up to t = 1/6, then 1 [5]_.
+        - 'curriculum', ``1 - exp(-10 t)`` [6]_.
+
+    group_size : int or array-like of shape (n_hidden,), default=1
+        Adjacent units of a hidden layer that are dropped together by 'spatial'; divides the layer's width.
+
+    input_groups : array-like of shape (n_features,), default=None
+        A label for each column of X: columns with the same label are dropped together, a one-hot block, the pixels
+        of a channel, a lag window. (For raw 0/1 one-hot blocks this is no different from single columns.)
+
+    batch_norm : {'before_activation', 'after_activation', 'after_dropout'} or False, default=False
+        Whether and where each hidden layer is normalised over the batch. Trains deep networks faster; on tables it
+        rarely helps. Dropout before a normalisation shifts its variance between training, where dropout adds to it,
+        and prediction [7]_: 'after_dropout', and dropout in any layer but the last, need small rates.
+
+    max_norm : float, default=None
+        Bound in (0, inf) of the norm of the weights into each hidden unit. 1.5 to 4 goes with high rates and
+        large learning rates of 'sgd' [2]_; with 'adam' it does little.
+
+    clip_norm : float, default=None
+        Bound in (0, inf) of the norm of the whole gradient, against steps that blow up.
+
+    l1_ratio : float, default=0.0
+        Share in [0, 1] of `alpha` that is an L1 penalty, as in ``SGDClassifier``: for few non-zero weights.
+
+    warmup_fraction : float, default=0.0
+        Share in [0, 1) of the training over which the learning rate climbs from 0, for large learning rates.
+
     class_weight : dict or 'balanced', default=None
         Weights of the classes, as everywhere in scikit-learn; they multiply `sample_weight`, and weigh the
         validation rows too. Not for multilabel targets; ``partial_fit`` takes a dict only.
 
+    label_smoothing : float, default=0.0
+        Share ε in [0, 1) of the target that is spread over all classes: 1 - ε + ε/K for the class itself and ε/K for
+        the other K - 1 (for yes/no outputs, K = 2). Fewer errors on clean labels at 0.1, but probabilities that are
+        less sharp, and harm on noisy labels and to the area under the ROC curve.
+
     scoring : str or callable, default=None
         What early stopping watches on rows held out: None for accuracy, 'loss' for minus the loss, a scorer
-        name, or a callable ``scorer(estimator, X, y)``.
+        name, or a callable ``scorer(estimator, X, y)``. Sample and class weights go to scorers that take
+        ``sample_weight``.
 
-    dtype : {'float32', 'float64'}, default=None
+    dtype : {'float32', 'float64', numpy.float32, numpy.float64}, default=None
         What to compute in; None follows X, as scikit-learn does. float32 is about twice as fast. The first
         fit decides: going on from its weights, their dtype stays.
 
@@ -132,7 +196,17 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         Biases of each layer.
 
     dropout_ : tuple of float
-        Rate on the input of each layer, ``(input_dropout, *dropout)``.
+        Rate on the input of each layer, ``(input_dropout, *dropout)``, at the end of the training.
+
+    dropout_curve_ : list of tuple of float
+        The same at the end of each epoch. Not with 'lbfgs'.
+
+    batch_norm_scale_, batch_norm_shift_ : list of ndarray of shape (n_units,)
+        Scale and shift of each hidden layer; only with `batch_norm`. They are folded into ``coefs_`` and
+        ``intercepts_``.
+
+    batch_norm_mean_, batch_norm_var_ : list of ndarray of shape (n_units,)
+        Running mean and variance of each hidden layer; only with `batch_norm`.
 
     loss_ : float
         Training loss at the end: the mean over the last epoch, penalty included, with dropout on.
@@ -156,7 +230,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         Epochs, or iterations of 'lbfgs', of the last call.
 
     t_ : int
-        Training rows seen by a stochastic solver.
+        Training rows seen by a stochastic solver, copies and rows of weight 0 included.
 
     n_layers_ : int
         Number of layers, the input among them.
@@ -186,15 +260,17 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
 
     **In full-batch training a weight of k equals k copies.** When all rows fit in one batch, equal rows (same
     features, same target) share one mask, rows of weight 0 are left out first, and the order of the rows does not
-    matter. With mini-batches this holds in expectation. (A split by `validation_fraction` draws rows, not weights:
-    with early stopping, give `X_val` to keep the guarantee.)
+    matter. (Without noise this holds up to rounding. It does not hold for what counts rows: 'invscaling', and a
+    split by `validation_fraction`, in place of which `X_val` can be given.) With mini-batches a weight multiplies its
+    row in the mean over the batch, and each copy has a mask of its own: alike, but not equal.
 
     Where this class differs from scikit-learn's on purpose: ``partial_fit`` with an integer seed goes on with its
     random stream instead of replaying the first permutation; a mini-batch of zero weights is skipped; a loss or
     score that is not finite is an error at once; with ``warm_start`` patience starts afresh; 'lbfgs' warns that it
     ignores `early_stopping`, and with several outputs minimises the squared error summed over them, so that its
-    loss and gradient agree; pickles leave out the optimizer's moments; prediction runs in blocks of rows;
-    ``predict_log_proba`` stays finite; ``predict_proba`` has one column per class even if there is one class.
+    loss and gradient agree; pickles leave out the optimizer's moments (its learning rate is kept); prediction runs
+    in blocks of rows; ``predict_log_proba`` stays finite; ``predict_proba`` has one column per class even if there
+    is one class.
 
     References
     ----------
@@ -202,6 +278,14 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
        networks by preventing co-adaptation of feature detectors. arXiv:1207.0580.
     .. [2] N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever and R. Salakhutdinov (2014). Dropout: A Simple Way
        to Prevent Neural Networks from Overfitting. Journal of Machine Learning Research 15.
+    .. [3] G. Klambauer, T. Unterthiner, A. Mayr and S. Hochreiter (2017). Self-Normalizing Neural Networks.
+       NeurIPS 30.
+    .. [4] J. Tompson, R. Goroshin, A. Jain, Y. LeCun and C. Bregler (2015). Efficient Object Localization Using
+       Convolutional Networks. CVPR.
+    .. [5] Z. Liu, Z. Xu, J. Jin, Z. Shen and T. Darrell (2023). Dropout Reduces Underfitting. ICML.
+    .. [6] P. Morerio, J. Cavazza, R. Volpi, R. Vidal and V. Murino (2017). Curriculum Dropout. ICCV.
+    .. [7] X. Li, S. Chen, X. Hu and J. Yang (2019). Understanding the Disharmony Between Dropout and Batch
+       Normalization by Variance Shift. CVPR.
 
     Examples
     --------
@@ -223,6 +307,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     _parameter_constraints: dict = {
         **BaseDropoutMLP._parameter_constraints,
         "class_weight": [StrOptions({"balanced"}), dict, None],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
     }
 
     def __init__(
@@ -253,7 +338,17 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         max_fun=15000,
         dropout=0.2,
         input_dropout=0.0,
+        dropout_kind="bernoulli",
+        dropout_schedule="constant",
+        group_size=1,
+        input_groups=None,
+        batch_norm=False,
+        max_norm=None,
+        clip_norm=None,
+        l1_ratio=0.0,
+        warmup_fraction=0.0,
         class_weight=None,
+        label_smoothing=0.0,
         scoring=None,
         dtype=None,
     ):
@@ -282,7 +377,17 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         self.max_fun = max_fun
         self.dropout = dropout
         self.input_dropout = input_dropout
+        self.dropout_kind = dropout_kind
+        self.dropout_schedule = dropout_schedule
+        self.group_size = group_size
+        self.input_groups = input_groups
+        self.batch_norm = batch_norm
+        self.max_norm = max_norm
+        self.clip_norm = clip_norm
+        self.l1_ratio = l1_ratio
+        self.warmup_fraction = warmup_fraction
         self.class_weight = class_weight
+        self.label_smoothing = label_smoothing
         self.scoring = scoring
         self.dtype = dtype
 
@@ -343,7 +448,10 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         """
         X = self._validate_predict(X)
         network = self._network()
-        P, Z = self._one_column_per_class(network.predict(X)), network.raw(X)
+        Z = network.raw(X)
+        P = Z.copy()
+        OUTPUTS[self.out_activation_](P)
+        P = self._one_column_per_class(P)
         if self.out_activation_ == "softmax":
             exact = log_softmax(Z, axis=1)
         else:
@@ -376,14 +484,22 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
             )
 
     def _encode(self, y, name):
+        binarizer = self._label_binarizer
+        fitted = binarizer.y_type_.startswith("multilabel")
+        if fitted != (y.ndim == 2):
+            kinds = "one column per label" if fitted else "one label per row"
+            raise ValueError(f"The estimator was fitted with {kinds}, but `{name}` has shape {y.shape}.")
+        if fitted and y.shape[1] != len(self.classes_):
+            raise ValueError(f"`{name}` has {y.shape[1]} columns, but there are {len(self.classes_)} classes.")
         unseen = np.setdiff1d(unique_labels(y), self.classes_)
         if len(unseen):
             raise ValueError(
-                f"`{name}` has classes not in `self.classes_`: {unseen}. `self.classes_` has {self.classes_}."
+                f"`{name}` has classes not in `self.classes_`: {unseen}. `self.classes_` has {self.classes_}: "
+                "the first call must know them all."
             )
-        if self._label_binarizer.y_type_ == "multiclass":
+        if binarizer.y_type_ == "multiclass":
             return np.searchsorted(self.classes_, y)  # codes: a row of class indicators each would not scale
-        return self._label_binarizer.transform(y).astype(bool)
+        return y.astype(bool) if fitted else binarizer.transform(y).astype(bool)
 
     def _weigh_classes(self, y, sample_weight, dtype, learn):
         if self.class_weight is None:
@@ -395,6 +511,8 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
                 self.class_weight, classes=self.classes_, y=y, sample_weight=sample_weight
             )
             check_non_negative(self.class_weight_, "`class_weight`")
+            if self.class_weight != "balanced" and not np.isfinite(self.class_weight_).all():
+                raise ValueError(f"class_weight must be finite, got {self.class_weight!r}.")
         weights = self.class_weight_[np.searchsorted(self.classes_, y)].astype(dtype)
         if sample_weight is not None:  # a class of weight 0 has infinite balanced weight, and no row to use it
             weights = np.multiply(weights, sample_weight, where=sample_weight > 0, out=np.zeros_like(sample_weight))
@@ -407,6 +525,9 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
 
     def _loss_name(self):
         return "log_loss" if self._label_binarizer.y_type_ == "multiclass" else "binary_log_loss"
+
+    def _loss_options(self):
+        return {"smoothing": float(self.label_smoothing)} if self.label_smoothing > 0 else {}
 
     def _default_score(self, y, y_pred, sample_weight):
         return accuracy_score(y, y_pred, sample_weight=sample_weight)

@@ -1,7 +1,6 @@
 """Rows of training data: their weights, those held out, the distinct ones, mini-batches of them."""
 
 import warnings
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -64,18 +63,16 @@ def split_off(rows, validation_fraction, stratify, random_state):
 
 def mini_batches(rows, train, batch_size, dtype, shuffle, merge):
     """The mini-batches of the rows in the index `train`; with `merge`, a full batch is one of distinct rows."""
+    n_rows = len(train)
     if batch_size == "auto":
-        batch_size = min(200, len(train))
-    elif batch_size > len(train):
-        warnings.warn(
-            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped "
-            f"(batch_size={batch_size}, {len(train)} rows to train on)."
-        )
-        batch_size = len(train)
-    n_present = len(train) if rows.sample_weight is None else np.count_nonzero(rows.sample_weight[train])
-    if merge and n_present <= batch_size:
+        batch_size = min(200, n_rows)
+    elif batch_size > n_rows:
+        warnings.warn(f"batch_size={batch_size} is more than the {n_rows} rows to train on, and is clipped to them.")
+        batch_size = n_rows
+    if merge and n_rows <= batch_size:
         rows = merge_duplicates(rows.take(train), dtype)
-        train = np.arange(rows.X.shape[0])
+        distinct = np.arange(rows.X.shape[0])
+        return Batches(rows.X, rows.Y, rows.sample_weight, distinct, n_rows, dtype, shuffle, n_drawn=n_rows)
     return Batches(rows.X, rows.Y, rows.sample_weight, train, int(batch_size), dtype, shuffle)
 
 
@@ -84,21 +81,31 @@ def merge_duplicates(rows, dtype):
 
     In full-batch training with noise, a row drawn twice must get the same mask twice if a weight of 2 is to
     equal 2 copies. Merging the copies is the whole of it: the mask is drawn once per distinct row, whatever
-    the order or the multiplicity of the rows, and rows of weight 0 are not there. Rows are told apart by their
-    non-zero values, so a sparse X and the same X dense are one.
+    the order or the multiplicity of the rows, and rows of weight 0 are not there. A sparse X must be canonical.
     """
     X, _, Y, sample_weight = rows
     weight = np.ones(X.shape[0], dtype) if sample_weight is None else sample_weight
-    nonzero = sparse.csr_array(X, dtype=dtype, copy=True)
-    nonzero.sum_duplicates()
-    nonzero.eliminate_zeros()
-    starts, indices, data = nonzero.indptr, nonzero.indices.astype(np.int64), nonzero.data
+    values = X if sparse.issparse(X) else X.astype(dtype) + 0.0  # -0 is 0
+    Y = Y + 0.0 if Y.dtype.kind == "f" else Y
     keys = np.empty(X.shape[0], dtype=object)
-    for i, (start, stop) in enumerate(pairwise(starts)):
-        keys[i] = indices[start:stop].tobytes() + data[start:stop].tobytes() + Y[i].tobytes()
+    for i in range(X.shape[0]):
+        if sparse.issparse(X):
+            row = slice(X.indptr[i], X.indptr[i + 1])
+            keys[i] = X.indices[row].tobytes() + X.data[row].tobytes() + Y[i].tobytes()
+        else:
+            keys[i] = values[i].tobytes() + Y[i].tobytes()
     present = np.flatnonzero(weight)
     _, first, inverse = np.unique(keys[present], return_index=True, return_inverse=True)
     merged = np.bincount(inverse, weights=weight[present]).astype(dtype)
     distinct = rows.take(present[first])
     unweighted = sample_weight is None and len(first) == X.shape[0]
     return distinct._replace(sample_weight=None if unweighted else merged)
+
+
+def canonical(X):
+    """A sparse X sorted, without duplicate entries or stored zeros: noise must not depend on how it is stored."""
+    if sparse.issparse(X) and not (X.has_canonical_format and X.data.all()):
+        X = X.copy()
+        X.sum_duplicates()
+        X.eliminate_zeros()
+    return X

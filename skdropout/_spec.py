@@ -3,7 +3,6 @@
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.metrics import get_scorer_names
 
 from ._sklearn import Interval, InvalidParameterError, Options, StrOptions
 from .engine.activations import ACTIVATIONS
@@ -48,8 +47,8 @@ CONSTRAINTS: dict = {
     "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
     "l1_ratio": [Interval(Real, 0, 1, closed="both")],
     "warmup_fraction": [Interval(Real, 0, 1, closed="left")],
-    "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
-    "dtype": [StrOptions({"float32", "float64"}), None],
+    "scoring": [str, callable, None],
+    "dtype": [StrOptions({"float32", "float64"}), Options(type, {np.float32, np.float64}), None],
 }
 
 

@@ -57,8 +57,9 @@ ARROWS = {
     "_sklearn.py": set(),
     "_spec.py": {"_sklearn", "engine"},
     "_rows.py": {"_sklearn", "engine"},
-    "_base.py": {"_sklearn", "_spec", "_rows", "engine"},
-    "_classifier.py": {"_base", "_sklearn"},
+    "_training.py": {"_rows", "engine"},
+    "_base.py": {"_sklearn", "_spec", "_rows", "_training", "engine"},
+    "_classifier.py": {"_base", "_sklearn", "engine"},
     "_regressor.py": {"_base", "_sklearn"},
     "__init__.py": {"_classifier", "_regressor"},
 }

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from scipy import sparse
 
 from skdropout.engine.dropout import DROPOUTS
@@ -38,9 +37,7 @@ def within_five_sigma(sample, expected, variance):
     """Compare the column means of `sample` (draws, elements) with `expected`."""
     sigma = np.sqrt(np.asarray(variance, float) / len(sample))
     rounding = 1e-6 * np.abs(sample).max()  # where there is next to no variance
-    np.testing.assert_array_less(
-        np.abs(sample.mean(0, dtype=float) - expected), 5 * sigma + rounding
-    )
+    np.testing.assert_array_less(np.abs(sample.mean(0, dtype=float) - expected), 5 * sigma + rounding)
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.2, 0.5, 0.9])
@@ -254,8 +251,9 @@ def test_alpha_keeps_mean_zero_and_variance_one(rate):
     assert dropout.a**2 * ((1 - p) ** 2 + p * (1 - p) * (1 + SATURATION**2)) == pytest.approx(1, rel=1e-14)
 
 
-@pytest.mark.parametrize(("mean", "variance", "expected"), [
-    (0.5, 1, (0.3516, 1.2482)), (0, 4, (0, 2.8539)), (1, 0.25, (0.7031, 1.0947))])
+@pytest.mark.parametrize(
+    ("mean", "variance", "expected"), [(0.5, 1, (0.3516, 1.2482)), (0, 4, (0, 2.8539)), (1, 0.25, (0.7031, 1.0947))]
+)
 def test_alpha_on_inputs_of_other_moments(mean, variance, expected):
     """DROPOUT.md 1.6, at rate 0.2."""
     dropout = Alpha(0.2, np.float64)

@@ -66,7 +66,7 @@ def test_fitted_attributes_are_scikit_learns_and_more(estimator, solver, early_s
             for model in (twin(**params), estimator(dropout=0, **params))
         ]
     assert public[0] <= public[1]
-    assert public[1] - public[0] <= {"dropout_", "validation_loss_curve_"}
+    assert public[1] - public[0] <= {"dropout_", "dropout_curve_", "validation_loss_curve_"}
 
 
 @estimators
@@ -262,7 +262,7 @@ def test_dtypes_of_X(estimator, dtype):
     np.testing.assert_array_equal(model.predict(X), twin.predict(X.astype(expected)))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", np.float32])
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 @estimators
 def test_the_dtype_to_compute_in(estimator, solver, dtype):
@@ -420,6 +420,22 @@ def test_the_regressor_watches_r2_or_what_it_is_told():
             "loss": -0.5 * np.mean((y_diabetes[300:] - prediction) ** 2),
         }[scoring]
         assert reg.best_validation_score_ == pytest.approx(expected)
+
+
+def test_a_scorer_that_takes_no_weights_gets_none():
+    def scorer(estimator, X, y):
+        return estimator.score(X, y)
+
+    for scoring in (scorer, "neg_max_error"):
+        estimator = DropoutMLPClassifier if callable(scoring) else DropoutMLPRegressor
+        model = estimator(scoring=scoring, early_stopping=True, max_iter=3)
+        model.fit(X_iris, y_iris, sample_weight=np.full(150, 2.0))
+        assert len(model.validation_scores_) == 3
+
+
+def test_an_error_of_the_scorer_names_it():
+    with pytest.raises(ValueError, match="scoring='f1' failed on the rows held out"):
+        DropoutMLPClassifier(scoring="f1", early_stopping=True).fit(X_iris, y_iris)
 
 
 def test_validation_weights_count():

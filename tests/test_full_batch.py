@@ -5,6 +5,11 @@ import pytest
 from scipy import sparse
 
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
+from skdropout.engine.backprop import Backprop
+from skdropout.engine.dropout.base import KeepMask
+from skdropout.engine.initializers import initialize
+from skdropout.engine.layers import LayerSpec
+from skdropout.engine.params import Params
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -57,18 +62,29 @@ def test_rows_of_weight_zero_are_left_out_first(task):
     assert_same(fit(task, outlier, y, kept.astype(float)), fit(task, X[kept], y[kept]))
 
 
-def test_rows_of_weight_zero_do_not_count_towards_a_full_batch():
-    y, kept = TARGETS["regression"][1], K > 0
-    a = fit("regression", X, y, kept.astype(float), batch_size=kept.sum())
-    assert_same(a, fit("regression", X[kept], y[kept], batch_size=kept.sum()))
+def test_the_storage_of_a_sparse_matrix_does_not_matter():
+    y, order = TARGETS["multiclass"][1], rng.permutation(6)
+    canonical = sparse.csr_array(X)
+    with_zeros = canonical.copy()
+    with_zeros.data[:3] = 0
+    explicit = sparse.csr_array(with_zeros.toarray())
+    doubled = sparse.csr_array(
+        (np.repeat(canonical.data / 2, 2), np.repeat(canonical.indices, 2), 2 * canonical.indptr), canonical.shape
+    )
+    unsorted = sparse.csr_array(canonical[:, order][:, np.argsort(order)])
+    expected = fit("multiclass", canonical, y)
+    for stored in (doubled, unsorted):
+        kept = stored.data.copy()
+        assert_same(fit("multiclass", stored, y), expected)
+        np.testing.assert_array_equal(stored.data, kept)
+    assert_same(fit("multiclass", with_zeros, y), fit("multiclass", explicit, y))
 
 
-def test_sparse_and_dense_train_alike_whatever_is_stored():
-    y = TARGETS["multiclass"][1]
-    stored = sparse.csr_array(X)
-    stored.data[:3] = 0  # explicit zeros
-    dense = fit("multiclass", stored.toarray(), y, input_dropout=0.0)
-    assert_same(fit("multiclass", stored, y, input_dropout=0.0), dense)
+def test_zero_has_no_sign():
+    Z, t = np.where(X == 0, 0.0, X), np.arange(30) % 3.0
+    signed = np.where((Z == 0) & (rng.random_sample(Z.shape) < 0.5), -0.0, Z)
+    flipped = np.where(t == 0, -0.0, t)
+    assert_same(fit("regression", np.vstack([Z, signed]), np.r_[t, flipped]), fit("regression", Z, t, np.full(30, 2)))
 
 
 @pytest.mark.parametrize("limit", [{"batch_size": "auto"}, {"batch_size": 60}])
@@ -85,45 +101,72 @@ def test_the_guarantee_holds_whatever_the_batch_size_that_holds_all_rows(limit):
     assert_same(a, b)
 
 
-def test_equal_rows_with_different_targets_stay_apart():
-    model = fit("regression", np.ones((20, 2)), np.arange(20.0) % 2, dropout=0.0, input_dropout=1e-5, max_iter=1)
-    assert model.t_ == 2  # two distinct rows, ten copies each
-
-
-def test_mini_batches_agree_in_expectation():
-    """Mean prediction over seeds of weight 2 against two copies, five sigma of the difference."""
-    y = TARGETS["regression"][1]
-    params = {"batch_size": 10, "max_iter": 20, "solver": "sgd", "learning_rate_init": 0.01}
-    runs = {}
-    for name, data in {
-        "weights": (X, y, np.full(30, 2.0)),
-        "copies": (np.tile(X, (2, 1)), np.tile(y, 2), None),
-    }.items():
-        batch = {"weights": 10, "copies": 20}[name]
-        runs[name] = np.array(
-            [
-                fit("regression", *data, **params | {"batch_size": batch, "random_state": seed}).predict(X)
-                for seed in range(60)
-            ]
-        )
-    a, b = runs["weights"], runs["copies"]
-    sigma = np.sqrt(a.var(0, ddof=1) / len(a) + b.var(0, ddof=1) / len(b))
-    assert (np.abs(a.mean(0) - b.mean(0)) < 5 * sigma).all()
-
-
-def test_different_rows_get_different_masks():
-    """If all rows shared one mask, a network that must fit noise would; drawn row by row the loss of rows varies."""
-    from skdropout.engine.dropout.bernoulli import Bernoulli
-
-    masks, sample = [], Bernoulli.sample
+def masks_of(monkeypatch, *args, **params):
+    """The masks of the last hidden layer, one row a training row."""
+    masks, draw = [], KeepMask.draw
 
     def spy(self, size, rng):
-        masks.append(sample(self, size, rng).copy())
+        masks.append(draw(self, size, rng).copy())
         return masks[-1]
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Bernoulli, "sample", spy)
-        fit("regression", X, TARGETS["regression"][1], input_dropout=0.0, hidden_layer_sizes=40, max_iter=2)
-    first, second = (mask.reshape(30, 40) for mask in masks)
-    assert len(np.unique(first, axis=0)) == 30
+    monkeypatch.setattr(KeepMask, "draw", spy)
+    fit("regression", *args, input_dropout=0.0, hidden_layer_sizes=40, **params)
+    return [mask.reshape(-1, 40) for mask in masks]
+
+
+def test_equal_rows_with_different_targets_stay_apart(monkeypatch):
+    masks = masks_of(monkeypatch, np.ones((20, 2)), np.arange(20.0) % 2, max_iter=1)
+    assert [len(mask) for mask in masks] == [2]  # two distinct rows, ten copies each
+
+
+def test_different_rows_and_epochs_get_different_masks(monkeypatch):
+    first, second = masks_of(monkeypatch, X, TARGETS["regression"][1], max_iter=2)
+    assert len(np.unique(first, axis=0)) == len(first) == 30
     assert not np.array_equal(first, second)
+
+
+def test_merging_counts_and_shuffles_the_rows_there_were():
+    """So that the rate changes nothing but the masks, whatever is merged."""
+    y = TARGETS["regression"][1]
+    states = [np.random.RandomState(0) for _ in range(2)]
+    models = [
+        fit(
+            "regression",
+            X.repeat(3, axis=0),
+            y.repeat(3),
+            np.tile(K, 3),
+            dropout=rate,
+            input_dropout=0.0,
+            random_state=state,
+            early_stopping=True,
+        )
+        for rate, state in zip((0.0, 0.4), states, strict=True)
+    ]
+    assert models[0].t_ / models[0].n_iter_ == models[1].t_ / models[1].n_iter_ == 81
+    same = min(model.n_iter_ for model in models)
+    for state, model in zip(states, models, strict=True):
+        for _ in range(15 - model.n_iter_):
+            state.shuffle(np.arange(81))
+    assert same > 0
+    assert states[0].random_sample() == states[1].random_sample()
+
+
+def test_the_mean_gradient_over_masks_is_that_of_copies():
+    """Of one mini-batch: a row of weight k gives, in expectation, what k copies with masks of their own give."""
+    specs = [LayerSpec(5, "relu", rate=0.3), LayerSpec(1, "identity", rate=0.5)]
+    params = Params((6, 5, 1), np.float64)
+    initialize(params, ["relu", "relu"], np.random.RandomState(0))
+    y, present = TARGETS["regression"][1][:, np.newaxis], K > 0
+    means = []
+    for rows, Y, weights in (
+        (X[present], y[present], K[present].astype(float)),
+        (X.repeat(K, 0), y.repeat(K, 0), None),
+    ):
+        backprop, noise = Backprop(params, specs, "squared_error", len(rows)), np.random.Generator(np.random.SFC64(1))
+        gradients = np.empty((3000, params.vector.size))
+        for gradient in gradients:
+            backprop.loss_and_grad(rows, Y, weights, noise)
+            gradient[:] = backprop.gradient
+        means.append((gradients.mean(0), gradients.var(0, ddof=1) / len(gradients)))
+    (a, a_variance), (b, b_variance) = means
+    assert (np.abs(a - b) <= 5 * np.sqrt(a_variance + b_variance) + 1e-15).all()

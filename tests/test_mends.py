@@ -172,9 +172,21 @@ def test_copies_predict_the_same_and_train_on(twin):
     clf = DropoutMLPClassifier(random_state=0, max_iter=5).fit(X, y)
     other = twin(clf)
     np.testing.assert_array_equal(other.predict_proba(X), clf.predict_proba(X))
+    assert not any(np.shares_memory(a, b) for a, b in zip(clf.coefs_, other.coefs_, strict=True))
     other.partial_fit(X, y)
     assert len(other.loss_curve_) == 6
     assert len(clf.loss_curve_) == 5
+
+
+def test_a_deep_copy_goes_on_like_the_original_and_a_pickle_with_its_learning_rate():
+    params = {"solver": "sgd", "learning_rate": "adaptive", "learning_rate_init": 0.1, "tol": 0.05, "dropout": 0.3}
+    clf = DropoutMLPClassifier(random_state=0, max_iter=300, **params).fit(X, y)
+    assert clf._optimizer.learning_rate < 0.01
+    deep, stored = copy.deepcopy(clf), pickle.loads(pickle.dumps(clf))
+    for model in (clf, deep, stored):
+        model.partial_fit(X, y)
+    np.testing.assert_array_equal(deep.coefs_[0], clf.coefs_[0])
+    assert stored._optimizer.learning_rate == clf._optimizer.learning_rate
 
 
 @pytest.mark.parametrize("target", [BINARY, y], ids=["binary", "multiclass"])

@@ -11,9 +11,9 @@ from scipy.special import expit, ndtr
 class Activation(NamedTuple):
     """A hidden activation y = f(z).
 
-    ``forward(z)`` overwrites z with f(z); ``slope(y, out)`` writes f'(z), a function of y, into `out`; with ``of_input``
-    it is handed z instead. A ``boolean`` slope is 0 or 1 everywhere and takes one byte a unit. ``slope`` is None for
-    the identity.
+    ``forward(z)`` overwrites z with f(z); ``slope(y, out)`` writes f'(z), a function of y, into `out`; with
+    ``of_input`` it is handed z instead. A ``boolean`` slope is 0 or 1 everywhere and takes one byte a unit.
+    ``slope`` is None for the identity.
     """
 
     forward: Callable

@@ -49,11 +49,5 @@ class Params:
         arrays = [np.ravel(a) for a in (*coefs, *intercepts)]
         return cls(units, dtype, np.concatenate(arrays).astype(dtype, copy=False))
 
-    def astype(self, dtype):
-        """The same parameters in `dtype`; itself when they are."""
-        if self.dtype == dtype:
-            return self
-        return Params(self.units, dtype, self.vector.astype(dtype), self.normed)
-
     def __reduce__(self):
         return Params, (self.units, self.dtype, self.vector, self.normed)

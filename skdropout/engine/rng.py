@@ -5,13 +5,14 @@ order. Masks come from a generator of their own, so that a rate of 0, which draw
 nothing else, and two rates are compared on the same start and the same batches.
 """
 
+import copy
+
 import numpy as np
 
 
 def mask_stream(random_state):
     """A mask generator seeded from the present state of `random_state`, which it leaves as it is."""
-    twin = np.random.RandomState()
-    twin.set_state(random_state.get_state())
+    twin = copy.deepcopy(random_state)
     return np.random.Generator(np.random.SFC64(twin.randint(0, 2**32, size=8, dtype=np.uint32)))
 
 

@@ -11,7 +11,7 @@ class Constant:
     """The learning rate stays; a plateau ends the training."""
 
     def __init__(self, learning_rate_init, power_t=0.5):
-        self.initial, self.power_t = float(learning_rate_init), power_t
+        self.initial, self.power_t = float(learning_rate_init), float(power_t)
 
     def after_epoch(self, learning_rate, t):
         """The rate of the next epoch, `t` training rows after the start."""
@@ -52,7 +52,7 @@ class Cosine(Constant):
 
 @final
 class OneCycle(Constant):
-    """From 1/25 of the rate up to it over the first 0.3, then down to 1e-4 of that start, along cosines (Smith, 2018)."""
+    """From 1/25 of the rate up to it over 0.3 of the training, then down to 4e-6 of it, along cosines (Smith, 2018)."""
 
     START, PEAK, END = 1 / 25, 0.3, 1e-4 / 25
 

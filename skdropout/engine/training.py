@@ -24,19 +24,23 @@ class Batches:
     dtype : numpy dtype
         Of the parameters.
     shuffle : bool
+    n_drawn : int, default=None
+        Draw the orders of so many rows and keep to the one given: for rows that stand for more rows than they are.
     """
 
-    def __init__(self, X, Y, sample_weight, rows, batch_size, dtype, shuffle):
+    def __init__(self, X, Y, sample_weight, rows, batch_size, dtype, shuffle, n_drawn=None):
         self.X, self.Y, self.sample_weight = X, Y, sample_weight
         self.rows, self.batch_size, self.dtype, self.shuffle = rows, batch_size, dtype, shuffle
+        self.n_rows, self.ordered = n_drawn or len(rows), n_drawn is not None
         self._buffer = None if issparse(X) else np.empty((batch_size, X.shape[1]), dtype)
 
     def epoch(self, random_state):
         """Yield (X, Y, sample_weight) of each batch; one whose weights are all zero teaches nothing and is left out."""
         if self.shuffle:
-            order = np.arange(len(self.rows))
+            order = np.arange(self.n_rows)
             random_state.shuffle(order)
-            self.rows = self.rows[order]  # shuffles the last order, not the first: scikit-learn's numbers
+            if not self.ordered:
+                self.rows = self.rows[order]  # shuffles the last order, not the first: scikit-learn's numbers
         for start in range(0, len(self.rows), self.batch_size):
             rows = self.rows[start : start + self.batch_size]
             sample_weight = None if self.sample_weight is None else self.sample_weight[rows]
@@ -64,20 +68,21 @@ def epochs(backprop, optimizer, batches, random_state, rng, *, before_step=None,
     share = backprop.loss.share(backprop.params.units[-1])
     n_batches = -(-len(batches.rows) // batches.batch_size)
     for epoch in count():
-        total = 0.0
+        total, n_rows = 0.0, 0
         for i, (X, Y, sample_weight) in enumerate(batches.epoch(random_state)):
             if before_step is not None:
                 before_step(epoch, i / n_batches)
             data, penalty = backprop.loss_and_grad(X, Y, sample_weight, rng)
             loss = data * share + penalty
             total += loss * X.shape[0]
+            n_rows += X.shape[0]
             if not isfinite(loss):
                 break
             if clip_norm is not None:
                 clip(backprop.gradient, clip_norm)
             optimizer.step(backprop.params.vector, backprop.gradient)
             backprop.constrain()
-        yield total / len(batches.rows)
+        yield total / n_rows
 
 
 def clip(gradient, bound):

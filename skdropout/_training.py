@@ -1,0 +1,247 @@
+"""A run of a stochastic solver: what it starts from, how each epoch is judged, when it ends."""
+
+import copy
+import warnings
+from inspect import signature
+from math import isfinite
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import check_scoring
+
+from ._rows import mini_batches, split_off
+from .engine.backprop import Backprop
+from .engine.losses import LOSSES
+from .engine.optimizers import OPTIMIZERS
+from .engine.params import Params
+from .engine.schedules import DROPOUT_SCHEDULES, LEARNING_RATES, warm_up
+from .engine.training import epochs
+
+INTERRUPTED = "Training interrupted by user."
+
+
+class Model(NamedTuple):
+    """What is trained: the parameters, the running moments of batch normalisation, and what the layers are."""
+
+    params: Params
+    moments: list
+    specs: list
+
+
+class Training:
+    """Epochs until the loss, or the score of rows held out, has stopped improving.
+
+    It trains `model` in place and keeps the books on `estimator`: ``loss_curve_``, ``validation_scores_`` and the like.
+
+    Parameters
+    ----------
+    estimator : BaseDropoutMLP
+        The one being fitted.
+    model : Model
+    rows : Rows
+        The training rows.
+    held_out : Rows or None
+        The user's validation rows.
+    streams : (RandomState, Generator or None)
+        For the rows, and for the masks if there is noise.
+    fresh : bool
+        Whether the weights are new.
+    incremental : bool
+        Whether this is one ``partial_fit``.
+    """
+
+    def __init__(self, estimator, model, rows, held_out, streams, fresh, incremental):
+        self.estimator, self.model, self.fresh, self.incremental = estimator, model, fresh, incremental
+        self.random_state, self.masks = streams
+        params, specs = model.params, model.specs
+        train, self.held_out = np.arange(rows.X.shape[0]), held_out
+        if estimator.early_stopping and held_out is None:
+            stratify = is_classifier(estimator) and estimator.n_outputs_ == 1
+            train, self.held_out = split_off(rows, estimator.validation_fraction, stratify, self.random_state)
+        self.batches = mini_batches(
+            rows, train, estimator.batch_size, params.dtype, estimator.shuffle, merge=self.masks is not None
+        )
+        self.loss = LOSSES[estimator._loss_name()].bind(**estimator._loss_options())
+        self.backprop = Backprop(
+            params,
+            specs,
+            estimator._loss_name(),
+            self.batches.batch_size,
+            alpha=0.0 if estimator.solver == "adamw" else estimator.alpha,
+            l1_ratio=estimator.l1_ratio,
+            max_norm=estimator.max_norm,
+            batch_norm=estimator.batch_norm or None,
+            moments=model.moments,
+            loss_options=estimator._loss_options(),
+        )
+        self.optimizer = estimator._optimizer = self._start_optimizer()
+        scheduled = estimator.solver == "sgd" or estimator.learning_rate in {"cosine", "onecycle"}
+        self.policy = LEARNING_RATES[estimator.learning_rate if scheduled else "constant"](
+            estimator.learning_rate_init, estimator.power_t
+        )
+        schedule = estimator.dropout_schedule
+        self.dropout_factor = schedule if callable(schedule) else DROPOUT_SCHEDULES[schedule]
+        self._start_curves()
+
+    def run(self):
+        estimator, params, moments = self.estimator, self.model.params, self.model.moments
+        losses = epochs(
+            self.backprop,
+            self.optimizer,
+            self.batches,
+            self.random_state,
+            self.masks,
+            before_step=self._before_step,
+            clip_norm=estimator.clip_norm,
+        )
+        n_epochs = 1 if self.incremental else estimator.max_iter
+        best = copy.deepcopy((params.vector, moments))
+        try:
+            for estimator.n_iter_, loss in zip(range(1, n_epochs + 1), losses, strict=False):
+                estimator.t_ += self.batches.n_rows
+                if self._record(loss) and estimator.early_stopping:
+                    best = copy.deepcopy((params.vector, moments))
+                if not self._prepare_next_epoch():
+                    break
+            else:
+                if not self.incremental:
+                    warnings.warn(
+                        f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the "
+                        "optimization hasn't converged yet.",
+                        ConvergenceWarning,
+                    )
+        except KeyboardInterrupt:
+            warnings.warn(INTERRUPTED)
+        if estimator.early_stopping and estimator.validation_scores_:
+            params.vector[:] = best[0]
+            moments[:] = best[1]
+
+    def _start_optimizer(self):
+        """A new optimizer, or, to go on with, a copy of the last one."""
+        estimator, params = self.estimator, self.model.params
+        optimizer = OPTIMIZERS[estimator.solver]
+        if self.incremental and isinstance(last := getattr(estimator, "_optimizer", None), optimizer):
+            return copy.deepcopy(last)
+        if estimator.solver == "sgd":
+            settings = estimator.momentum, estimator.nesterovs_momentum
+        else:
+            settings = estimator.beta_1, estimator.beta_2, estimator.epsilon
+        if estimator.solver == "adamw":
+            settings = *settings, estimator.alpha, params.weights.size
+        rate = getattr(estimator, "_learning_rate", None) if self.incremental else None  # of one read from a file
+        return optimizer(params.vector.size, params.dtype, rate or estimator.learning_rate_init, *settings)
+
+    def _before_step(self, epoch, share):
+        """Set the learning rate and the dropout rates for the progress made: 0 at the first step, 1 at the last."""
+        n_batches = -(-len(self.batches.rows) // self.batches.batch_size)
+        last = self.estimator.max_iter - 1 / n_batches
+        t = min(1.0, (self.epochs_before + epoch + share) / last) if last > 0 else 0.0
+        self.optimizer.factor = warm_up(t, self.estimator.warmup_fraction) * self.policy.factor(t)
+        if self.backprop.noises:
+            factor = self.dropout_factor(t)
+            if not 0 <= factor * max(spec.rate for spec in self.model.specs) < 1:
+                raise ValueError(
+                    f"dropout_schedule returned {factor!r} at progress {t:.3g}: it must be a factor that leaves every "
+                    f"rate in [0, 1), and the rates are {tuple(spec.rate for spec in self.model.specs)}."
+                )
+            self.backprop.scale_rates(factor)
+            self.estimator.dropout_ = tuple(float(spec.rate * factor) for spec in self.model.specs)
+
+    def _start_curves(self):
+        """The curves to append to; patience starts afresh at every ``fit``."""
+        estimator = self.estimator
+
+        def known(name, default):
+            value = None if self.fresh else getattr(estimator, name, None)
+            return default if value is None else copy.copy(value)
+
+        estimator.n_iter_ = 0
+        estimator.loss_curve_, estimator.dropout_curve_ = known("loss_curve_", []), known("dropout_curve_", [])
+        self.epochs_before = len(estimator.loss_curve_) if self.incremental else 0
+        estimator.loss_ = estimator.loss_curve_[-1] if estimator.loss_curve_ else np.nan
+        estimator.best_loss_ = None if estimator.early_stopping else known("best_loss_", np.inf)
+        estimator._no_improvement_count = known("_no_improvement_count", 0) if self.incremental else 0
+        estimator.validation_scores_ = estimator.validation_loss_curve_ = estimator.best_validation_score_ = None
+        if self.held_out is not None:
+            estimator.validation_scores_ = known("validation_scores_", [])
+            estimator.validation_loss_curve_ = known("validation_loss_curve_", [])
+            # the weights to go on from are the first to beat, on the rows held out this time
+            estimator.best_validation_score_ = -np.inf if self.fresh else self._judge()[0]
+
+    def _record(self, loss):
+        """Note how the epoch went; True if no epoch before was as good."""
+        estimator = self.estimator
+        if not isfinite(loss):
+            raise estimator._diverged(f"The training loss became {loss} in epoch {estimator.n_iter_}")
+        estimator.loss_ = loss
+        estimator.loss_curve_.append(loss)
+        estimator.dropout_curve_.append(estimator.dropout_)
+        if estimator.verbose:
+            print(f"Iteration {estimator.n_iter_}, loss = {loss:.8f}")
+        if self.held_out is not None:
+            best_score, score = estimator.best_validation_score_, self._record_score()
+        if estimator.early_stopping:
+            stalled, better = score < best_score + estimator.tol, score > best_score
+        else:
+            stalled, better = loss > estimator.best_loss_ - estimator.tol, loss < estimator.best_loss_
+            estimator.best_loss_ = min(loss, estimator.best_loss_)
+        estimator._no_improvement_count = estimator._no_improvement_count + 1 if stalled else 0
+        return better
+
+    def _record_score(self):
+        estimator = self.estimator
+        score, loss = self._judge()
+        epoch = f"in epoch {estimator.n_iter_}"
+        if not isfinite(loss):
+            raise estimator._diverged(f"The validation loss became {loss} {epoch}")
+        if not isfinite(score):
+            raise ValueError(f"The validation score became {score} {epoch}, with scoring={estimator.scoring!r}.")
+        estimator.validation_scores_.append(score)
+        estimator.validation_loss_curve_.append(loss)
+        estimator.best_validation_score_ = max(score, estimator.best_validation_score_)
+        if estimator.verbose:
+            print(f"Validation score: {score:f}")
+        return score
+
+    def _judge(self):
+        """Score and loss of the weights as they are, without noise, on the rows held out."""
+        estimator, rows = self.estimator, self.held_out
+        estimator._publish(self.model)
+        P = estimator._network().predict(rows.X)
+        if estimator.scoring is None:
+            score = estimator._default_score(rows.y, estimator._decode(P), rows.sample_weight)
+        elif estimator.scoring != "loss":
+            score = self._scorer_says(rows)
+        loss = self.loss.function(P, rows.Y, rows.sample_weight) * self.loss.share(estimator.n_outputs_)
+        return float(-loss if estimator.scoring == "loss" else score), loss
+
+    def _scorer_says(self, rows):
+        """The user's score of the rows held out; their weights are for the scorers that take them."""
+        bare = copy.copy(self.estimator)  # the rows are plain arrays: names would make predict warn
+        vars(bare).pop("feature_names_in_", None)
+        scorer = check_scoring(bare, bare.scoring)
+        taken = signature(getattr(scorer, "_score_func", scorer)).parameters
+        weighted = {"sample_weight": rows.sample_weight} if "sample_weight" in taken else {}
+        try:
+            return float(scorer(bare, rows.X, rows.y, **(weighted if rows.sample_weight is not None else {})))
+        except (ValueError, TypeError) as error:
+            raise type(error)(f"scoring={bare.scoring!r} failed on the rows held out: {error}") from error
+
+    def _prepare_next_epoch(self):
+        """Set the learning rate of the next epoch; False if there is to be none."""
+        estimator, optimizer = self.estimator, self.optimizer
+        optimizer.learning_rate = self.policy.after_epoch(optimizer.learning_rate, estimator.t_)
+        if estimator._no_improvement_count <= estimator.n_iter_no_change:
+            return True
+        rate = self.policy.on_plateau(optimizer.learning_rate)
+        if estimator.verbose:
+            what = "Validation score" if estimator.early_stopping else "Training loss"
+            then = "Stopping." if rate is None else f"Setting learning rate to {rate:f}"
+            patience = f"tol={estimator.tol:f} for {estimator.n_iter_no_change} epochs"
+            print(f"{what} did not improve more than {patience}. {then}")
+        if rate is None:
+            return False
+        optimizer.learning_rate, estimator._no_improvement_count = rate, 0
+        return True
