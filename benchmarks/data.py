@@ -25,3 +25,22 @@ def load_mnist():
     X, y = fetch_openml("mnist_784", version=1, as_frame=False, return_X_y=True)
     X, y = X.astype(np.uint8), y.astype(np.uint8)
     return Images(X[:60_000], y[:60_000], X[60_000:], y[60_000:])
+
+
+class Splits(NamedTuple):
+    """A regression data set and its 20 official splits (Hernandez-Lobato and Adams, 2015), one row of indices each."""
+
+    X: np.ndarray
+    y: np.ndarray
+    train: np.ndarray
+    test: np.ndarray
+
+
+def load_uci(name):
+    """'concrete', 'energy', 'wine' or 'yacht'. Only from SKDROPOUT_DATA: the splits are nowhere else."""
+    if not (folder := os.environ.get("SKDROPOUT_DATA")):
+        raise SystemExit(
+            "Set SKDROPOUT_DATA to the folder with the uci_*.npz files: their splits cannot be downloaded."
+        )
+    with np.load(Path(folder) / f"uci_{name}.npz") as archive:
+        return Splits(*(archive[field] for field in Splits._fields))

@@ -10,6 +10,7 @@ from sklearn.base import clone
 
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
 from skdropout.engine.backprop import Backprop
+from skdropout.engine.optimizers import Adam
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -119,7 +120,7 @@ def test_nan_and_infinity(estimator, value):
     refuses(estimator, "Input sample_weight contains", sample_weight=with_bad(np.ones(40), value), partial=True)
     refuses(estimator, "Input y contains|Input contains", y=with_bad(np.arange(40) % 2, value), partial=True)
     validation = {"X_val": with_bad(X, value), "y_val": CASES[estimator]}
-    refuses(estimator, "Input X contains", **validation)
+    refuses(estimator, "In the validation data X_val, y_val, sample_weight_val: Input X contains", **validation)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +223,7 @@ def test_feature_names_changed(estimator):
 @estimators
 def test_validation_data(estimator):
     y = CASES[estimator]
-    refuses(estimator, "X has 4 features", X_val=X[:, :4], y_val=y)
+    refuses(estimator, "In the validation data X_val.*: X has 4 features", X_val=X[:, :4], y_val=y)
     refuses(estimator, "Found input variables with inconsistent", X_val=X, y_val=y[:5])
     refuses(estimator, "both X_val and y_val, but y_val is None", X_val=X)
     refuses(estimator, "both X_val and y_val, but X_val is None", y_val=y)
@@ -314,6 +315,77 @@ def test_divergence_in_the_middle_of_partial_fit_leaves_the_moments_as_they_were
         model.partial_fit(X, CASES[estimator])
     assert pickle.dumps(model) == before
     assert pickle.dumps(vars(model._optimizer)) == moments
+
+
+@estimators
+def test_a_warm_start_that_fails_leaves_the_curves_as_they_were(estimator):
+    scores = iter([0.1, 0.2, 0.3, 0.4, np.nan])
+    model = estimator(max_iter=2, scoring=lambda *rows: next(scores), warm_start=True, random_state=0)
+    data = {"X": X, "y": CASES[estimator], "X_val": X, "y_val": CASES[estimator]}
+    model.fit(**data)
+    before = {name: list(getattr(model, name)) for name in ("loss_curve_", "validation_scores_", "dropout_curve_")}
+    with pytest.raises(ValueError, match="validation score became nan in epoch 2"):
+        model.fit(**data)
+    assert {name: getattr(model, name) for name in before} == before
+
+
+@estimators
+def test_weights_that_end_infinite_are_an_error(estimator, monkeypatch):
+    def last_step(self, params, gradient):
+        params[0] = np.inf
+
+    monkeypatch.setattr(Adam, "step", last_step)
+    with pytest.raises(ValueError, match="The last step overflowed"):
+        estimator(max_iter=1).fit(X, CASES[estimator])
+
+
+def test_lbfgs_that_overflows_is_not_told_to_lower_a_learning_rate():
+    with pytest.raises(ValueError, match="scale the inputs") as error:
+        DropoutMLPRegressor(solver="lbfgs", dropout=0).fit(X * 1e200, VALUES)
+    assert "learning_rate" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"activation": "bogus"}, "activation"),
+        ({"alpha": -1}, "'alpha' parameter"),
+        ({"batch_size": 0}, "'batch_size' parameter"),
+        ({"batch_size": 2.5}, "'batch_size' parameter"),
+        ({"learning_rate": "x"}, "'learning_rate' parameter"),
+        ({"dropout": 2.0}, "dropout"),
+    ],
+    ids=str,
+)
+@estimators
+def test_parameters_changed_between_partial_fits_are_checked(estimator, change, message):
+    model = estimator(random_state=0).fit(X, CASES[estimator])
+    before = pickle.dumps(model)
+    given = {name: model.get_params()[name] for name in change}
+    with pytest.raises(ValueError, match=message):
+        model.set_params(**change).partial_fit(X, CASES[estimator])
+    assert pickle.dumps(model.set_params(**given)) == before
+
+
+def test_labels_of_another_kind():
+    indicators = np.eye(3, dtype=int)[np.arange(40) % 3]
+    multiclass = DropoutMLPClassifier(max_iter=2).fit(X, LABELS)
+    multilabel = DropoutMLPClassifier(max_iter=2).fit(X, indicators)
+    for n in (40, 3, 1):
+        with pytest.raises(ValueError, match=r"fitted with one label per row, but `y` has shape"):
+            multiclass.partial_fit(X[:n], indicators[:n])
+    with pytest.raises(ValueError, match=r"fitted with one column per label, but `y` has shape \(40,\)"):
+        multilabel.partial_fit(X, np.arange(40) % 3)
+    with pytest.raises(ValueError, match=r"validation data.*fitted with one label per row, but `y_val` has shape"):
+        DropoutMLPClassifier(scoring="loss").fit(X, LABELS, X_val=X, y_val=indicators)
+    with pytest.raises(ValueError, match="`y` has 3 columns, but there are 4 classes"):
+        DropoutMLPClassifier().partial_fit(X, indicators, classes=[0, 1, 2, 3])
+
+
+@pytest.mark.parametrize("weight", [np.nan, np.inf])
+def test_class_weights_are_finite(weight):
+    with pytest.raises(ValueError, match="class_weight must be finite"):
+        DropoutMLPClassifier(class_weight={"no": weight}).fit(X, LABELS)
 
 
 @estimators

@@ -18,6 +18,15 @@ CONFIGURATIONS = [
     {"hidden_layer_sizes": (50, 20), "dropout": (0.2, 0.5)},
     {"input_dropout": 0.1},
     {"solver": "sgd"},
+    {"dropout_kind": "gaussian", "input_dropout": 0.1},
+    {"dropout_kind": "alpha", "activation": "selu", "dropout": 0.1},
+    {"dropout_kind": "spatial", "group_size": 2},
+    {"batch_norm": "before_activation"},
+    {"batch_norm": "after_activation", "dropout_kind": "gaussian"},
+    {"batch_norm": "after_dropout"},
+    {"batch_norm": "before_activation", "dropout_kind": "alpha", "activation": "selu", "dropout": 0.1},
+    {"batch_norm": "before_activation", "dropout_kind": "spatial", "dropout_schedule": "flat_cos"},
+    {"batch_norm": "after_dropout", "dropout": 0},
 ]
 SKIPPED = {"check_classifiers_multilabel_output_format_decision_function"}  # there is no decision_function
 

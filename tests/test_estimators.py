@@ -447,6 +447,39 @@ def test_validation_weights_count():
     assert clf.best_validation_score_ == pytest.approx(expected)
 
 
+def test_class_weights_count_in_validation():
+    train, test = split()
+    clf = DropoutMLPClassifier(class_weight={0: 5.0, 1: 1.0}, early_stopping=True, max_iter=10, random_state=0)
+    clf.fit(X_cancer[train], y_cancer[train], X_val=X_cancer[test], y_val=y_cancer[test])
+    weights = np.where(y_cancer[test] == 0, 5.0, 1.0)
+    expected = accuracy_score(y_cancer[test], clf.predict(X_cancer[test]), sample_weight=weights)
+    assert clf.best_validation_score_ == pytest.approx(expected)
+
+
+def test_validation_weights_reach_a_scorer_that_takes_them():
+    seen = []
+
+    def scorer(estimator, X, y, sample_weight=None):
+        seen.append(sample_weight)
+        return 0.0
+
+    weights = np.arange(1.0, 151)
+    clf = DropoutMLPClassifier(scoring=scorer, max_iter=1)
+    clf.fit(X_iris, y_iris, X_val=X_iris, y_val=y_iris, sample_weight_val=weights)
+    np.testing.assert_array_equal(seen[0], weights)
+
+
+@pytest.mark.parametrize("scoring", [None, "loss"])
+def test_the_validation_loss_of_several_outputs_is_their_mean(scoring):
+    Y = np.column_stack([y_diabetes, -2 * y_diabetes, y_diabetes**2])
+    reg = DropoutMLPRegressor(max_iter=3, scoring=scoring, random_state=0)
+    reg.fit(X_diabetes, Y, X_val=X_diabetes, y_val=Y)
+    expected = 0.5 * np.mean((reg.predict(X_diabetes) - Y) ** 2)
+    assert reg.validation_loss_curve_[-1] == pytest.approx(expected)
+    if scoring == "loss":
+        assert reg.validation_scores_[-1] == pytest.approx(-expected)
+
+
 def test_validation_data_without_early_stopping_are_recorded_only():
     train, test = split()
     params = {"max_iter": 10, "random_state": 0}

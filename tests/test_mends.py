@@ -10,7 +10,9 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
 from skdropout.engine import network
+from skdropout.engine.activations import ACTIVATIONS
 from skdropout.engine.dropout.bernoulli import Bernoulli
+from skdropout.engine.training import Batches
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -23,29 +25,27 @@ def masks(monkeypatch):
     """All the masks drawn."""
     drawn, sample = [], Bernoulli.sample
 
-    def spy(self, size, rng):
-        drawn.append(sample(self, size, rng).copy())
+    def spy(self, x, rng):
+        drawn.append(sample(self, x, rng).copy())
         return drawn[-1]
 
     monkeypatch.setattr(Bernoulli, "sample", spy)
     return drawn
 
 
-def test_partial_fit_with_an_integer_seed_goes_on_with_its_streams(masks, monkeypatch):
-    orders = []
-    shuffle = np.random.RandomState.shuffle
+@pytest.mark.parametrize("estimator", [DropoutMLPClassifier, DropoutMLPRegressor])
+def test_partial_fit_with_an_integer_seed_goes_on_with_its_streams(estimator, masks, monkeypatch):
+    orders, gather = [], Batches._gather
 
-    class Spy(np.random.RandomState):
-        def shuffle(self, order):
-            super().shuffle(order)
-            orders.append(order.copy())
+    def spy(self, rows):
+        orders.append(rows.copy())
+        return gather(self, rows)
 
-    monkeypatch.setattr(np.random, "RandomState", Spy)
-    clf = DropoutMLPClassifier(random_state=0, dropout=0.5, batch_size=50)
+    monkeypatch.setattr(Batches, "_gather", spy)
+    model = estimator(random_state=0, dropout=0.5, batch_size=50)
     for _ in range(3):
-        clf.partial_fit(X, y, classes=[0, 1, 2])
-    assert shuffle is not Spy.shuffle
-    assert len(masks) == 9
+        model.partial_fit(X, y, **({"classes": [0, 1, 2]} if estimator is DropoutMLPClassifier else {}))
+    assert len(orders) == len(masks) == 9
     for seen in (orders, masks):
         assert len({a.tobytes() for a in seen}) == len(seen), "a permutation or a mask came twice"
 
@@ -78,9 +78,13 @@ def test_a_mini_batch_of_zero_weights_is_skipped(dropout):
     params = {"batch_size": 50, "shuffle": False, "max_iter": 5, "random_state": 0}
     with pytest.raises(ZeroDivisionError):
         MLPClassifier(**params).fit(X, y, sample_weight=weights)
-    clf = DropoutMLPClassifier(dropout=dropout, **params)
-    clf.fit(X, y, sample_weight=weights)
-    assert np.isfinite(clf.loss_curve_).all()
+    clf = DropoutMLPClassifier(dropout=dropout, **params).fit(X, y, sample_weight=weights)
+    rest = DropoutMLPClassifier(dropout=dropout, **params)
+    rest.partial_fit(X[:100], y[:100], classes=[0, 1, 2])
+    for _ in range(4):
+        rest.partial_fit(X[:100], y[:100])
+    np.testing.assert_allclose(clf.loss_curve_, rest.loss_curve_, rtol=1e-12)
+    np.testing.assert_allclose(clf.coefs_[0], rest.coefs_[0], rtol=1e-12)
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
@@ -224,11 +228,14 @@ def test_a_regressor_refuses_strings(strings):
 
 
 def test_prediction_runs_in_blocks(monkeypatch):
-    clf = DropoutMLPClassifier(max_iter=20, random_state=0, early_stopping=True)
-    clf.fit(X, y)
+    sizes, relu = [], ACTIVATIONS["relu"]
+    clf = DropoutMLPClassifier(max_iter=20, random_state=0).fit(X, y)
     whole = clf.predict_proba(X)
+    spy = relu._replace(forward=lambda z: (sizes.append(len(z)), relu.forward(z)))
+    monkeypatch.setitem(ACTIVATIONS, "relu", spy)
     monkeypatch.setattr(network, "BLOCK", 700)  # seven rows of a hundred units
     np.testing.assert_allclose(clf.predict_proba(X), whole, rtol=1e-13)
+    assert sizes == [7] * 21 + [3]
 
 
 def test_one_class_has_one_column():

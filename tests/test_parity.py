@@ -171,6 +171,19 @@ def test_warm_start_and_partial_fit(solver):
     compare(X, *models)
 
 
+def test_a_stream_of_partial_fits_keeps_its_patience_and_its_learning_rate():
+    _, X, y, _ = TASKS["multiclass"]
+    params = {"solver": "sgd", "learning_rate": "adaptive", "tol": 0.05, "n_iter_no_change": 2, "shuffle": False}
+    models = [MLPClassifier(**params, random_state=0), DropoutMLPClassifier(**params, random_state=0, dropout=0)]
+    for _ in range(30):
+        for model in models:
+            model.partial_fit(X, y, classes=np.arange(10))
+    rates = [model._optimizer.learning_rate for model in models]
+    assert rates[0] == pytest.approx(rates[1])
+    assert rates[1] < 1e-4
+    compare(X, *models)
+
+
 def test_float32_agrees_to_its_precision():
     kind, X, y, _ = TASKS["multiclass"]
     theirs, ours = (

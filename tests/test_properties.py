@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
+from skdropout.engine.activations import ACTIVATIONS
 from skdropout.engine.backprop import Backprop
 from skdropout.engine.initializers import initialize
 from skdropout.engine.layers import LayerSpec
@@ -20,7 +21,7 @@ settings.register_profile("skdropout", deadline=None, max_examples=40, derandomi
 settings.load_profile("skdropout")
 
 rates = st.sampled_from([0.0, 0.1, 0.5, 0.9])
-activations = st.sampled_from(["identity", "logistic", "tanh", "relu"])
+activations = st.sampled_from(sorted(ACTIVATIONS))
 
 
 @st.composite
@@ -46,7 +47,11 @@ def problems(draw):
             "activation": draw(activations),
             "dropout": [draw(rates) for _ in hidden],
             "input_dropout": draw(rates),
-            "solver": draw(st.sampled_from(["adam", "sgd"])),
+            "solver": draw(st.sampled_from(["adam", "adamw", "sgd"])),
+            "dropout_kind": [draw(st.sampled_from(["bernoulli", "gaussian", "spatial"])) for _ in hidden],
+            "batch_norm": draw(st.sampled_from([False, "before_activation", "after_activation", "after_dropout"])),
+            "dropout_schedule": draw(st.sampled_from(["constant", "annealed", "curriculum"])),
+            "max_norm": draw(st.sampled_from([None, 0.5])),
             "alpha": draw(st.sampled_from([0.0, 0.1])),
             "max_iter": draw(st.integers(1, 4)),
             "random_state": seed,
