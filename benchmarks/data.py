@@ -19,12 +19,30 @@ class Images(NamedTuple):
 
 def load_mnist():
     """MNIST with its official split."""
+    return _images("mnist", "mnist_784")
+
+
+def load_fashion_mnist():
+    """Fashion-MNIST: the official split from OpenML, a random one of the same sizes from SKDROPOUT_DATA."""
+    return _images("fashion_mnist", "Fashion-MNIST")
+
+
+def _images(name, openml_name):
     if folder := os.environ.get("SKDROPOUT_DATA"):
-        with np.load(Path(folder) / "mnist.npz") as archive:
-            return Images(*(archive[name] for name in Images._fields))
-    X, y = fetch_openml("mnist_784", version=1, as_frame=False, return_X_y=True)
+        with np.load(Path(folder) / f"{name}.npz") as archive:
+            return Images(*(archive[field] for field in Images._fields))
+    X, y = fetch_openml(openml_name, version=1, as_frame=False, return_X_y=True)
     X, y = X.astype(np.uint8), y.astype(np.uint8)
     return Images(X[:60_000], y[:60_000], X[60_000:], y[60_000:])
+
+
+def load_red_wine():
+    """X and y of the red wines, with the duplicate rows the file has."""
+    if os.environ.get("SKDROPOUT_DATA"):
+        wine = load_uci("wine")
+        return wine.X, wine.y
+    X, y = fetch_openml(data_id=44972, as_frame=False, return_X_y=True)
+    return X.astype(float), y.astype(float)
 
 
 class Splits(NamedTuple):

@@ -1,0 +1,74 @@
+"""Mean and variance of every kind of dropout: measured, by theory, and by PyTorch's own modules where it is installed.
+
+    python -m benchmarks.moments [--draws 1000000]
+
+Each kind is applied to a column of ones and to one of N(0, 1) numbers. PyTorch has no Gaussian dropout: Keras'
+GaussianDropout(rate) multiplies by N(1, rate / (1 - rate)), and stands beside it as that formula. z is the difference
+from theory in standard errors.
+"""
+
+import argparse
+
+import numpy as np
+
+from skdropout.engine.dropout import DROPOUTS
+
+try:
+    import torch
+except ImportError:
+    torch = None
+
+GROUPS = np.arange(4) // 2
+
+
+def torch_module(kind, rate):
+    """A function of an (n, 4) array, or None."""
+    if torch is None or kind == "gaussian":
+        return None
+    if kind == "spatial":  # two channels of two units each
+        module = torch.nn.Dropout1d(rate)
+        return lambda x: module(torch.from_numpy(x).reshape(-1, 2, 2)).reshape(-1, 4).numpy()
+    module = {"bernoulli": torch.nn.Dropout, "alpha": torch.nn.AlphaDropout}[kind](rate)
+    return lambda x: module(torch.from_numpy(x)).numpy()
+
+
+def keras_gaussian(rate):
+    rng = np.random.default_rng(2)
+    return lambda x: x * rng.normal(1, np.sqrt(rate / (1 - rate)), x.shape)
+
+
+def describe(y, mean, variance):
+    """Mean, its z, variance and its z."""
+    n, centred = y.size, (y - mean) ** 2
+    z_mean = (y.mean() - mean) / np.sqrt(max(variance, 1e-30) / n)
+    z_variance = (centred.mean() - variance) / max(centred.std() / np.sqrt(n), 1e-6)
+    return f"{y.mean():8.4f} ({z_mean:+4.1f})  {centred.mean():8.4f} ({z_variance:+4.1f})"
+
+
+def main(draws):
+    noise = np.random.Generator(np.random.SFC64(0))
+    if torch is not None:
+        torch.manual_seed(0)
+    inputs = {"ones": np.ones((draws // 4, 4)), "N(0, 1)": np.random.default_rng(1).normal(size=(draws // 4, 4))}
+    print(f"{draws} draws; mean (z) and variance (z); PyTorch {torch.__version__ if torch else 'is not installed'}")
+    print(f"{'kind':10} {'rate':>5} {'input':>8} | {'theory':>18} | {'skdropout':>32} | PyTorch, or Keras' formula")
+    for kind, rate, (name, x) in ((k, r, i) for k in DROPOUTS for r in (0.1, 0.5, 0.8) for i in inputs.items()):
+        ours = DROPOUTS[kind](rate, np.float64, GROUPS)
+        means = ours.mean(x)  # over x and over the noise: the variance of the mean adds to the mean variance
+        mean, variance = means.mean(), ours.variance(x).mean() + means.var()
+        theirs = keras_gaussian(rate) if kind == "gaussian" else torch_module(kind, rate)
+        y = ours.forward(x, noise)
+        print(
+            f"{kind:10} {rate:5} {name:>8} | {mean:8.4f}  {variance:8.4f} | {describe(y, mean, variance)} | "
+            + (describe(theirs(x), mean, variance) if theirs else "")
+        )
+    if torch is not None:
+        print("\nalpha at 0.5 on ones, the two values it takes:")
+        print("  skdropout", np.unique(DROPOUTS["alpha"](0.5, np.float64).forward(np.ones((99, 1)), noise)))
+        print("  PyTorch  ", np.unique(torch.nn.AlphaDropout(0.5)(torch.ones(99, dtype=torch.float64)).numpy()))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--draws", type=int, default=1_000_000)
+    main(**vars(parser.parse_args()))
