@@ -16,7 +16,7 @@ from .engine.backprop import Backprop
 from .engine.losses import LOSSES
 from .engine.optimizers import OPTIMIZERS
 from .engine.params import Params
-from .engine.schedules import DROPOUT_SCHEDULES, LEARNING_RATES, warm_up
+from .engine.schedules import DROPOUT_SCHEDULES, LEARNING_RATES, Constant, warm_up
 from .engine.training import epochs
 
 INTERRUPTED = "Training interrupted by user."
@@ -77,12 +77,14 @@ class Training:
             loss_options=estimator._loss_options(),
         )
         self.optimizer = estimator._optimizer = self._start_optimizer()
-        scheduled = estimator.solver == "sgd" or estimator.learning_rate in {"cosine", "onecycle"}
-        self.policy = LEARNING_RATES[estimator.learning_rate if scheduled else "constant"](
+        listens = estimator.solver == "sgd" or estimator.learning_rate in {"cosine", "onecycle"}
+        self.policy = LEARNING_RATES[estimator.learning_rate if listens else "constant"](
             estimator.learning_rate_init, estimator.power_t
         )
         schedule = estimator.dropout_schedule
         self.dropout_factor = schedule if callable(schedule) else DROPOUT_SCHEDULES[schedule]
+        still = schedule == "constant" and estimator.warmup_fraction == 0
+        self.scheduled = not (still and type(self.policy).factor is Constant.factor)
         self._start_curves()
 
     def run(self):
@@ -93,7 +95,7 @@ class Training:
             self.batches,
             self.random_state,
             self.masks,
-            before_step=self._before_step,
+            before_step=self._before_step if self.scheduled else None,
             clip_norm=estimator.clip_norm,
         )
         n_epochs = 1 if self.incremental else estimator.max_iter

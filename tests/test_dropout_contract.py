@@ -295,5 +295,8 @@ def test_one_hot_blocks_in_groups_are_dropped_like_single_columns():
 
 
 def test_a_mask_never_rounds_to_all_or_nothing():
-    assert 0 < KeepMask(1e-9).rate < 1e-4
-    assert 1 - 1e-4 < KeepMask(1 - 1e-9).rate < 1
+    mask = KeepMask()
+    mask.set_rate(1e-9)
+    assert 0 < mask.rate < 1e-4
+    mask.set_rate(1 - 1e-9)
+    assert 1 - 1e-4 < mask.rate < 1

@@ -31,9 +31,10 @@ class Noise:
 
     def scale_rate(self, factor):
         """Set the rate to a multiple of that in the specification."""
-        self.rate = min(max(self.base_rate * factor, 0.0), 1 - 2**-16)
-        if self.rate > 0:
-            self.dropout.set_rate(self.rate)
+        rate = self.base_rate * factor
+        if rate not in (0, self.rate):
+            self.dropout.set_rate(rate)
+        self.rate = rate
 
     def forward(self, x, rng, sample_weight):
         return self.dropout.forward(x, rng) if self.rate > 0 else x

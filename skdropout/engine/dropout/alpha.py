@@ -4,7 +4,7 @@ from typing import final
 
 import numpy as np
 
-from .base import Dropout, KeepMask
+from .base import Dropout
 
 SATURATION = -1.7580993408473766  # α' = -λα, where SELU saturates
 
@@ -25,7 +25,7 @@ class Alpha(Dropout):
     """
 
     def set_rate(self, rate):
-        self.keep = KeepMask(rate)
+        self.keep.set_rate(rate)
         p = self.keep.rate
         self.a = ((1 - p) * (1 + p * SATURATION**2)) ** -0.5
         self.b = -self.a * p * SATURATION

@@ -33,7 +33,7 @@ class Dropout(ABC):
     """
 
     def __init__(self, rate, dtype, groups=None):
-        self.dtype, self.groups = np.dtype(dtype), groups
+        self.dtype, self.groups, self.keep = np.dtype(dtype), groups, KeepMask()
         self._flat = np.empty(0, dtype)
         self.set_rate(rate)
 
@@ -97,10 +97,12 @@ class KeepMask:
     mean is exact.
     """
 
-    def __init__(self, rate):
+    def __init__(self):
+        self._flat = np.empty(0, bool)
+
+    def set_rate(self, rate):
         self.threshold = min(max(round(rate * WORDS), 1), WORDS - 1)
         self.rate = self.threshold / WORDS
-        self._flat = np.empty(0, bool)
 
     def draw(self, size, rng):
         if self._flat.size < size:

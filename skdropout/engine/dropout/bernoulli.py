@@ -2,7 +2,7 @@
 
 from typing import final
 
-from .base import KeepMask, Multiplicative
+from .base import Multiplicative
 
 
 @final
@@ -15,7 +15,7 @@ class Bernoulli(Multiplicative):
     """
 
     def set_rate(self, rate):
-        self.keep = KeepMask(rate)
+        self.keep.set_rate(rate)
         self.scale = 1 / (1 - self.keep.rate)
 
     def sample(self, x, rng):

@@ -5,7 +5,7 @@ from typing import final
 import numpy as np
 from scipy.sparse import issparse
 
-from .base import KeepMask, Multiplicative
+from .base import Multiplicative
 
 
 @final
@@ -21,7 +21,7 @@ class Spatial(Multiplicative):
     """
 
     def set_rate(self, rate):
-        self.keep = KeepMask(rate)
+        self.keep.set_rate(rate)
         self.scale = 1 / (1 - self.keep.rate)
 
     def sample(self, x, rng):
