@@ -37,9 +37,9 @@ def keras_gaussian(rate):
     return lambda x: x * rng.normal(1, np.sqrt(rate / (1 - rate)), x.shape)
 
 
-def describe(y, mean, variance):
-    """Mean, its z, variance and its z."""
-    n, centred = y.size, (y - mean) ** 2
+def describe(y, mean, variance, copies):
+    """Mean, its z, variance and its z; of every `copies` numbers one is independent of the others."""
+    n, centred = y.size / copies, (y - mean) ** 2
     z_mean = (y.mean() - mean) / np.sqrt(max(variance, 1e-30) / n)
     z_variance = (centred.mean() - variance) / max(centred.std() / np.sqrt(n), 1e-6)
     return f"{y.mean():8.4f} ({z_mean:+4.1f})  {centred.mean():8.4f} ({z_variance:+4.1f})"
@@ -57,10 +57,11 @@ def main(draws):
         means = ours.mean(x)  # over x and over the noise: the variance of the mean adds to the mean variance
         mean, variance = means.mean(), ours.variance(x).mean() + means.var()
         theirs = keras_gaussian(rate) if kind == "gaussian" else torch_module(kind, rate)
+        copies = 2 if kind == "spatial" else 1  # the units of a group
         y = ours.forward(x, noise)
         print(
-            f"{kind:10} {rate:5} {name:>8} | {mean:8.4f}  {variance:8.4f} | {describe(y, mean, variance)} | "
-            + (describe(theirs(x), mean, variance) if theirs else "")
+            f"{kind:10} {rate:5} {name:>8} | {mean:8.4f}  {variance:8.4f} | {describe(y, mean, variance, copies)} | "
+            + (describe(theirs(x), mean, variance, copies) if theirs else "")
         )
     if torch is not None:
         print("\nalpha at 0.5 on ones, the two values it takes:")

@@ -164,9 +164,10 @@ class BaseDropoutMLP(BaseEstimator, ABC):
             self._fit_lbfgs(model, rows)
         else:
             Training(self, model, rows, held_out, streams, fresh, incremental).run()
-        if not np.isfinite(model.params.vector).all():
-            raise self._diverged("The last step overflowed")
         self._publish(model)
+        trained = [model.params.vector, *self.coefs_, *self.intercepts_, *(m for ms in model.moments for m in ms)]
+        if not all(np.isfinite(a).all() for a in trained):
+            raise self._diverged("The last step overflowed")
         random_state, masks = streams
         if masks is not None:
             self._mask_state = masks.bit_generator.state
@@ -180,9 +181,8 @@ class BaseDropoutMLP(BaseEstimator, ABC):
         if self.batch_norm:
             self.coefs_, self.intercepts_ = fold(params, model.moments, self.batch_norm)
             self.batch_norm_scale_, self.batch_norm_shift_ = params.scales, params.shifts
-            self.batch_norm_mean_ = [mean for mean, _ in model.moments]
-            self.batch_norm_var_ = [variance for _, variance in model.moments]
-            self._unfolded = self.batch_norm, params.vector
+            self.batch_norm_mean_, self.batch_norm_var_, seen = ([m[i] for m in model.moments] for i in range(3))
+            self._unfolded = self.batch_norm, params.vector, seen
 
     def _forget(self):
         """Drop what earlier fits have left."""
@@ -208,12 +208,13 @@ class BaseDropoutMLP(BaseEstimator, ABC):
         for name, part in zip(("X_val", "y_val"), validation, strict=False):
             if part is None and any(other is not None for other in validation):
                 raise ValueError(f"Validation data need both X_val and y_val, but {name} is None.")
-        for rate, kind, activation in zip(rates[1:], kinds, activations, strict=True):
-            if rate > 0 and kind == "alpha" and activation != "selu":
-                warnings.warn(
-                    "dropout_kind='alpha' keeps the mean and variance of selu units, and here it follows "
-                    f"{activation!r}: set activation='selu', or another dropout_kind."
-                )
+        layers = zip(rates[1:], kinds, activations, strict=True)
+        odd = {name for rate, kind, name in layers if rate > 0 and kind == "alpha" and name != "selu"}
+        if odd:
+            warnings.warn(
+                "dropout_kind='alpha' keeps the mean and variance of selu units, and here it follows "
+                f"{sorted(odd)}: set activation='selu', or another dropout_kind."
+            )
 
     def _check_lbfgs(self, rates, validation):
         if any(rates):
@@ -245,7 +246,7 @@ class BaseDropoutMLP(BaseEstimator, ABC):
                 "dropout_kind='alpha' with input_dropout > 0 would make a sparse X dense: set input_dropout=0, give "
                 "one kind per hidden layer (the input then gets 'bernoulli'), or make X dense."
             )
-        return (first, *kinds), (columns, *unit_groups(sizes, self.group_size))
+        return (first, *kinds), (columns, *unit_groups(sizes, self.group_size, kinds))
 
     def _validate_xy(self, X, y, reset):
         """X and y as arrays, X in the dtype it came in."""
@@ -273,7 +274,7 @@ class BaseDropoutMLP(BaseEstimator, ABC):
             X_val, y_val = self._validate_xy(X_val, y_val, reset=False)
             return self._rows(X_val, y_val, sample_weight_val, dtype, suffix="_val")
         except (ValueError, TypeError) as error:
-            raise type(error)(f"In the validation data X_val, y_val, sample_weight_val: {error}") from error
+            raise ValueError(f"In the validation data X_val, y_val, sample_weight_val: {error}") from error
 
     def _weigh_classes(self, y, sample_weight, dtype, learn):
         """The sample weights times those of the classes, learnt from these rows or known; a regressor has none."""
@@ -299,14 +300,14 @@ class BaseDropoutMLP(BaseEstimator, ABC):
         """New weights, or a copy of those to go on with."""
         units = (n_features, *(spec.units for spec in specs))
         initial = Params(units, dtype, normed=bool(self.batch_norm))
-        moments = [(np.zeros(n, dtype), np.ones(n, dtype)) for n in units[1:-1] if self.batch_norm]
+        moments = [(np.zeros(n, dtype), np.ones(n, dtype), np.zeros(())) for n in units[1:-1] if self.batch_norm]
         if fresh or (self.early_stopping and isinstance(self.random_state, Integral)):
             # if not fresh, for the draws alone: they precede the split, which then holds out the same rows again
             last = specs[-2].activation if len(specs) > 1 else self._lone_activation()
             initialize(initial, [*(spec.activation for spec in specs[:-1]), last], random_state)
         if fresh:
             return Model(initial, moments, specs)
-        batch_norm, vector = getattr(self, "_unfolded", (False, None))
+        batch_norm, vector, seen = getattr(self, "_unfolded", (False, None, None))
         if batch_norm != self.batch_norm:
             raise ValueError(
                 f"The fitted network has batch_norm={batch_norm!r}, but it is now {self.batch_norm!r}. "
@@ -320,7 +321,7 @@ class BaseDropoutMLP(BaseEstimator, ABC):
             )
         if batch_norm:
             known = Params(units, dtype, vector.copy(), normed=True)
-            moments = [(m.copy(), v.copy()) for m, v in zip(self.batch_norm_mean_, self.batch_norm_var_, strict=True)]
+            moments = copy.deepcopy(list(zip(self.batch_norm_mean_, self.batch_norm_var_, seen, strict=True)))
         return Model(known, moments, specs)
 
     def _lone_activation(self):
@@ -365,6 +366,10 @@ class BaseDropoutMLP(BaseEstimator, ABC):
             "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
             f"preprocessed. {what}: {way_out}."
         )
+
+    def _watched(self):
+        """What early stopping watches; None is the score of the estimator."""
+        return self.scoring
 
     # What comes out
 

@@ -417,6 +417,11 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     def _loss_options(self):
         return {"level": float(self.quantile)} if self.loss == "quantile" else {}
 
+    def _watched(self):
+        """R² speaks of the mean: the loss is what tells quantiles and medians."""
+        by_loss = self.scoring is None and self.loss in {"absolute_error", "huber", "quantile"}
+        return "loss" if by_loss else self.scoring
+
     def _default_score(self, y, y_pred, sample_weight):
         return r2_score(y, y_pred, sample_weight=sample_weight)
 

@@ -111,8 +111,8 @@ def names_per_layer(parameter, value, allowed, n_hidden):
     return tuple(names)
 
 
-def unit_groups(sizes, group_size):
-    """The group of each unit of each hidden layer: runs of `group_size` adjacent units."""
+def unit_groups(sizes, group_size, kinds):
+    """The group of each unit of each hidden layer that is 'spatial': runs of `group_size` adjacent units; else None."""
     steps = np.asarray(group_size, dtype=object)
     steps = np.full(len(sizes), group_size, dtype=object) if steps.ndim == 0 else steps
     if steps.ndim != 1 or len(steps) != len(sizes):
@@ -120,6 +120,7 @@ def unit_groups(sizes, group_size):
             f"group_size has {len(steps)} size(s) but hidden_layer_sizes has {len(sizes)} hidden layer(s): "
             f"give one size per hidden layer, or a single int for all of them (got group_size={group_size!r})."
         )
+    steps = [step if kind == "spatial" else 1 for step, kind in zip(steps, kinds, strict=True)]
     for step, size in zip(steps, sizes, strict=True):
         if isinstance(step, bool) or not isinstance(step, Integral) or step < 1:
             raise InvalidParameterError(f"A size in group_size must be an int >= 1, got {step!r}.")
@@ -127,19 +128,20 @@ def unit_groups(sizes, group_size):
             raise InvalidParameterError(
                 f"group_size={step} does not divide a hidden layer of {size} units into whole groups."
             )
-    return [np.arange(size) // int(step) for step, size in zip(steps, sizes, strict=True)]
+    return [None if step == 1 else np.arange(size) // int(step) for step, size in zip(steps, sizes, strict=True)]
 
 
 def column_groups(input_groups, n_features):
     """The group of each input column, from one label a column; None stays None."""
     if input_groups is None:
         return None
-    labels = np.asarray(input_groups)
+    labels = np.asarray(input_groups, dtype=object)
     if labels.shape != (n_features,):
         raise InvalidParameterError(
             f"input_groups must have one label per feature: got shape {labels.shape}, X has {n_features} features."
         )
-    return np.unique(labels, return_inverse=True)[1]
+    codes = {label: code for code, label in enumerate(dict.fromkeys(labels.tolist()))}
+    return np.array([codes[label] for label in labels.tolist()])
 
 
 def layer_specs(sizes, n_outputs, activations, rates, kinds, groups):

@@ -4,6 +4,7 @@ import copy
 import warnings
 from inspect import signature
 from math import isfinite
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -13,10 +14,9 @@ from sklearn.metrics import check_scoring
 
 from ._rows import mini_batches, split_off
 from .engine.backprop import Backprop
-from .engine.losses import LOSSES
 from .engine.optimizers import OPTIMIZERS
 from .engine.params import Params
-from .engine.schedules import DROPOUT_SCHEDULES, LEARNING_RATES, Constant, warm_up
+from .engine.schedules import DROPOUT_SCHEDULES, LEARNING_RATES, warm_up
 from .engine.training import epochs
 
 INTERRUPTED = "Training interrupted by user."
@@ -63,7 +63,6 @@ class Training:
         self.batches = mini_batches(
             rows, train, estimator.batch_size, params.dtype, estimator.shuffle, merge=self.masks is not None
         )
-        self.loss = LOSSES[estimator._loss_name()].bind(**estimator._loss_options())
         self.backprop = Backprop(
             params,
             specs,
@@ -83,8 +82,11 @@ class Training:
         )
         schedule = estimator.dropout_schedule
         self.dropout_factor = schedule if callable(schedule) else DROPOUT_SCHEDULES[schedule]
-        still = schedule == "constant" and estimator.warmup_fraction == 0
-        self.scheduled = not (still and type(self.policy).factor is Constant.factor)
+        # Losses under different rates cannot be compared, so a schedule runs to its end
+        self.to_the_end = self.policy.moves or (schedule != "constant" and bool(self.backprop.noises))
+        self.scheduled = self.to_the_end or estimator.warmup_fraction > 0
+        if estimator.batch_norm and self.batches.batch_size == 1:
+            warnings.warn("batch_norm learns nothing from batches of one row: give it larger batches.")
         self._start_curves()
 
     def run(self):
@@ -96,7 +98,7 @@ class Training:
             self.random_state,
             self.masks,
             before_step=self._before_step if self.scheduled else None,
-            clip_norm=estimator.clip_norm,
+            clip_norm=None if estimator.clip_norm is None else float(estimator.clip_norm),
         )
         n_epochs = 1 if self.incremental else estimator.max_iter
         best = copy.deepcopy((params.vector, moments))
@@ -108,7 +110,7 @@ class Training:
                 if not self._prepare_next_epoch():
                     break
             else:
-                if not self.incremental:
+                if not (self.incremental or self.to_the_end):
                     warnings.warn(
                         f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the "
                         "optimization hasn't converged yet.",
@@ -124,32 +126,34 @@ class Training:
         """A new optimizer, or, to go on with, a copy of the last one."""
         estimator, params = self.estimator, self.model.params
         optimizer = OPTIMIZERS[estimator.solver]
+        decay = float(estimator.alpha) if estimator.solver == "adamw" else 0.0
         if self.incremental and isinstance(last := getattr(estimator, "_optimizer", None), optimizer):
-            return copy.deepcopy(last)
+            last = copy.deepcopy(last)
+            last.factor, last.decay, last.n_decayed = 1.0, decay, params.weights.size
+            return last
         if estimator.solver == "sgd":
             settings = estimator.momentum, estimator.nesterovs_momentum
         else:
-            settings = estimator.beta_1, estimator.beta_2, estimator.epsilon
-        if estimator.solver == "adamw":
-            settings = *settings, estimator.alpha, params.weights.size
+            settings = estimator.beta_1, estimator.beta_2, estimator.epsilon, decay, params.weights.size
         rate = getattr(estimator, "_learning_rate", None) if self.incremental else None  # of one read from a file
         return optimizer(params.vector.size, params.dtype, rate or estimator.learning_rate_init, *settings)
 
-    def _before_step(self, epoch, share):
+    def _before_step(self, n_behind):
         """Set the learning rate and the dropout rates for the progress made: 0 at the first step, 1 at the last."""
-        n_batches = -(-len(self.batches.rows) // self.batches.batch_size)
-        last = self.estimator.max_iter - 1 / n_batches
-        t = min(1.0, (self.epochs_before + epoch + share) / last) if last > 0 else 0.0
-        self.optimizer.factor = warm_up(t, self.estimator.warmup_fraction) * self.policy.factor(t)
+        n_behind += self.epochs_before * self.batches.n_batches
+        n_steps = self.estimator.max_iter * self.batches.n_batches
+        t = min(1.0, n_behind / (n_steps - 1)) if n_steps > 1 else 0.0
+        warm = warm_up((n_behind + 1) / n_steps, self.estimator.warmup_fraction)
+        self.optimizer.factor = warm * self.policy.factor(t)
         if self.backprop.noises:
-            factor = self.dropout_factor(t)
-            if not 0 <= factor * max(spec.rate for spec in self.model.specs) < 1:
+            rates, factor = [spec.rate for spec in self.model.specs], self.dropout_factor(t)
+            if not isinstance(factor, Real) or not 0 <= factor * max(rates) < 1:
                 raise ValueError(
                     f"dropout_schedule returned {factor!r} at progress {t:.3g}: it must be a factor that leaves every "
-                    f"rate in [0, 1), and the rates are {tuple(spec.rate for spec in self.model.specs)}."
+                    f"rate in [0, 1), and the rates are {rates}."
                 )
-            self.backprop.scale_rates(factor)
-            self.estimator.dropout_ = tuple(float(spec.rate * factor) for spec in self.model.specs)
+            self.backprop.scale_rates(float(factor))
+            self.estimator.dropout_ = tuple(rate * float(factor) for rate in rates)
 
     def _start_curves(self):
         """The curves to append to; patience starts afresh at every ``fit``."""
@@ -162,6 +166,11 @@ class Training:
         estimator.n_iter_ = 0
         estimator.loss_curve_, estimator.dropout_curve_ = known("loss_curve_", []), known("dropout_curve_", [])
         self.epochs_before = len(estimator.loss_curve_) if self.incremental else 0
+        if self.epochs_before >= estimator.max_iter and self.policy.factor(1.0) < 1e-3:
+            warnings.warn(
+                f"learning_rate={estimator.learning_rate!r} ended after max_iter={estimator.max_iter} epochs, and "
+                "partial_fit changes next to nothing now: set learning_rate='constant', or a larger max_iter."
+            )
         estimator.loss_ = estimator.loss_curve_[-1] if estimator.loss_curve_ else np.nan
         estimator.best_loss_ = None if estimator.early_stopping else known("best_loss_", np.inf)
         estimator._no_improvement_count = known("_no_improvement_count", 0) if self.incremental else 0
@@ -212,12 +221,14 @@ class Training:
         estimator, rows = self.estimator, self.held_out
         estimator._publish(self.model)
         P = estimator._network().predict(rows.X)
-        if estimator.scoring is None:
+        scoring = estimator._watched()
+        if scoring is None:
             score = estimator._default_score(rows.y, estimator._decode(P), rows.sample_weight)
-        elif estimator.scoring != "loss":
+        elif scoring != "loss":
             score = self._scorer_says(rows)
-        loss = self.loss.function(P, rows.Y, rows.sample_weight) * self.loss.share(estimator.n_outputs_)
-        return float(-loss if estimator.scoring == "loss" else score), loss
+        objective = self.backprop.loss
+        loss = objective.function(P, rows.Y, rows.sample_weight) * objective.share(estimator.n_outputs_)
+        return float(-loss if scoring == "loss" else score), loss
 
     def _scorer_says(self, rows):
         """The user's score of the rows held out; their weights are for the scorers that take them."""
@@ -229,13 +240,13 @@ class Training:
         try:
             return float(scorer(bare, rows.X, rows.y, **(weighted if rows.sample_weight is not None else {})))
         except (ValueError, TypeError) as error:
-            raise type(error)(f"scoring={bare.scoring!r} failed on the rows held out: {error}") from error
+            raise ValueError(f"scoring={bare.scoring!r} failed on the rows held out: {error}") from error
 
     def _prepare_next_epoch(self):
         """Set the learning rate of the next epoch; False if there is to be none."""
         estimator, optimizer = self.estimator, self.optimizer
         optimizer.learning_rate = self.policy.after_epoch(optimizer.learning_rate, estimator.t_)
-        if estimator._no_improvement_count <= estimator.n_iter_no_change:
+        if self.to_the_end or estimator._no_improvement_count <= estimator.n_iter_no_change:
             return True
         rate = self.policy.on_plateau(optimizer.learning_rate)
         if estimator.verbose:

@@ -37,7 +37,7 @@ def directional_error(specs, loss, X, weighted, seed=0, **options):
     for scale, shift in zip(params.scales, params.shifts, strict=True):
         scale[:], shift[:] = rng.uniform(0.5, 2, scale.size), rng.normal(size=shift.size)
     if params.normed:
-        moments = [(rng.normal(size=n), rng.uniform(0.5, 2, n)) for n in params.units[1:-1]]
+        moments = [(rng.normal(size=n), rng.uniform(0.5, 2, n), np.zeros(())) for n in params.units[1:-1]]
         options["moments"] = [tuple(m.copy() for m in pair) for pair in moments]
     Y = targets(loss, rng, specs[-1].units)[: X.shape[0]]
     weights = rng.uniform(0, 2, len(Y)) if weighted else None

@@ -1,5 +1,6 @@
 """Hypothesis: small random architectures and data."""
 
+import warnings
 from itertools import pairwise
 
 import numpy as np
@@ -52,6 +53,8 @@ def problems(draw):
             "batch_norm": draw(st.sampled_from([False, "before_activation", "after_activation", "after_dropout"])),
             "dropout_schedule": draw(st.sampled_from(["constant", "annealed", "curriculum"])),
             "max_norm": draw(st.sampled_from([None, 0.5])),
+            "learning_rate": draw(st.sampled_from(["constant", "cosine", "onecycle"])),
+            "early_stopping": False,
             "alpha": draw(st.sampled_from([0.0, 0.1])),
             "max_iter": draw(st.integers(1, 4)),
             "random_state": seed,
@@ -95,8 +98,28 @@ def test_a_weight_of_two_is_two_rows_in_any_order(problem, random):
     if any(params["dropout"]) or params["input_dropout"]:
         for a, b in zip(weighted.coefs_, copied.coefs_, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-8)
-    else:  # no noise, no merging: the sums differ in their last digits, which Adam can blow up
+    elif not params["batch_norm"]:  # where one row alone has no variance, and its copies have one of 0
+        # no noise, no merging: the sums differ in their last digits, which Adam can blow up
         np.testing.assert_allclose(weighted.loss_curve_[0], copied.loss_curve_[0], rtol=1e-5)
+
+
+@given(problems(), st.booleans(), st.sampled_from(["alpha", "gaussian"]), st.integers(2, 5))
+def test_whatever_is_combined_trains_on_any_rows(problem, as_sparse, kind, batch_size):
+    """Mini-batches, sparse rows, weights with zeros, another kind on the input, alpha, and a stream after the fit."""
+    estimator, X, y, params = problem
+    as_sparse = as_sparse and kind != "alpha"
+    # batches of one or two rows are no ground for batch normalisation: it may well diverge, with the error that says so
+    batch_size = len(X) if params["batch_norm"] else min(batch_size, len(X))
+    params |= {"dropout_kind": kind, "batch_size": batch_size, "learning_rate": "constant"}
+    rows, weights = sparse.csr_array(X) if as_sparse else X, np.arange(len(X)) % 3.0
+    weights[0] = 1.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # alpha after other activations
+        model = estimator(**params).fit(rows, y, sample_weight=weights)
+        model.partial_fit(rows, y)
+    assert np.isfinite(model.loss_curve_).all()
+    assert len(model.loss_curve_) == params["max_iter"] + 1
+    assert model.predict(rows).shape == y.shape
 
 
 @given(problems())

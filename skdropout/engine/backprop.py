@@ -33,8 +33,8 @@ class Backprop:
         Bound that ``constrain`` puts on the norm of the weights into each hidden unit.
     batch_norm : {'before_activation', 'after_activation', 'after_dropout'}, default=None
         Where hidden layers are normalised.
-    moments : list of (ndarray, ndarray), default=()
-        Running mean and variance of each hidden layer, updated in place.
+    moments : list of (ndarray, ndarray, ndarray), default=()
+        Running mean and variance of each hidden layer and the batches they have seen, updated in place.
     loss_options : dict, default=None
         Options of the loss.
     """
@@ -53,7 +53,7 @@ class Backprop:
         moments=(),
         loss_options=None,
     ):
-        self.params, self.max_norm = params, max_norm
+        self.params, self.max_norm = params, None if max_norm is None else float(max_norm)
         self.l1, self.l2 = float(alpha * l1_ratio), float(alpha * (1 - l1_ratio))
         self.loss = LOSSES[loss].bind(**(loss_options or {}))
         self.inverse_link = OUTPUTS[self.loss.output]

@@ -8,7 +8,7 @@ from scipy.sparse import issparse
 from .activations import ACTIVATIONS
 from .dropout import DROPOUTS
 
-MOMENTUM = 0.1  # weight of the new batch in the running moments, as in PyTorch
+MOMENTUM = 0.1  # weight of a new batch in the running moments, once there are ten of them; PyTorch's
 EPSILON = 1e-5  # added to the variance by batch normalisation, as in PyTorch
 
 
@@ -48,8 +48,9 @@ class Affine:
 
     Laws of a layer
     ---------------
-    ``forward(x, rng, sample_weight)`` writes only buffers of this layer; ``backward(d)``, from dL/dy to dL/dx and the
-    gradients of the parameters, may overwrite d. A short batch of n rows uses the first n rows of each buffer.
+    ``forward(x, rng, sample_weight)`` writes only buffers of this layer (``Activate`` has none, and writes into that
+    of the layer before); ``backward(d)``, from dL/dy to dL/dx and the gradients of the parameters, may overwrite d. A
+    short batch of n rows uses the first n rows of each buffer.
 
     Parameters
     ----------
@@ -117,15 +118,15 @@ class BatchNorm:
     """y = γ x̂ + β,  x̂ = (x - µ) / √(v + ε), µ and v being mean and variance of each unit over the batch.
 
     Rows count by their weights: µ = sum_i w_i x_i / sum_i w_i, and v alike, so that weight k is k rows. A batch of one
-    row has no variance: it is normalised by the running moments. Forward moves these by `MOMENTUM` towards
-    those of the batch.
+    row, weights of 0 left aside, has no variance: it is normalised by the running moments. Forward moves these
+    towards those of the batch: to the mean over the first batches, then by `MOMENTUM`; a short batch moves them less.
 
     Parameters
     ----------
     scale, shift, dscale, dshift : ndarray of shape (n_units,)
         γ and β, views into the parameter vector, and their gradients.
-    moments : (ndarray, ndarray), each of shape (n_units,)
-        The running mean and variance, updated in place.
+    moments : (ndarray, ndarray, ndarray), of shapes (n_units,), (n_units,) and ()
+        The running mean and variance and the batches they have seen, updated in place.
     batch_size : int
 
     References
@@ -142,23 +143,29 @@ class BatchNorm:
         n = len(x)
         x_hat, y, share = self.centred[:n], self.y[:n], self.share[:n]  # x_hat is x - µ first
         share[:] = 1 / n if sample_weight is None else sample_weight / sample_weight.sum()
-        self.alone = n == 1
+        self.alone = np.count_nonzero(share) == 1
         if self.alone:
-            mean, variance = self.moments
+            mean, variance, _ = self.moments
             np.subtract(x, mean, out=x_hat)
         else:
             mean = share @ x
             np.subtract(x, mean, out=x_hat)
             np.multiply(x_hat, x_hat, out=y)
             variance = share @ y
-            for running, now in zip(self.moments, (mean, variance), strict=True):
-                running *= 1 - MOMENTUM
-                running += MOMENTUM * now
+            self._update_moments(mean, variance, n / len(self.y))
         self.inverse = 1 / np.sqrt(variance + EPSILON)
         x_hat *= self.inverse
         np.multiply(x_hat, self.scale, out=y)
         y += self.shift
         return y
+
+    def _update_moments(self, mean, variance, part):
+        running_mean, running_variance, n_seen = self.moments
+        n_seen += part
+        step = part * max(MOMENTUM, 1 / float(n_seen))
+        for running, now in ((running_mean, mean), (running_variance, variance)):
+            running *= 1 - step
+            running += step * now
 
     def backward(self, d):
         n = len(d)
@@ -180,7 +187,7 @@ def fold(params, moments, batch_norm):
     Before the activation  k = γ / √(v + ε)  scales what leads to a unit, and after it what leads away from it.
     """
     coefs, intercepts = [W.copy() for W in params.coefs], [b.copy() for b in params.intercepts]
-    for i, (mean, variance) in enumerate(moments):
+    for i, (mean, variance, _) in enumerate(moments):
         k = params.scales[i] / np.sqrt(variance + EPSILON)
         if batch_norm == "before_activation":
             coefs[i] *= k

@@ -145,9 +145,9 @@ def binary_log_loss(P, Y, sample_weight, smoothing=0.0):
 LOSSES = {
     "squared_error": Loss(squared_error, "identity", averages=True),
     "poisson": Loss(poisson, "exp"),
-    "absolute_error": Loss(absolute_error, "identity", averages=True),
-    "huber": Loss(huber, "identity", averages=True),
-    "quantile": Loss(quantile, "identity", averages=True),
+    "absolute_error": Loss(absolute_error, "identity"),
+    "huber": Loss(huber, "identity"),
+    "quantile": Loss(quantile, "identity"),
     "log_loss": Loss(log_loss, "softmax"),
     "binary_log_loss": Loss(binary_log_loss, "logistic"),
 }

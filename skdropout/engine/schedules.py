@@ -10,6 +10,8 @@ from typing import final
 class Constant:
     """The learning rate stays; a plateau ends the training."""
 
+    moves = False  # whether `factor` is not 1 throughout
+
     def __init__(self, learning_rate_init, power_t=0.5):
         self.initial, self.power_t = float(learning_rate_init), float(power_t)
 
@@ -46,6 +48,8 @@ class Adaptive(Constant):
 class Cosine(Constant):
     """From the initial rate to 0 along half a cosine (Loshchilov and Hutter, 2017)."""
 
+    moves = True
+
     def factor(self, t):
         return (1 + cos(pi * t)) / 2
 
@@ -54,6 +58,7 @@ class Cosine(Constant):
 class OneCycle(Constant):
     """From 1/25 of the rate up to it over 0.3 of the training, then down to 4e-6 of it, along cosines (Smith, 2018)."""
 
+    moves = True
     START, PEAK, END = 1 / 25, 0.3, 1e-4 / 25
 
     def factor(self, t):

@@ -1,7 +1,7 @@
 """The training loops: epochs of mini-batches, and L-BFGS. They know nothing of the model, nor the model of them."""
 
 from itertools import count
-from math import isfinite, sqrt
+from math import inf, isfinite, sqrt
 
 import numpy as np
 import scipy.optimize
@@ -32,6 +32,7 @@ class Batches:
         self.X, self.Y, self.sample_weight = X, Y, sample_weight
         self.rows, self.batch_size, self.dtype, self.shuffle = rows, batch_size, dtype, shuffle
         self.n_rows, self.ordered = n_drawn or len(rows), n_drawn is not None
+        self.n_batches, self.position = -(-len(rows) // batch_size), 0
         self._buffer = None if issparse(X) else np.empty((batch_size, X.shape[1]), dtype)
 
     def epoch(self, random_state):
@@ -41,8 +42,9 @@ class Batches:
             random_state.shuffle(order)
             if not self.ordered:
                 self.rows = self.rows[order]  # shuffles the last order, not the first: scikit-learn's numbers
-        for start in range(0, len(self.rows), self.batch_size):
-            rows = self.rows[start : start + self.batch_size]
+        for position in range(self.n_batches):
+            self.position = position
+            rows = self.rows[position * self.batch_size :][: self.batch_size]
             sample_weight = None if self.sample_weight is None else self.sample_weight[rows]
             if sample_weight is None or sample_weight.any():
                 yield self._gather(rows), self.Y[rows], sample_weight
@@ -61,17 +63,15 @@ class Batches:
 def epochs(backprop, optimizer, batches, random_state, rng, *, before_step=None, clip_norm=None):
     """Train, yielding the mean loss of one epoch after another; the caller says when to stop.
 
-    ``before_step(epoch, share)`` is told how many epochs, and what share of the next, lie behind. `clip_norm`
-    bounds the norm of the gradient. A loss that is not finite is yielded at once: the rest of the epoch would
-    be lost on it.
+    ``before_step(n)`` is told that n batches lie behind. `clip_norm` bounds the norm of the gradient. A loss that is
+    not finite is yielded at once: the rest of the epoch would be lost on it.
     """
     share = backprop.loss.share(backprop.params.units[-1])
-    n_batches = -(-len(batches.rows) // batches.batch_size)
     for epoch in count():
         total, n_rows = 0.0, 0
-        for i, (X, Y, sample_weight) in enumerate(batches.epoch(random_state)):
+        for X, Y, sample_weight in batches.epoch(random_state):
             if before_step is not None:
-                before_step(epoch, i / n_batches)
+                before_step(epoch * batches.n_batches + batches.position)
             data, penalty = backprop.loss_and_grad(X, Y, sample_weight, rng)
             loss = data * share + penalty
             total += loss * X.shape[0]
@@ -88,6 +88,10 @@ def epochs(backprop, optimizer, batches, random_state, rng, *, before_step=None,
 def clip(gradient, bound):
     """Scale the gradient down to the norm `bound` if it is longer (Pascanu et al., 2013)."""
     norm = sqrt(float(np.dot(gradient, gradient)))
+    if norm == inf:  # its square overflows
+        largest = float(np.abs(gradient).max())
+        gradient /= largest
+        norm = sqrt(float(np.dot(gradient, gradient)))
     if norm > bound:
         gradient *= bound / norm
 

@@ -20,18 +20,21 @@ class Spatial(Multiplicative):
     J. Tompson et al. (2015). Efficient Object Localization Using Convolutional Networks. CVPR.
     """
 
+    def __init__(self, rate, dtype, groups=None):
+        super().__init__(rate, dtype, groups)
+        self.n_groups = None if groups is None else int(groups.max()) + 1
+
     def set_rate(self, rate):
         self.keep.set_rate(rate)
         self.scale = 1 / (1 - self.keep.rate)
 
     def sample(self, x, rng):
-        n, n_in = x.shape
-        groups = np.arange(n_in) if self.groups is None else self.groups
-        n_groups = int(groups.max()) + 1
-        kept = self.keep.draw(n * n_groups, rng).reshape(n, n_groups)
+        if self.groups is None:
+            return self.keep.draw(x.size, rng)
+        kept = self.keep.draw(x.shape[0] * self.n_groups, rng).reshape(-1, self.n_groups)
         if issparse(x):
-            return kept[np.repeat(np.arange(n), np.diff(x.indptr)), groups[x.indices]]
-        return kept[:, groups]
+            return kept[np.repeat(np.arange(x.shape[0]), np.diff(x.indptr)), self.groups[x.indices]]
+        return np.take(kept, self.groups, axis=1)
 
     def variance(self, x):
         return x**2 * (self.scale - 1)
