@@ -22,7 +22,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
 
     Minimises the log loss of a network whose units are dropped at random while it trains,
 
-        L = (sum_i w_i l(y_i, f(x_i; m)) + alpha/2 ||W||²) / sum_i w_i,    m ~ Bernoulli(1 - dropout),
+        L = (sum_i w_i l(y_i, f(x_i; m_i)) + alpha/2 ||W||²) / sum_i w_i,    m_i ~ Bernoulli(1 - dropout),
 
     with softmax output for several classes, and logistic for two and for multilabel targets.
 
@@ -34,9 +34,11 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     activation : {'identity', 'logistic', 'tanh', 'relu', 'selu', 'elu', 'leaky_relu', 'gelu', 'silu'} or \
             list of them, default='relu'
         Activation of the hidden layers, one for all or one each. Beside scikit-learn's first four: 'selu', which keeps
-        mean 0 and variance 1 from layer to layer on standardised inputs [3]_ and starts from LeCun-normal weights;
-        'elu'; 'leaky_relu', slope 0.01 below 0; 'gelu', ``z Φ(z)``; 'silu', ``z / (1 + exp(-z))``. These four start
-        from He-normal weights, scikit-learn's from Glorot-uniform ones.
+        mean 0 and variance 1 from layer to layer on standardised inputs, for deep networks without normalisation [3]_,
+        and starts from LeCun-normal weights; 'elu', ``exp(z) - 1`` below 0, when units must not fall silent for good;
+        'leaky_relu', slope 0.01 below 0, the cheap way to the same; 'gelu', ``z Φ(z)``, and 'silu',
+        ``z / (1 + exp(-z))``, smooth ones, often better in deep networks [8]_ and slower. These four start from
+        He-normal weights, scikit-learn's from Glorot-uniform ones.
 
     solver : {'lbfgs', 'sgd', 'adam', 'adamw'}, default='adam'
         Optimizer. 'sgd', 'adam' and 'adamw' work on mini-batches; 'lbfgs' works on all rows at once, is good on
@@ -44,8 +46,8 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
 
     alpha : float, default=0.0001
         Strength of the L2 penalty on the weights, in [0, inf); divided by the weight sum of the batch. With 'adamw' it
-        is the decoupled weight decay instead: each step shrinks the weights by the learning rate times `alpha`,
-        and 0.01 is a usual value.
+        is the decoupled weight decay instead [9]_, whose effect Adam's step sizes do not change: each step shrinks the
+        weights by the learning rate times `alpha`, and 0.01 is a usual value.
 
     batch_size : int or 'auto', default='auto'
         Rows of a mini-batch; 'auto' is ``min(200, n_samples)``.
@@ -53,8 +55,9 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     learning_rate : {'constant', 'invscaling', 'adaptive', 'cosine', 'onecycle'}, default='constant'
         Learning rate of 'sgd': constant; ``learning_rate_init / (t_ + 1) ** power_t``; or constant until
         training has stopped improving, and a fifth of it at each such time. For every stochastic solver:
-        'cosine', from `learning_rate_init` to 0 over `max_iter` epochs, and 'onecycle', from a 25th of it up and
-        down again, with which fewer epochs do.
+        'cosine', from `learning_rate_init` to 0 over `max_iter` epochs, for a last bit of accuracy [10]_, and
+        'onecycle', from a 25th of it up and down again, with which fewer epochs and larger rates do [11]_. These two
+        run to their end, whatever `tol` says; ``partial_fit`` counts its calls as epochs and warns once they are over.
 
     learning_rate_init : float, default=0.001
         Initial step size of the stochastic solvers, in (0, inf); the highest one of 'onecycle'.
@@ -63,7 +66,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         Exponent of 'invscaling', in [0, inf).
 
     max_iter : int, default=200
-        Most epochs ('sgd', 'adam') or iterations ('lbfgs').
+        Most epochs of the stochastic solvers or iterations of 'lbfgs'.
 
     shuffle : bool, default=True
         Whether to draw a new order of the rows at each epoch.
@@ -128,40 +131,46 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
 
     dropout_schedule : str or callable, default='constant'
         Factor of all rates over the progress t of the training, 0 to 1 at epoch `max_iter`. A callable maps t to the
-        factor; ``partial_fit`` counts its calls as epochs.
+        factor; ``partial_fit`` counts its calls as epochs. Training runs to the end of the schedule, since losses at
+        different rates tell nothing of convergence; with `early_stopping` the best weights still come back.
 
         - 'constant', 1.
         - 'flat_cos', 1 up to t = 1/2, then half a cosine to 0: keeps the gain on noisy targets and spares smooth ones.
-          Try it first in regression.
-        - 'annealed', ``1 - t``.
+          Try it first in regression [12]_.
+        - 'annealed', ``1 - t``, the simplest of its sort [13]_.
         - 'early', ``max(0, 1 - 6 t)``: against underfitting [5]_.
         - 'late', 0 up to t = 1/6, then 1 [5]_.
         - 'curriculum', ``1 - exp(-10 t)`` [6]_.
 
     group_size : int or array-like of shape (n_hidden,), default=1
-        Adjacent units of a hidden layer that are dropped together by 'spatial'; divides the layer's width.
+        Adjacent units of a hidden layer that are dropped together; divides the layer's width. Only for 'spatial'.
 
     input_groups : array-like of shape (n_features,), default=None
         A label for each column of X: columns with the same label are dropped together, a one-hot block, the pixels
-        of a channel, a lag window. (For raw 0/1 one-hot blocks this is no different from single columns.)
+        of a channel, a lag window; the kind of the input is then 'spatial'. Only with `input_dropout`. (For raw 0/1
+        one-hot blocks this is no different from single columns.)
 
     batch_norm : {'before_activation', 'after_activation', 'after_dropout'} or False, default=False
-        Whether and where each hidden layer is normalised over the batch. Trains deep networks faster; on tables it
-        rarely helps. Dropout before a normalisation shifts its variance between training, where dropout adds to it,
-        and prediction [7]_: 'after_dropout', and dropout in any layer but the last, need small rates.
+        Whether and where each hidden layer is normalised over the batch [14]_. Trains deep networks faster; on tables
+        it rarely helps. Dropout before a normalisation shifts its variance between training, where dropout adds to it,
+        and prediction [7]_: 'after_dropout', and dropout in any layer but the last, need small rates. A batch of one
+        row is normalised by the running moments, to which it adds nothing.
 
     max_norm : float, default=None
         Bound in (0, inf) of the norm of the weights into each hidden unit. 1.5 to 4 goes with high rates and
-        large learning rates of 'sgd' [2]_; with 'adam' it does little.
+        large learning rates of 'sgd' [2]_; with 'adam' it does little. (`batch_norm` is folded into ``coefs_`` after
+        the bound, and may exceed it there.)
 
     clip_norm : float, default=None
-        Bound in (0, inf) of the norm of the whole gradient, against steps that blow up.
+        Bound in (0, inf) of the norm of the whole gradient, against steps that blow up [15]_.
 
     l1_ratio : float, default=0.0
-        Share in [0, 1] of `alpha` that is an L1 penalty, as in ``SGDClassifier``: for few non-zero weights.
+        Share in [0, 1] of `alpha` that is an L1 penalty, for many weights near 0: by its subgradient, so that they come
+        near 0 and not to it.
 
     warmup_fraction : float, default=0.0
-        Share in [0, 1) of the training over which the learning rate climbs from 0, for large learning rates.
+        Share in [0, 1) of the training over which the learning rate climbs from 0, for large learning rates and
+        batches [16]_.
 
     class_weight : dict or 'balanced', default=None
         Weights of the classes, as everywhere in scikit-learn; they multiply `sample_weight`, and weigh the
@@ -170,7 +179,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     label_smoothing : float, default=0.0
         Share ε in [0, 1) of the target that is spread over all classes: 1 - ε + ε/K for the class itself and ε/K for
         the other K - 1 (for yes/no outputs, K = 2). Fewer errors on clean labels at 0.1, but probabilities that are
-        less sharp, and harm on noisy labels and to the area under the ROC curve.
+        less sharp, and harm on noisy labels and to the area under the ROC curve [17]_.
 
     scoring : str or callable, default=None
         What early stopping watches on rows held out: None for accuracy, 'loss' for minus the loss, a scorer
@@ -196,7 +205,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         Biases of each layer.
 
     dropout_ : tuple of float
-        Rate on the input of each layer, ``(input_dropout, *dropout)``, at the end of the training.
+        Rate on the input of each layer, ``(input_dropout, *dropout)``, in the last epoch.
 
     dropout_curve_ : list of tuple of float
         The same at the end of each epoch. Not with 'lbfgs'.
@@ -254,9 +263,9 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
 
     Notes
     -----
-    In training, the input x of a layer becomes ``x * m / (1 - p)``, with a fresh ``m ~ Bernoulli(1 - p)`` for each
-    unit of each row, so that its mean is x; prediction uses the whole network unchanged. p is rounded to a multiple
-    of 2⁻¹⁶.
+    In training, the input x of a layer becomes, with standard dropout, ``x * m / (1 - p)``, with a fresh
+    ``m ~ Bernoulli(1 - p)`` for each unit of each row, so that its mean is x; prediction uses the whole network
+    unchanged. Masks are drawn with p rounded to a multiple of 2⁻¹⁶.
 
     **In full-batch training a weight of k equals k copies.** When all rows fit in one batch, equal rows (same
     features, same target) share one mask, rows of weight 0 are left out first, and the order of the rows does not
@@ -286,6 +295,18 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     .. [6] P. Morerio, J. Cavazza, R. Volpi, R. Vidal and V. Murino (2017). Curriculum Dropout. ICCV.
     .. [7] X. Li, S. Chen, X. Hu and J. Yang (2019). Understanding the Disharmony Between Dropout and Batch
        Normalization by Variance Shift. CVPR.
+    .. [8] D. Hendrycks and K. Gimpel (2016). Gaussian Error Linear Units (GELUs). arXiv:1606.08415.
+    .. [9] I. Loshchilov and F. Hutter (2019). Decoupled Weight Decay Regularization. ICLR.
+    .. [10] I. Loshchilov and F. Hutter (2017). SGDR: Stochastic Gradient Descent with Warm Restarts. ICLR.
+    .. [11] L. N. Smith (2018). A disciplined approach to neural network hyper-parameters. arXiv:1803.09820.
+    .. [12] D. Holzmüller, L. Grinsztajn and I. Steinwart (2024). Better by Default: Strong Pre-Tuned MLPs and Boosted
+       Trees on Tabular Data. NeurIPS 37.
+    .. [13] S. J. Rennie, V. Goel and S. Thomas (2014). Annealed dropout training of deep networks. SLT.
+    .. [14] S. Ioffe and C. Szegedy (2015). Batch Normalization. ICML.
+    .. [15] R. Pascanu, T. Mikolov and Y. Bengio (2013). On the difficulty of training recurrent neural networks. ICML.
+    .. [16] P. Goyal et al. (2017). Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour. arXiv:1706.02677.
+    .. [17] C. Szegedy, V. Vanhoucke, S. Ioffe, J. Shlens and Z. Wojna (2016). Rethinking the Inception Architecture
+       for Computer Vision. CVPR.
 
     Examples
     --------
