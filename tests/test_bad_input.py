@@ -309,8 +309,8 @@ def test_dtype_and_scoring(estimator, params):
 def test_divergence_in_the_middle_of_partial_fit_leaves_the_moments_as_they_were(estimator, monkeypatch):
     model = estimator(max_iter=3, random_state=0, batch_size=20, dropout=0.3).fit(X, CASES[estimator])
     before, moments = pickle.dumps(model), pickle.dumps(vars(model._optimizer))
-    losses = iter([(1.0, 0.0), (np.nan, 0.0)])  # the first of two batches is trained on
-    monkeypatch.setattr(Backprop, "loss_and_grad", lambda self, *batch: next(losses))
+    losses = iter([(1.0, 20.0), (np.nan, 20.0)])  # the first of two batches is trained on
+    monkeypatch.setattr(Backprop, "data_loss_and_grad", lambda self, *batch: next(losses))
     with pytest.raises(ValueError, match="The training loss became nan in epoch 1"):
         model.partial_fit(X, CASES[estimator])
     assert pickle.dumps(model) == before
@@ -331,8 +331,9 @@ def test_a_warm_start_that_fails_leaves_the_curves_as_they_were(estimator):
 
 @estimators
 def test_weights_that_end_infinite_are_an_error(estimator, monkeypatch):
-    def last_step(self, params, gradient):
+    def last_step(self, params, gradient, *rest):
         params[0] = np.inf
+        return 0.0
 
     monkeypatch.setattr(Adam, "step", last_step)
     with pytest.raises(ValueError, match="The last step overflowed"):

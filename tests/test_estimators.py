@@ -557,7 +557,7 @@ def test_ctrl_c_in_the_first_batch(monkeypatch):
     def interrupt(*args):
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(Backprop, "loss_and_grad", interrupt)
+    monkeypatch.setattr(Backprop, "data_loss_and_grad", interrupt)
     clf = DropoutMLPClassifier(random_state=0, early_stopping=True)
     with pytest.warns(UserWarning, match="Training interrupted by user"):
         clf.fit(X_cancer, y_cancer)

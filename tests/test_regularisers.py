@@ -15,6 +15,7 @@ from sklearn.preprocessing import scale
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
 from skdropout.engine.activations import ACTIVATIONS
 from skdropout.engine.backprop import Backprop
+from skdropout.engine.chunks import Chunks
 from skdropout.engine.dropout import DROPOUTS
 from skdropout.engine.initializers import INITIALIZERS, initialize
 from skdropout.engine.layers import BatchNorm, LayerSpec
@@ -285,13 +286,13 @@ def test_one_overflowing_row_does_not_ruin_the_moments_in_silence(bad):
 def test_a_failed_partial_fit_leaves_batch_norm_as_it_was(monkeypatch):
     clf = classifier(batch_norm="after_activation", batch_size=50).fit(X_iris, y_iris)
     before = pickle.dumps(clf)
-    step, calls = Backprop.loss_and_grad, []
+    step, calls = Backprop.data_loss_and_grad, []
 
     def fail_at_the_third(self, *batch):
         calls.append(1)
         return (np.nan, 0.0) if len(calls) == 3 else step(self, *batch)
 
-    monkeypatch.setattr(Backprop, "loss_and_grad", fail_at_the_third)
+    monkeypatch.setattr(Backprop, "data_loss_and_grad", fail_at_the_third)
     with pytest.raises(ValueError, match="became nan"):
         clf.partial_fit(X_iris, y_iris)
     assert pickle.dumps(clf) == before
@@ -424,10 +425,10 @@ def test_adamw_decays_the_weights_and_not_the_biases():
     adam, adamw = Adam(8, float, 0.1, 0.9, 0.99, 1e-8), Adam(8, float, 0.1, 0.9, 0.99, 1e-8, decay=0.3, n_decayed=5)
     for gradient in gradients:
         before = plain.copy()
-        adam.step(plain, gradient.copy())
+        adam.step(plain, gradient.copy(), Chunks(8, float))
         step = plain - before  # Adam's steps depend on the gradients alone
         expected = decayed * np.where(np.arange(8) < 5, 1 - 0.1 * 0.3, 1) + step
-        adamw.step(decayed, gradient.copy())
+        adamw.step(decayed, gradient.copy(), Chunks(8, float))
         np.testing.assert_allclose(decayed, expected, rtol=1e-12)
     small = classifier(solver="adamw", alpha=1.0, max_iter=50, learning_rate_init=0.01).fit(X_iris, y_iris)
     large = classifier(solver="adamw", alpha=0.0, max_iter=50, learning_rate_init=0.01).fit(X_iris, y_iris)
@@ -441,7 +442,7 @@ def test_adamw_decays_the_weights_and_not_the_biases():
     expected = halved * np.where(np.arange(8) < 5, 1 - 0.05 * 0.3, 1)
     adamw = Adam(8, float, 0.1, 0.9, 0.99, 1e-8, decay=0.3, n_decayed=5)
     adamw.factor = 0.5
-    adamw.step(halved, np.zeros(8))
+    adamw.step(halved, np.zeros(8), Chunks(8, float))
     np.testing.assert_allclose(halved, expected)
     without = classifier(solver="adam", alpha=0.0, max_iter=50, learning_rate_init=0.01).fit(X_iris, y_iris)
     np.testing.assert_array_equal(large.coefs_[0], without.coefs_[0])
@@ -531,9 +532,9 @@ def test_at_factor_zero_the_training_is_that_without_noise():
 def test_scheduled_learning_rates_serve_every_stochastic_solver(solver, learning_rate, monkeypatch):
     rates, step = [], OPTIMIZERS[solver].step
 
-    def record(self, params, gradient):
+    def record(self, *args):
         rates.append(self.learning_rate * self.factor)
-        step(self, params, gradient)
+        return step(self, *args)
 
     monkeypatch.setattr(OPTIMIZERS[solver], "step", record)
     clf = classifier(solver=solver, learning_rate=learning_rate, learning_rate_init=0.02, max_iter=60, dropout=0.1)
@@ -546,9 +547,9 @@ def test_scheduled_learning_rates_serve_every_stochastic_solver(solver, learning
 def test_warm_up_climbs_to_the_full_rate(monkeypatch):
     factors, step = [], Adam.step
 
-    def record(self, params, gradient):
+    def record(self, *args):
         factors.append(self.factor)
-        step(self, params, gradient)
+        return step(self, *args)
 
     monkeypatch.setattr(Adam, "step", record)
     classifier(warmup_fraction=0.5, max_iter=4, batch_size=50).fit(X_iris, y_iris)

@@ -128,7 +128,7 @@ def exp(z):
 
 
 def softmax(z):
-    z -= z.max(axis=1, keepdims=True)
+    z -= np.ascontiguousarray(z.T).max(axis=0)[:, np.newaxis]  # 2 µs for 256 x 10, and 16 along the rows
     np.exp(z, out=z)
     z /= z.sum(axis=1, keepdims=True)
 

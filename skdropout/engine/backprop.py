@@ -6,6 +6,7 @@ from .activations import OUTPUTS
 from .layers import Activate, Affine, BatchNorm, Noise
 from .losses import LOSSES
 from .params import Params
+from .penalty import Penalty
 
 
 class Backprop:
@@ -54,17 +55,24 @@ class Backprop:
         loss_options=None,
     ):
         self.params, self.max_norm = params, None if max_norm is None else float(max_norm)
-        self.l1, self.l2 = float(alpha * l1_ratio), float(alpha * (1 - l1_ratio))
+        self.penalty = Penalty(alpha, l1_ratio, params.weights.size)
         self.loss = LOSSES[loss].bind(**(loss_options or {}))
         self.inverse_link = OUTPUTS[self.loss.output]
         gradient = Params(params.units, params.dtype, normed=params.normed)
-        self.gradient, self._weights_gradient = gradient.vector, gradient.weights
-        self._scratch = np.empty_like(params.weights)
+        self.gradient = gradient.vector
         self.layers = list(_layers(params, gradient, specs, batch_norm, moments, batch_size))
         self.noises = [layer for layer in self.layers if isinstance(layer, Noise)]
 
     def loss_and_grad(self, X, Y, sample_weight, rng):
         """The data term and the penalty of the objective; its gradient is left in ``gradient``.
+
+        Parameters are those of ``data_loss_and_grad``.
+        """
+        data, weight_sum = self.data_loss_and_grad(X, Y, sample_weight, rng)
+        return data, self.add_penalty(weight_sum)
+
+    def data_loss_and_grad(self, X, Y, sample_weight, rng):
+        """The data term and the sum of the weights; the gradient of the data term is left in ``gradient``.
 
         Parameters
         ----------
@@ -84,19 +92,12 @@ class Backprop:
             d = layer.backward(d)
             if d is None:  # the input needs no gradient
                 break
-        return data, self._add_penalty(len(y) if sample_weight is None else float(sample_weight.sum()))
+        return data, float(len(y) if sample_weight is None else sample_weight.sum())
 
-    def _add_penalty(self, weight_sum):
-        W, scratch, penalty = self.params.weights, self._scratch, 0.0
-        if self.l2 > 0:
-            self._weights_gradient += np.multiply(W, self.l2 / weight_sum, out=scratch)
-            penalty += 0.5 * self.l2 / weight_sum * float(np.dot(W, W))
-        if self.l1 > 0:
-            np.sign(W, out=scratch)
-            penalty += self.l1 / weight_sum * float(np.dot(W, scratch))
-            scratch *= self.l1 / weight_sum
-            self._weights_gradient += scratch
-        return penalty
+    def add_penalty(self, weight_sum):
+        """Add the gradient of the penalty to ``gradient``; the penalty."""
+        params = self.params.vector
+        return self.penalty.add(params, self.gradient, weight_sum, slice(0, params.size), np.empty_like(params))
 
     def constrain(self):
         """Scale the weights into each hidden unit down to the norm allowed; those within it stay as they are."""

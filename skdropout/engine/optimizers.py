@@ -1,13 +1,17 @@
-"""Stochastic optimizers over the flat parameter vector, in place."""
+"""Stochastic optimizers over the flat parameter vector, in place.
+
+``step(params, gradient, chunks, penalise)`` updates `params` chunk by chunk. First in each chunk, while it is in cache,
+comes ``penalise(part, scratch)``, which may add to the gradient; the sum of what it returns is returned.
+"""
 
 from math import sqrt
 from typing import final
 
 import numpy as np
 
-# Parameters updated at a time. The half-dozen passes of an update then run in cache: on 1.9 M float32
-# parameters 2.2 ms a step, against 2.5 for whole vectors, 6.9 for a list of arrays, and 15 in chunks of 1 k.
-CHUNK = 32_768
+
+def no_penalty(part, scratch):
+    return 0.0
 
 
 @final
@@ -29,21 +33,30 @@ class SGD:
     def __init__(self, size, dtype, learning_rate, momentum, nesterov):
         self.learning_rate, self.momentum, self.nesterov = float(learning_rate), float(momentum), bool(nesterov)
         self.factor = 1.0
-        self.velocity = np.zeros(size, dtype)
+        self.velocity = np.zeros(size if momentum > 0 else 0, dtype)
 
-    def step(self, params, gradient):
+    def step(self, params, gradient, chunks, penalise=no_penalty):
         """Update `params`; `gradient` is used as scratch."""
         step_size = self.learning_rate * self.factor
-        for start in range(0, params.size, CHUNK):
-            w, g, v = (a[start : start + CHUNK] for a in (params, gradient, self.velocity))
+
+        def update(part, scratch):
+            penalty = penalise(part, scratch)
+            w, g = params[part], gradient[part]
             g *= step_size
-            v *= self.momentum
-            v -= g
-            if self.nesterov:
-                np.subtract(self.momentum * v, g, out=g)
-                w += g
+            if self.momentum > 0:
+                v = self.velocity[part]
+                v *= self.momentum
+                v -= g
+                if self.nesterov:
+                    w += np.multiply(v, self.momentum, out=scratch)
+                    w -= g
+                else:
+                    w += v
             else:
-                w += v
+                w -= g
+            return penalty
+
+        return chunks.sum(update)
 
 
 @final
@@ -76,28 +89,33 @@ class Adam:
         self.t = 0
         self.mean, self.square = np.zeros(size, dtype), np.zeros(size, dtype)
 
-    def step(self, params, gradient):
+    def step(self, params, gradient, chunks, penalise=no_penalty):
         """Update `params`; `gradient` is used as scratch."""
         self.t += 1
         rate = self.learning_rate * self.factor
-        step_size = rate * sqrt(1 - self.beta_2**self.t) / (1 - self.beta_1**self.t)
-        if self.decay > 0:
-            params[: self.n_decayed] *= 1 - rate * self.decay
-        scratch = np.empty(min(CHUNK, params.size), params.dtype)
-        for start in range(0, params.size, CHUNK):
-            w, g, m, v = (a[start : start + CHUNK] for a in (params, gradient, self.mean, self.square))
-            s = scratch[: w.size]
+        # the moments are kept divided by 1 - β: a pass less each. The rest of the equation makes up for it.
+        to_square = sqrt(1 - self.beta_2)
+        step_size = rate * sqrt(1 - self.beta_2**self.t) / (1 - self.beta_1**self.t) * (1 - self.beta_1) / to_square
+        epsilon = self.epsilon / to_square
+
+        def update(part, scratch):
+            penalty = penalise(part, scratch)
+            w, g, m, v = params[part], gradient[part], self.mean[part], self.square[part]
+            if self.decay > 0:
+                params[part.start : min(part.stop, self.n_decayed)] *= 1 - rate * self.decay
             m *= self.beta_1
-            m += np.multiply(g, 1 - self.beta_1, out=s)
+            m += g
             v *= self.beta_2
             g *= g
-            g *= 1 - self.beta_2
             v += g
-            np.sqrt(v, out=s)
-            s += self.epsilon
-            np.divide(m, s, out=g)
+            np.sqrt(v, out=g)
+            g += epsilon
+            np.divide(m, g, out=g)
             g *= step_size
             w -= g
+            return penalty
+
+        return chunks.sum(update)
 
 
 OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": Adam}

@@ -1,11 +1,14 @@
 """The training loops: epochs of mini-batches, and L-BFGS. They know nothing of the model, nor the model of them."""
 
+from functools import partial
 from itertools import count
 from math import inf, isfinite, sqrt
 
 import numpy as np
 import scipy.optimize
 from scipy.sparse import issparse
+
+from .chunks import Chunks
 
 
 class Batches:
@@ -60,29 +63,41 @@ class Batches:
         return batch
 
 
-def epochs(backprop, optimizer, batches, random_state, rng, *, before_step=None, clip_norm=None):
+def epochs(backprop, optimizer, batches, random_state, rng, *, before_step=None, clip_norm=None, n_threads=1):
     """Train, yielding the mean loss of one epoch after another; the caller says when to stop.
 
     ``before_step(n)`` is told that n batches lie behind. `clip_norm` bounds the norm of the gradient. A loss that is
-    not finite is yielded at once: the rest of the epoch would be lost on it.
+    not finite is yielded at once: the rest of the epoch would be lost on it. `n_threads` share the optimizer's work.
     """
     share = backprop.loss.share(backprop.params.units[-1])
-    for epoch in count():
-        total, n_rows = 0.0, 0
-        for X, Y, sample_weight in batches.epoch(random_state):
-            if before_step is not None:
-                before_step(epoch * batches.n_batches + batches.position)
-            data, penalty = backprop.loss_and_grad(X, Y, sample_weight, rng)
-            loss = data * share + penalty
-            total += loss * X.shape[0]
-            n_rows += X.shape[0]
-            if not isfinite(loss):
-                break
-            if clip_norm is not None:
-                clip(backprop.gradient, clip_norm)
-            optimizer.step(backprop.params.vector, backprop.gradient)
-            backprop.constrain()
-        yield total / n_rows
+    with Chunks(backprop.gradient.size, backprop.gradient.dtype, n_threads) as chunks:
+        for epoch in count():
+            total, n_rows = 0.0, 0
+            for X, Y, sample_weight in batches.epoch(random_state):
+                if before_step is not None:
+                    before_step(epoch * batches.n_batches + batches.position)
+                data, weight_sum = backprop.data_loss_and_grad(X, Y, sample_weight, rng)
+                penalty = _step(backprop, optimizer, weight_sum, clip_norm, chunks) if isfinite(data) else 0.0
+                loss = data * share + penalty
+                total += loss * X.shape[0]
+                n_rows += X.shape[0]
+                if not isfinite(loss):
+                    break
+            yield total / n_rows
+
+
+def _step(backprop, optimizer, weight_sum, clip_norm, chunks):
+    """One step of the optimizer on the gradient of the objective; the penalty."""
+    params, gradient = backprop.params.vector, backprop.gradient
+    if clip_norm is None:
+        penalise = partial(backprop.penalty.add, params, gradient, weight_sum)
+        penalty = optimizer.step(params, gradient, chunks, penalise)
+    else:  # its norm must be known before the first chunk is done
+        penalty = backprop.add_penalty(weight_sum)
+        clip(gradient, clip_norm)
+        optimizer.step(params, gradient, chunks)
+    backprop.constrain()
+    return penalty
 
 
 def clip(gradient, bound):

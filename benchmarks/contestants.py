@@ -1,0 +1,249 @@
+"""The workloads of the speed benchmark, and those who run them: each a function of no argument that trains from
+new weights and returns seconds an epoch, everything that can be prepared being prepared before."""
+
+import warnings
+from itertools import pairwise
+from time import perf_counter
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy import sparse
+from skorch import NeuralNetClassifier, NeuralNetRegressor
+from skorch.callbacks import EpochTimer
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from torch import nn
+
+from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
+
+ALPHA = 1e-4  # scikit-learn's default penalty, for all
+
+
+class Workload(NamedTuple):
+    """A network, how it is trained, and on how many rows; ``n_outputs`` of 1 is a regression."""
+
+    units: tuple
+    rates: tuple
+    solver: str
+    batch_size: int
+    n_rows: int
+    epochs: int = 1
+    batch_norm: bool = False
+    momentum: float = 0.0
+    non_zeros: int | None = None  # a row; None for dense rows
+    bars: tuple = (0.0, 0.0, 0.0)  # PyTorch / ours, scikit-learn without dropout / ours, bare products / ours
+
+    @property
+    def regression(self):
+        return self.units[-1] == 1
+
+
+# Rows are fewer than in the data sets these networks are known from, as many as make a round of about a second.
+WORKLOADS = {
+    "W1 784-256-256-10 SGD b256": Workload((784, 256, 256, 10), (0.2, 0.5), "sgd", 256, 60_000, bars=(2, 1.5, 0.75)),
+    "W2 784-64-64-10 Adam b32": Workload((784, 64, 64, 10), (0.5, 0.5), "adam", 32, 30_000, bars=(2, 1.5, 0)),
+    "W2 784-64-64-10 Adam b256": Workload((784, 64, 64, 10), (0.5, 0.5), "adam", 256, 60_000, bars=(2, 1.5, 0)),
+    "W3 784-1024³-10 momentum b128": Workload(
+        (784, 1024, 1024, 1024, 10), (0.5, 0.5, 0.5), "sgd", 128, 10_240, momentum=0.9, bars=(1.6, 1.5, 0.9)
+    ),
+    "W4 784-1024³-10 Adam b128": Workload(
+        (784, 1024, 1024, 1024, 10), (0.5, 0.5, 0.5), "adam", 128, 10_240, bars=(1.4, 1.5, 0.75)
+    ),
+    "W5 11-1024³-1 batch norm Adam b256": Workload(
+        (11, 1024, 1024, 1024, 1), (0.3, 0.3, 0.3), "adam", 256, 12_800, batch_norm=True, bars=(1.4, 0, 0.75)
+    ),
+    "W6 8-50-1 Adam b128": Workload((8, 50, 1), (0.05,), "adam", 128, 20_000, epochs=10, bars=(2, 1.5, 0)),
+    "W7 54-512-256-7 Adam b512": Workload((54, 512, 256, 7), (0.5, 0.5), "adam", 512, 60_000, bars=(2, 1.5, 0.75)),
+    "W8 sparse 20000-100-20 Adam b200": Workload(
+        (20_000, 100, 20), (0.5,), "adam", 200, 10_000, non_zeros=100, bars=(2, 1, 0)
+    ),
+}
+
+
+def make_data(workload, dtype):
+    """Standard-normal X, or word counts of Zipf's law; y from a linear teacher. Time does not depend on the values."""
+    rng = np.random.default_rng(0)
+    n, (n_in, *_, n_out) = workload.n_rows, workload.units
+    if workload.non_zeros is None:
+        X = rng.standard_normal((n, n_in)).astype(dtype)
+    else:
+        zipf = 1 / np.arange(10, n_in + 10)  # the ten most frequent words left out, as stop words are
+        words = rng.choice(n_in, size=(n, workload.non_zeros), p=zipf / zipf.sum())
+        rows = np.repeat(np.arange(n), workload.non_zeros)
+        X = sparse.csr_array((np.ones(rows.size, dtype), (rows, words.ravel())), shape=(n, n_in))
+        X.sum_duplicates()
+    teacher = rng.standard_normal((n_in, n_out)).astype(dtype)
+    Z = X @ teacher
+    return X, Z.ravel() if workload.regression else Z.argmax(axis=1)
+
+
+def _of_scikit_learn(estimator, workload, X, y):
+    def run():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            start = perf_counter()
+            estimator.fit(X, y)
+            return (perf_counter() - start) / workload.epochs
+
+    return run
+
+
+def _settings(workload):
+    return {
+        "hidden_layer_sizes": workload.units[1:-1],
+        "solver": workload.solver,
+        "learning_rate_init": 1e-3,
+        "momentum": workload.momentum,
+        "alpha": ALPHA,
+        "batch_size": workload.batch_size,
+        "max_iter": workload.epochs,
+        "random_state": 0,
+    }
+
+
+def ours(workload, X, y, **params):
+    kind = DropoutMLPRegressor if workload.regression else DropoutMLPClassifier
+    settings = _settings(workload) | {"dropout": workload.rates} | params
+    settings["batch_norm"] = "after_dropout" if workload.batch_norm else False
+    return _of_scikit_learn(kind(**settings), workload, X, y)
+
+
+def scikit_learn(workload, X, y):
+    """Without dropout, and without batch normalisation, since it has neither."""
+    kind = MLPRegressor if workload.regression else MLPClassifier
+    return _of_scikit_learn(kind(**_settings(workload)), workload, X, y)
+
+
+class TorchMLP(nn.Module):
+    """The network of a workload; sparse rows come as (indices, offsets, values) of a bag of words."""
+
+    def __init__(self, workload, dtype):
+        super().__init__()
+        layers = []
+        for i, (n_in, n_out) in enumerate(pairwise(workload.units)):
+            if i == 0 and workload.non_zeros is not None:
+                self.bag = nn.EmbeddingBag(n_in, n_out, mode="sum")
+            else:
+                layers.append(nn.Linear(n_in, n_out))
+            if i < len(workload.rates):
+                layers += [nn.ReLU(), nn.Dropout(workload.rates[i])]
+                layers += [nn.BatchNorm1d(n_out)] if workload.batch_norm else []
+        self.layers = nn.Sequential(*layers).to(dtype)
+
+    def forward(self, X):
+        return self.layers(X)
+
+
+def _torch_optimizer(workload):
+    if workload.solver == "adam":
+        return torch.optim.Adam, {"lr": 1e-3}
+    return torch.optim.SGD, {"lr": 1e-3, "momentum": workload.momentum, "nesterov": workload.momentum > 0}
+
+
+def pytorch(workload, X, y):
+    """Eager, fused optimizer; rows in memory, a batch is one index_select. Sparse rows: an EmbeddingBag."""
+    dtype = torch.float32 if X.dtype == np.float32 else torch.float64
+    target = torch.from_numpy(y.astype(X.dtype)[:, None] if workload.regression else y.astype(np.int64))
+    dense = None if workload.non_zeros else torch.from_numpy(X)
+    criterion = nn.MSELoss() if workload.regression else nn.CrossEntropyLoss()
+    optimizer_class, options = _torch_optimizer(workload)
+
+    def batch(rows):
+        if dense is not None:
+            return dense[rows]
+        x = X[rows.numpy()]
+        words, starts = torch.from_numpy(x.indices), torch.from_numpy(x.indptr[:-1])
+        return model.bag(words, starts, per_sample_weights=torch.from_numpy(x.data))
+
+    def run():
+        nonlocal model
+        model = TorchMLP(workload, dtype).to(dtype)
+        weight_decay = ALPHA / workload.batch_size
+        optimizer = optimizer_class(model.parameters(), fused=True, weight_decay=weight_decay, **options)
+        start = perf_counter()
+        for _ in range(workload.epochs):
+            order, total = torch.randperm(workload.n_rows), 0.0
+            for rows in order.split(workload.batch_size):
+                optimizer.zero_grad(set_to_none=True)
+                loss = criterion(model(batch(rows)), target[rows])
+                loss.backward()
+                optimizer.step()
+                total += loss.item() * len(rows)  # the loss of the epoch, which all the others report too
+        return (perf_counter() - start) / workload.epochs
+
+    model = None
+    return run
+
+
+def skorch(workload, X, y):
+    """As its documentation has it: a module and NeuralNetClassifier, with its DataLoader."""
+    if workload.non_zeros:
+        return None
+    optimizer_class, options = _torch_optimizer(workload)
+    kind = NeuralNetRegressor if workload.regression else NeuralNetClassifier
+    net = kind(
+        TorchMLP,
+        module__workload=workload,
+        module__dtype=torch.float32 if X.dtype == np.float32 else torch.float64,
+        criterion=nn.MSELoss if workload.regression else nn.CrossEntropyLoss,
+        optimizer=optimizer_class,
+        optimizer__fused=True,
+        max_epochs=workload.epochs,
+        batch_size=workload.batch_size,
+        iterator_train__shuffle=True,
+        train_split=None,
+        callbacks=[("timer", EpochTimer())],
+        callbacks__print_log=None,
+        verbose=0,
+        **{f"optimizer__{name}": value for name, value in options.items()},
+    )
+    target = y.astype(X.dtype)[:, None] if workload.regression else y.astype(np.int64)
+
+    def run():
+        start = perf_counter()
+        net.fit(X, target)
+        return (perf_counter() - start) / workload.epochs
+
+    return run
+
+
+def bare_products(workload, X, y):
+    """The same matrix products on dummy arrays: forward, gradient of the weights, gradient of the inputs."""
+    n, rng = workload.batch_size, np.random.default_rng(0)
+    units = workload.units
+    activations = [rng.standard_normal((n, width)).astype(X.dtype) for width in units]
+    if workload.non_zeros:
+        activations[0] = X[:n]
+    weights = [rng.standard_normal(shape).astype(X.dtype) for shape in pairwise(units)]
+    outs = [np.empty_like(a) if i else None for i, a in enumerate(activations)]
+    gradients = [np.empty_like(W) for W in weights]
+
+    def product(a, b, out):
+        if sparse.issparse(a):
+            a @ b
+        else:
+            np.dot(a, b, out=out)
+
+    def run():
+        start = perf_counter()
+        for _ in range(-(-workload.n_rows // n)):
+            for i, W in enumerate(weights):
+                product(activations[i], W, outs[i + 1])
+            for i in reversed(range(len(weights))):
+                product(activations[i].T, activations[i + 1], gradients[i])
+                if i > 0:
+                    product(activations[i + 1], weights[i].T, outs[i])
+        return perf_counter() - start
+
+    return run
+
+
+CONTESTANTS = {
+    "ours": ours,
+    "ours, no dropout": lambda *args: ours(*args, dropout=0.0),
+    "PyTorch": pytorch,
+    "skorch": skorch,
+    "scikit-learn, no dropout": scikit_learn,
+    "bare products": bare_products,
+}

@@ -1,0 +1,75 @@
+"""Where the time of a step goes: the share of each part of the engine, on a workload of the speed benchmark.
+
+    python -m benchmarks.shares [W1 W4 W6] [--threads 1] [--off] [--shared]
+
+Each part is wrapped in a stopwatch that reads its own time, less that of parts inside it; what is left is the
+Python of the loop, the stopwatches included.
+"""
+
+import argparse
+from collections import Counter
+from time import perf_counter
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from benchmarks.contestants import WORKLOADS, make_data, ours
+from skdropout.engine import backprop, layers, optimizers, penalty, training
+
+
+class Stopwatch:
+    def __init__(self):
+        self.seconds, self.running = Counter(), []
+
+    def wrap(self, owner, name, label):
+        original = getattr(owner, name)
+
+        def timed(*args, **kwargs):
+            start, inner = perf_counter(), len(self.running)
+            self.running.append(0.0)
+            try:
+                return original(*args, **kwargs)
+            finally:
+                elapsed = perf_counter() - start
+                self.seconds[label] += elapsed - self.running.pop()
+                if inner:
+                    self.running[-1] += elapsed
+
+        setattr(owner, name, timed)
+
+
+def main(names, threads, off, shared):
+    watch = Stopwatch()
+    for kind in (layers.Noise, layers.Affine, layers.Activate, layers.BatchNorm):
+        for direction in ("forward", "backward"):
+            watch.wrap(kind, direction, f"{kind.__name__}.{direction}")
+    for kind in {*optimizers.OPTIMIZERS.values()}:
+        watch.wrap(kind, "step", "optimizer")
+    watch.wrap(penalty.Penalty, "add", "penalty")
+    watch.wrap(training.Batches, "_gather", "gather")
+    watch.wrap(backprop.Backprop, "data_loss_and_grad", "loss and output")
+    for name in names:
+        key = next(key for key in WORKLOADS if key.startswith(name))
+        workload = WORKLOADS[key]
+        X, y = make_data(workload, np.float32)
+        params = ({"dropout": 0.0} if off else {}) | ({"mask_sharing": "batch"} if shared else {})
+        with threadpool_limits(threads):
+            run = ours(workload, X, y, **params)
+            run()
+            watch.seconds.clear()
+            total = min(run() for _ in range(3)) * workload.epochs
+        steps = -(-workload.n_rows // workload.batch_size) * workload.epochs
+        seconds = {label: s / 3 for label, s in watch.seconds.items()}
+        seconds["rest"] = total - sum(seconds.values())
+        print(f"\n{key}, {1e6 * total / steps:.0f} µs a step, threads {threads}, {params}")
+        for label, s in sorted(seconds.items(), key=lambda item: -item[1]):
+            print(f"  {label:20} {s / total:6.1%} {1e6 * s / steps:9.1f} µs")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", default=["W1", "W4", "W6"])
+    parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--off", action="store_true", help="without dropout")
+    parser.add_argument("--shared", action="store_true", help="with mask_sharing='batch'")
+    main(**vars(parser.parse_args()))

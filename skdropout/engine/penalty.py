@@ -1,0 +1,37 @@
+"""The penalty on the weights."""
+
+import numpy as np
+
+
+class Penalty:
+    """P(w) = alpha (λ |w|₁ + (1 - λ)/2 ||w||²) / weight_sum, on the first `n_weights` of a parameter vector.
+
+    Parameters
+    ----------
+    alpha : float
+        Its strength, 0 for none.
+    l1_ratio : float
+        λ, the share that is L1.
+    n_weights : int
+    """
+
+    def __init__(self, alpha, l1_ratio, n_weights):
+        self.l1, self.l2, self.n_weights = float(alpha * l1_ratio), float(alpha * (1 - l1_ratio)), n_weights
+
+    def add(self, params, gradient, weight_sum, part, scratch):
+        """Add dP/dw to a slice of the gradient, and return the value of P on it."""
+        stop = min(part.stop, self.n_weights)
+        if part.start >= stop:
+            return 0.0
+        w, g, scratch = params[part.start : stop], gradient[part.start : stop], scratch[: stop - part.start]
+        value = 0.0
+        if self.l2 > 0:
+            np.multiply(w, self.l2 / weight_sum, out=scratch)
+            g += scratch
+            value += 0.5 * self.l2 / weight_sum * float(np.dot(w, w))
+        if self.l1 > 0:
+            np.sign(w, out=scratch)
+            value += self.l1 / weight_sum * float(np.dot(w, scratch))
+            scratch *= self.l1 / weight_sum
+            g += scratch
+        return value
