@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from scipy import sparse
-from skorch import NeuralNetClassifier, NeuralNetRegressor
-from skorch.callbacks import EpochTimer
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
+from skorch import NeuralNetClassifier, NeuralNetRegressor
+from skorch.callbacks import EpochTimer
 from torch import nn
 
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor

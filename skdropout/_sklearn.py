@@ -1,7 +1,6 @@
 """The one door to scikit-learn's private names, so that an upgrade breaks in one place."""
 
 from sklearn.base import _fit_context as fit_context
-from sklearn.utils._openmp_helpers import _openmp_effective_n_threads as effective_n_threads
 from sklearn.utils._param_validation import Interval, InvalidParameterError, Options, StrOptions
 from sklearn.utils.multiclass import _check_partial_fit_first_call as check_partial_fit_first_call
 from sklearn.utils.optimize import _check_optimize_result as check_optimize_result
@@ -15,6 +14,5 @@ __all__ = [
     "check_optimize_result",
     "check_partial_fit_first_call",
     "check_sample_weight",
-    "effective_n_threads",
     "fit_context",
 ]

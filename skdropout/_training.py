@@ -13,7 +13,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 
 from ._rows import mini_batches, split_off
-from ._sklearn import effective_n_threads
 from .engine.backprop import Backprop
 from .engine.optimizers import OPTIMIZERS
 from .engine.params import Params
@@ -100,7 +99,6 @@ class Training:
             self.masks,
             before_step=self._before_step if self.scheduled else None,
             clip_norm=None if estimator.clip_norm is None else float(estimator.clip_norm),
-            n_threads=effective_n_threads(),
         )
         n_epochs = 1 if self.incremental else estimator.max_iter
         best = copy.deepcopy((params.vector, moments))

@@ -57,7 +57,7 @@ ARROWS = {
     "_sklearn.py": set(),
     "_spec.py": {"_sklearn", "engine"},
     "_rows.py": {"_sklearn", "engine"},
-    "_training.py": {"_rows", "_sklearn", "engine"},
+    "_training.py": {"_rows", "engine"},
     "_base.py": {"_sklearn", "_spec", "_rows", "_training", "engine"},
     "_classifier.py": {"_base", "_sklearn", "engine"},
     "_regressor.py": {"_base", "_sklearn"},
@@ -67,7 +67,6 @@ ENGINE_ARROWS = {
     "network.py": {"activations"},
     "layers.py": {"activations", "dropout"},
     "backprop.py": {"activations", "layers", "losses", "params", "penalty"},
-    "training.py": {"chunks"},
 }
 
 

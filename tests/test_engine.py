@@ -13,11 +13,10 @@ from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOpti
 
 from skdropout.engine import network
 from skdropout.engine.backprop import Backprop
-from skdropout.engine.chunks import CHUNK, THREADED_SIZE, Chunks
 from skdropout.engine.initializers import initialize
 from skdropout.engine.layers import LayerSpec
 from skdropout.engine.network import Network
-from skdropout.engine.optimizers import SGD, Adam
+from skdropout.engine.optimizers import CHUNK, SGD, Adam
 from skdropout.engine.params import Params
 from skdropout.engine.rng import mask_stream, resume_stream
 from skdropout.engine.schedules import LEARNING_RATES
@@ -75,7 +74,7 @@ def test_pack_is_the_inverse_of_the_views():
 # Optimizers: scikit-learn's, whose numbers are the promise
 
 
-@pytest.mark.parametrize(("size", "n_threads"), [(1, 1), (100, 2), (2 * CHUNK + 17, 1), (THREADED_SIZE + 17, 3)])
+@pytest.mark.parametrize("size", [1, 100, CHUNK, 2 * CHUNK + 17])
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
@@ -85,23 +84,22 @@ def test_pack_is_the_inverse_of_the_views():
         (lambda n: Adam(n, float, 0.1, 0.9, 0.99, 1e-8), lambda w: AdamOptimizer([w], 0.1, 0.9, 0.99, 1e-8)),
     ],
 )
-def test_optimizers_step_like_scikit_learn(ours, theirs, size, n_threads):
+def test_optimizers_step_like_scikit_learn(ours, theirs, size):
     rng = np.random.default_rng(0)
     a = rng.normal(size=size)
     b = a.copy()
     ours, theirs = ours(size), theirs(b)
-    with Chunks(size, float, n_threads) as chunks:
-        for _ in range(5):
-            gradient = rng.normal(size=size)
-            assert ours.step(a, gradient.copy(), chunks, lambda part, scratch: float(len(scratch))) == size
-            theirs.update_params([b], [gradient])
-            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-15)
+    for _ in range(5):
+        gradient = rng.normal(size=size)
+        assert ours.step(a, gradient.copy(), lambda part, scratch: float(len(scratch))) == size
+        theirs.update_params([b], [gradient])
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-15)
 
 
 def test_optimizers_keep_float32():
     for optimizer in (SGD(9, np.float32, 0.1, 0.9, True), Adam(9, np.float32, 0.1, 0.9, 0.99, 1e-8)):
         w = np.ones(9, np.float32)
-        optimizer.step(w, np.ones(9, np.float32), Chunks(9, np.float32))
+        optimizer.step(w, np.ones(9, np.float32))
         assert {v.dtype for v in vars(optimizer).values() if isinstance(v, np.ndarray)} == {np.dtype(np.float32)}
         assert (w < 1).all()
 
@@ -185,11 +183,10 @@ def test_a_step_allocates_little():
         Adam(params.vector.size, np.float32, *[0.1] * 4),
     )
     rows = np.zeros((256, 400), np.float32), np.zeros(256, int), None, stream()
-    chunks = Chunks(params.vector.size, np.float32)
     backprop.loss_and_grad(*rows)
     tracemalloc.start()
-    data, weight_sum = backprop.data_loss_and_grad(*rows)
-    optimizer.step(params.vector, backprop.gradient, chunks)
+    backprop.data_loss_and_grad(*rows)
+    optimizer.step(params.vector, backprop.gradient)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2 * 256 * 400 * 1.1 + CHUNK * 4 + 50_000

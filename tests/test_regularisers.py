@@ -15,7 +15,6 @@ from sklearn.preprocessing import scale
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
 from skdropout.engine.activations import ACTIVATIONS
 from skdropout.engine.backprop import Backprop
-from skdropout.engine.chunks import Chunks
 from skdropout.engine.dropout import DROPOUTS
 from skdropout.engine.initializers import INITIALIZERS, initialize
 from skdropout.engine.layers import BatchNorm, LayerSpec
@@ -425,10 +424,10 @@ def test_adamw_decays_the_weights_and_not_the_biases():
     adam, adamw = Adam(8, float, 0.1, 0.9, 0.99, 1e-8), Adam(8, float, 0.1, 0.9, 0.99, 1e-8, decay=0.3, n_decayed=5)
     for gradient in gradients:
         before = plain.copy()
-        adam.step(plain, gradient.copy(), Chunks(8, float))
+        adam.step(plain, gradient.copy())
         step = plain - before  # Adam's steps depend on the gradients alone
         expected = decayed * np.where(np.arange(8) < 5, 1 - 0.1 * 0.3, 1) + step
-        adamw.step(decayed, gradient.copy(), Chunks(8, float))
+        adamw.step(decayed, gradient.copy())
         np.testing.assert_allclose(decayed, expected, rtol=1e-12)
     small = classifier(solver="adamw", alpha=1.0, max_iter=50, learning_rate_init=0.01).fit(X_iris, y_iris)
     large = classifier(solver="adamw", alpha=0.0, max_iter=50, learning_rate_init=0.01).fit(X_iris, y_iris)
@@ -442,7 +441,7 @@ def test_adamw_decays_the_weights_and_not_the_biases():
     expected = halved * np.where(np.arange(8) < 5, 1 - 0.05 * 0.3, 1)
     adamw = Adam(8, float, 0.1, 0.9, 0.99, 1e-8, decay=0.3, n_decayed=5)
     adamw.factor = 0.5
-    adamw.step(halved, np.zeros(8), Chunks(8, float))
+    adamw.step(halved, np.zeros(8))
     np.testing.assert_allclose(halved, expected)
     without = classifier(solver="adam", alpha=0.0, max_iter=50, learning_rate_init=0.01).fit(X_iris, y_iris)
     np.testing.assert_array_equal(large.coefs_[0], without.coefs_[0])

@@ -15,7 +15,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import xlogy
 
-
 # Smallest and largest probability of each dtype: looked up, for np.finfo takes longer than a small loss
 LIMITS = {char: (float(np.finfo(char).eps), float(1 - np.finfo(char).eps)) for char in "fd"}
 

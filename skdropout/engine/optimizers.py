@@ -1,13 +1,25 @@
 """Stochastic optimizers over the flat parameter vector, in place.
 
-``step(params, gradient, chunks, penalise)`` updates `params` chunk by chunk. First in each chunk, while it is in cache,
-comes ``penalise(part, scratch)``, which may add to the gradient; the sum of what it returns is returned.
+``step(params, gradient, penalise)`` updates `params` chunk by chunk. First on each chunk, while it is in cache, comes
+``penalise(part, scratch)``, which may add to the gradient; the sum of what it returns is returned.
 """
 
 from math import sqrt
 from typing import final
 
 import numpy as np
+
+# Parameters updated at a time, so that the ten passes of an update run in cache. Adam on 2.9 M of them, float32, one
+# thread: 7.4 ms in chunks of 16 k, 5.8 of 64 k. Threads that share the chunks gain a third by themselves and nothing in
+# training, where OpenBLAS' own threads keep spinning for 0.1 s after a product.
+CHUNK = 65_536
+
+
+def in_chunks(update, size, dtype):
+    """The sum of ``update(part, scratch)`` over slices of a vector; `scratch` has the length of the slice."""
+    scratch = np.empty(min(size, CHUNK), dtype)
+    parts = (slice(start, min(start + CHUNK, size)) for start in range(0, size, CHUNK))
+    return sum(update(part, scratch[: part.stop - part.start]) for part in parts)
 
 
 def no_penalty(part, scratch):
@@ -35,7 +47,7 @@ class SGD:
         self.factor = 1.0
         self.velocity = np.zeros(size if momentum > 0 else 0, dtype)
 
-    def step(self, params, gradient, chunks, penalise=no_penalty):
+    def step(self, params, gradient, penalise=no_penalty):
         """Update `params`; `gradient` is used as scratch."""
         step_size = self.learning_rate * self.factor
 
@@ -56,7 +68,7 @@ class SGD:
                 w -= g
             return penalty
 
-        return chunks.sum(update)
+        return in_chunks(update, params.size, params.dtype)
 
 
 @final
@@ -89,7 +101,7 @@ class Adam:
         self.t = 0
         self.mean, self.square = np.zeros(size, dtype), np.zeros(size, dtype)
 
-    def step(self, params, gradient, chunks, penalise=no_penalty):
+    def step(self, params, gradient, penalise=no_penalty):
         """Update `params`; `gradient` is used as scratch."""
         self.t += 1
         rate = self.learning_rate * self.factor
@@ -115,7 +127,7 @@ class Adam:
             w -= g
             return penalty
 
-        return chunks.sum(update)
+        return in_chunks(update, params.size, params.dtype)
 
 
 OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": Adam}

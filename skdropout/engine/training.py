@@ -8,8 +8,6 @@ import numpy as np
 import scipy.optimize
 from scipy.sparse import issparse
 
-from .chunks import Chunks
-
 
 class Batches:
     """The mini-batches of an epoch, gathered and cast into buffers that are used again.
@@ -63,39 +61,38 @@ class Batches:
         return batch
 
 
-def epochs(backprop, optimizer, batches, random_state, rng, *, before_step=None, clip_norm=None, n_threads=1):
+def epochs(backprop, optimizer, batches, random_state, rng, *, before_step=None, clip_norm=None):
     """Train, yielding the mean loss of one epoch after another; the caller says when to stop.
 
     ``before_step(n)`` is told that n batches lie behind. `clip_norm` bounds the norm of the gradient. A loss that is
-    not finite is yielded at once: the rest of the epoch would be lost on it. `n_threads` share the optimizer's work.
+    not finite is yielded at once: the rest of the epoch would be lost on it.
     """
     share = backprop.loss.share(backprop.params.units[-1])
-    with Chunks(backprop.gradient.size, backprop.gradient.dtype, n_threads) as chunks:
-        for epoch in count():
-            total, n_rows = 0.0, 0
-            for X, Y, sample_weight in batches.epoch(random_state):
-                if before_step is not None:
-                    before_step(epoch * batches.n_batches + batches.position)
-                data, weight_sum = backprop.data_loss_and_grad(X, Y, sample_weight, rng)
-                penalty = _step(backprop, optimizer, weight_sum, clip_norm, chunks) if isfinite(data) else 0.0
-                loss = data * share + penalty
-                total += loss * X.shape[0]
-                n_rows += X.shape[0]
-                if not isfinite(loss):
-                    break
-            yield total / n_rows
+    for epoch in count():
+        total, n_rows = 0.0, 0
+        for X, Y, sample_weight in batches.epoch(random_state):
+            if before_step is not None:
+                before_step(epoch * batches.n_batches + batches.position)
+            data, weight_sum = backprop.data_loss_and_grad(X, Y, sample_weight, rng)
+            penalty = _step(backprop, optimizer, weight_sum, clip_norm) if isfinite(data) else 0.0
+            loss = data * share + penalty
+            total += loss * X.shape[0]
+            n_rows += X.shape[0]
+            if not isfinite(loss):
+                break
+        yield total / n_rows
 
 
-def _step(backprop, optimizer, weight_sum, clip_norm, chunks):
+def _step(backprop, optimizer, weight_sum, clip_norm):
     """One step of the optimizer on the gradient of the objective; the penalty."""
     params, gradient = backprop.params.vector, backprop.gradient
     if clip_norm is None:
         penalise = partial(backprop.penalty.add, params, gradient, weight_sum)
-        penalty = optimizer.step(params, gradient, chunks, penalise)
+        penalty = optimizer.step(params, gradient, penalise)
     else:  # its norm must be known before the first chunk is done
         penalty = backprop.add_penalty(weight_sum)
         clip(gradient, clip_norm)
-        optimizer.step(params, gradient, chunks)
+        optimizer.step(params, gradient)
     backprop.constrain()
     return penalty
 
