@@ -129,6 +129,10 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
           is made, with rates of 0.05 to 0.1 [3]_. Good on noisy labels, harmful in regression.
         - 'spatial', one mask for each group of units: for units or columns that are redundant within their group [4]_.
 
+    mask_sharing : {'sample', 'batch'}, default='sample'
+        Whether every row of a mini-batch has a mask of its own, or all have one: a thinned network per mini-batch, whose
+        dropped units are then not computed at all ('bernoulli' and 'spatial', without `batch_norm`). TODO
+
     dropout_schedule : str or callable, default='constant'
         Factor of all rates over the progress t of the training, 0 to 1 at epoch `max_iter`. A callable maps t to the
         factor; ``partial_fit`` counts its calls as epochs. Training runs to the end of the schedule, since losses at
@@ -360,6 +364,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         dropout=0.2,
         input_dropout=0.0,
         dropout_kind="bernoulli",
+        mask_sharing="sample",
         dropout_schedule="constant",
         group_size=1,
         input_groups=None,
@@ -399,6 +404,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         self.dropout = dropout
         self.input_dropout = input_dropout
         self.dropout_kind = dropout_kind
+        self.mask_sharing = mask_sharing
         self.dropout_schedule = dropout_schedule
         self.group_size = group_size
         self.input_groups = input_groups

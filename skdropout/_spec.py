@@ -45,6 +45,7 @@ CONSTRAINTS: dict = {
     "batch_norm": [StrOptions({"before_activation", "after_activation", "after_dropout"}), Options(bool, {False})],
     "max_norm": [Interval(Real, 0, None, closed="neither"), None],
     "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
+    "mask_sharing": [StrOptions({"sample", "batch"})],
     "l1_ratio": [Interval(Real, 0, 1, closed="both")],
     "warmup_fraction": [Interval(Real, 0, 1, closed="left")],
     "scoring": [str, callable, None],

@@ -73,6 +73,7 @@ class Training:
             max_norm=estimator.max_norm,
             batch_norm=estimator.batch_norm or None,
             moments=model.moments,
+            mask_sharing=estimator.mask_sharing,
             loss_options=estimator._loss_options(),
         )
         self.optimizer = estimator._optimizer = self._start_optimizer()

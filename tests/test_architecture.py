@@ -66,7 +66,8 @@ ARROWS = {
 ENGINE_ARROWS = {
     "network.py": {"activations"},
     "layers.py": {"activations", "dropout"},
-    "backprop.py": {"activations", "layers", "losses", "params", "penalty"},
+    "backprop.py": {"activations", "dropout", "layers", "losses", "params", "penalty", "thinned"},
+    "thinned.py": {"layers"},
 }
 
 

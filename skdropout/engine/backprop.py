@@ -3,10 +3,13 @@
 import numpy as np
 
 from .activations import OUTPUTS
+from .dropout import DROPOUTS
+from .dropout.base import Masking
 from .layers import Activate, Affine, BatchNorm, Noise
 from .losses import LOSSES
 from .params import Params
 from .penalty import Penalty
+from .thinned import ThinAffine, ThinNoise
 
 
 class Backprop:
@@ -36,6 +39,8 @@ class Backprop:
         Where hidden layers are normalised.
     moments : list of (ndarray, ndarray, ndarray), default=()
         Running mean and variance of each hidden layer and the batches they have seen, updated in place.
+    mask_sharing : {'sample', 'batch'}, default='sample'
+        Whether every row has a mask of its own, or the rows of a batch have one.
     loss_options : dict, default=None
         Options of the loss.
     """
@@ -52,6 +57,7 @@ class Backprop:
         max_norm=None,
         batch_norm=None,
         moments=(),
+        mask_sharing="sample",
         loss_options=None,
     ):
         self.params, self.max_norm = params, None if max_norm is None else float(max_norm)
@@ -60,8 +66,10 @@ class Backprop:
         self.inverse_link = OUTPUTS[self.loss.output]
         gradient = Params(params.units, params.dtype, normed=params.normed)
         self.gradient = gradient.vector
-        self.layers = list(_layers(params, gradient, specs, batch_norm, moments, batch_size))
-        self.noises = [layer for layer in self.layers if isinstance(layer, Noise)]
+        noises = _noises(params, specs, mask_sharing == "batch", batch_norm)
+        self.layers = list(_layers(params, gradient, specs, noises, batch_norm, moments, batch_size))
+        self.noises = [noise for noise in noises if noise is not None]
+        self._thin_noises = [noise for noise in self.noises if isinstance(noise, ThinNoise)]
 
     def loss_and_grad(self, X, Y, sample_weight, rng):
         """The data term and the penalty of the objective; its gradient is left in ``gradient``.
@@ -83,6 +91,8 @@ class Backprop:
             The mask stream; None when no layer has noise.
         """
         y = X
+        for noise in self._thin_noises:  # a layer must know which of its units are kept before it computes them
+            noise.draw(X, rng)
         for layer in self.layers:
             y = layer.forward(y, rng, sample_weight)
         self.inverse_link(y)
@@ -113,20 +123,44 @@ class Backprop:
             noise.scale_rate(factor)
 
 
-def _layers(params, gradient, specs, batch_norm, moments, batch_size):
+def _noises(params, specs, shared, batch_norm):
+    """The noise on the input of each layer, or None.
+
+    Where a batch shares a mask of zeros its units need not be computed; batch normalisation wants them all the same.
+    """
+    noises = []
+    for i, spec in enumerate(specs):
+        zeroes = issubclass(DROPOUTS[spec.dropout], Masking)
+        if spec.rate == 0:
+            noises.append(None)
+        elif shared and zeroes and not batch_norm:
+            noises.append(ThinNoise(spec, params.dtype, params.units[i], is_input=i == 0))
+        else:
+            after_relu = zeroes and i > 0 and specs[i - 1].activation == "relu" and batch_norm != "after_activation"
+            noises.append(Noise(spec, params.dtype, shared, after_relu))
+    return noises
+
+
+def _layers(params, gradient, specs, noises, batch_norm, moments, batch_size):
     """The layers of the network in their order."""
 
     def norm(hidden):
         pairs = ((p.scales[hidden], p.shifts[hidden]) for p in (params, gradient))
         return BatchNorm(*(view for pair in pairs for view in pair), moments[hidden], batch_size)
 
+    def affine(i):
+        views = params.coefs[i], params.intercepts[i], gradient.coefs[i], gradient.intercepts[i]
+        around = [noise if isinstance(noise, ThinNoise) else None for noise in (*noises, None)[i : i + 2]]
+        if any(around):
+            return ThinAffine(*views, batch_size, i > 0, *around)
+        return Affine(*views, batch_size, input_gradient=i > 0)
+
     for i, spec in enumerate(specs):
-        if spec.rate > 0:
-            yield Noise(spec, params.dtype)
+        if noises[i] is not None:
+            yield noises[i]
         if batch_norm == "after_dropout" and i > 0:
             yield norm(i - 1)
-        views = params.coefs[i], params.intercepts[i], gradient.coefs[i], gradient.intercepts[i]
-        yield Affine(*views, batch_size, input_gradient=i > 0)
+        yield affine(i)
         if i < len(specs) - 1:
             if batch_norm == "before_activation":
                 yield norm(i)

@@ -22,12 +22,29 @@ class LayerSpec(NamedTuple):
     groups: np.ndarray | None = None
 
 
-class Noise:
-    """The dropout on the input of a layer. At rate 0 it does nothing and draws nothing."""
+def view(buffer, shape):
+    """The start of a flat buffer as a matrix of this shape."""
+    return buffer[: shape[0] * shape[1]].reshape(shape)
 
-    def __init__(self, spec, dtype):
+
+class Noise:
+    """The dropout on the input of a layer. At rate 0 it does nothing and draws nothing.
+
+    Parameters
+    ----------
+    spec : LayerSpec
+    dtype : numpy dtype
+    shared : bool, default=False
+        Whether the rows of a batch share one mask.
+    after_relu : bool, default=False
+        Whether the noise, of 0 and a scale, comes straight after a ReLU. It then writes into the buffer of the ReLU,
+        whose slope, 1 where its output is above 0, is the mask too: one mask for both.
+    """
+
+    def __init__(self, spec, dtype, shared=False, after_relu=False):
         self.base_rate = self.rate = spec.rate
-        self.dropout = DROPOUTS[spec.dropout](spec.rate, dtype, spec.groups)
+        self.dropout = DROPOUTS[spec.dropout](spec.rate, dtype, spec.groups, shared)
+        self.after_relu = after_relu
 
     def scale_rate(self, factor):
         """Set the rate to a multiple of that in the specification."""
@@ -37,10 +54,17 @@ class Noise:
         self.rate = rate
 
     def forward(self, x, rng, sample_weight):
-        return self.dropout.forward(x, rng) if self.rate > 0 else x
+        if self.rate == 0:
+            return x
+        return self.dropout.forward(x, rng, out=x if self.after_relu else None)
 
     def backward(self, d):
-        return self.dropout.backward(d) if self.rate > 0 else d
+        if self.rate == 0:
+            return d
+        if self.after_relu:
+            d *= self.dropout.scale
+            return d
+        return self.dropout.backward(d)
 
 
 class Affine:
@@ -48,9 +72,9 @@ class Affine:
 
     Laws of a layer
     ---------------
-    ``forward(x, rng, sample_weight)`` writes only buffers of this layer (``Activate`` has none, and writes into that
-    of the layer before); ``backward(d)``, from dL/dy to dL/dx and the gradients of the parameters, may overwrite d. A
-    short batch of n rows uses the first n rows of each buffer.
+    ``forward(x, rng, sample_weight)`` writes only buffers of this layer (``Activate``, and ``Noise`` after a ReLU, have
+    none and write into that of the layer before); ``backward(d)``, from dL/dy to dL/dx and the gradients of the
+    parameters, may overwrite d. A short batch of n rows uses the first n rows of each buffer.
 
     Parameters
     ----------
@@ -65,7 +89,7 @@ class Affine:
     """
 
     def __init__(self, W, b, dW, db, batch_size, input_gradient):
-        self.W, self.b, self.dW, self.db = W, b, dW, db
+        self.W, self.b, self.dW, self.db, self.input_gradient = W, b, dW, db, input_gradient
         n_in, n_out = W.shape
         self.y = np.empty((batch_size, n_out), W.dtype)
         self.dx = np.empty((batch_size, n_in), W.dtype) if input_gradient else None
@@ -88,7 +112,7 @@ class Affine:
         else:
             np.dot(self.x.T, d, out=self.dW)
         np.dot(self.ones[:n], d, out=self.db)
-        return None if self.dx is None else np.dot(d, self.W.T, out=self.dx[:n])
+        return np.dot(d, self.W.T, out=self.dx[:n]) if self.input_gradient else None
 
 
 class Activate:
@@ -96,19 +120,20 @@ class Activate:
 
     def __init__(self, name, n_units, batch_size, dtype):
         self.activation = ACTIVATIONS[name]
-        self.slope = np.empty((batch_size, n_units), bool if self.activation.boolean else dtype)
-        self.z = np.empty((batch_size, n_units), dtype) if self.activation.of_input else None
+        size = batch_size * (n_units + 1)  # a thinned layer has one more unit
+        self.slope = np.empty(size, bool if self.activation.boolean else dtype)
+        self.z = np.empty(size, dtype) if self.activation.of_input else None
 
     def forward(self, z, rng, sample_weight):
         self.seen = z
         if self.z is not None:
-            self.seen = self.z[: len(z)]
+            self.seen = view(self.z, z.shape)
             self.seen[:] = z
         self.activation.forward(z)
         return z
 
     def backward(self, d):
-        slope = self.slope[: len(d)]
+        slope = view(self.slope, d.shape)
         self.activation.slope(self.seen, slope)
         d *= slope
         return d

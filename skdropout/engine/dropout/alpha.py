@@ -30,9 +30,11 @@ class Alpha(Dropout):
         self.a = ((1 - p) * (1 + p * SATURATION**2)) ** -0.5
         self.b = -self.a * p * SATURATION
 
-    def forward(self, x, rng):
-        self.mask = self.keep.draw(x.size, rng).reshape(x.shape)
-        out = np.subtract(x, SATURATION, out=self._room(x.shape))
+    def forward(self, x, rng, out=None):
+        self.mask = self.keep.draw(x.shape[1] if self.shared else x.size, rng)
+        if not self.shared:
+            self.mask = self.mask.reshape(x.shape)
+        out = np.subtract(x, SATURATION, out=self.room(x.shape) if out is None else out)
         out *= self.mask
         out += SATURATION
         out *= self.a

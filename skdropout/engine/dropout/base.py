@@ -1,5 +1,6 @@
 """The contract of a dropout kind."""
 
+import math
 from abc import ABC, abstractmethod
 
 import numpy as np
@@ -15,10 +16,11 @@ class Dropout(ABC):
 
     Laws
     ----
-    * ``forward(x, rng)`` returns the noisy input in a buffer of its own; x, (n, n_in) dense or CSR, is not modified.
+    * ``forward(x, rng)`` returns the noisy input in a buffer of its own; x, (n, n_in) dense or CSR, is not modified,
+      unless it is handed over as ``out``.
     * ``backward(d)`` is the vector-Jacobian product of the last forward; it may overwrite d.
     * Every number is drawn from `rng`, afresh at each forward, independently for every row and unit
-      (or group of units).
+      (or group of units); with `shared` for every unit only: the rows of a batch have one mask.
     * ``mean(x)`` and ``variance(x)`` are those of ``forward(x)``, element by element: what the tests hold it to.
     * ``set_rate(rate)`` changes the rate between two forwards; the rate is above 0, since at 0 no kind is asked.
 
@@ -30,16 +32,18 @@ class Dropout(ABC):
         Of x and of the result.
     groups : ndarray of int of shape (n_in,), default=None
         Group of each unit, 0 to n_groups - 1, for kinds that drop whole groups.
+    shared : bool, default=False
+        Whether the rows of a batch share their noise.
     """
 
-    def __init__(self, rate, dtype, groups=None):
-        self.dtype, self.groups, self.keep = np.dtype(dtype), groups, KeepMask()
+    def __init__(self, rate, dtype, groups=None, shared=False):
+        self.dtype, self.groups, self.shared, self.keep = np.dtype(dtype), groups, shared, KeepMask()
         self._flat = np.empty(0, dtype)
         self.set_rate(rate)
 
-    def _room(self, shape):
+    def room(self, shape):
         """A buffer of this shape, of the start of one that grows to the largest asked for."""
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         if self._flat.size < size:
             self._flat = np.empty(size, self.dtype)
         return self._flat[:size].reshape(shape)
@@ -48,7 +52,7 @@ class Dropout(ABC):
     def set_rate(self, rate): ...
 
     @abstractmethod
-    def forward(self, x, rng): ...
+    def forward(self, x, rng, out=None): ...
 
     @abstractmethod
     def backward(self, d): ...
@@ -72,13 +76,21 @@ class Multiplicative(Dropout):
     @abstractmethod
     def sample(self, x, rng): ...
 
-    def forward(self, x, rng):
+    def forward(self, x, rng, out=None):
         values = x.data if issparse(x) else x
-        self.noise = self.sample(x, rng).reshape(values.shape)
-        out = np.multiply(values, self.noise, out=self._room(values.shape))
+        if self.shared:
+            noise = self.of_units(x.shape[1], rng)
+            self.noise = noise[x.indices] if issparse(x) else noise
+        else:
+            self.noise = self.sample(x, rng).reshape(values.shape)
+        out = np.multiply(values, self.noise, out=self.room(values.shape) if out is None else out)
         if self.scale != 1.0:
             out *= self.scale
         return type(x)((out, x.indices, x.indptr), shape=x.shape) if issparse(x) else out
+
+    def of_units(self, n_units, rng):
+        """The noise of one row, (n_units,)."""
+        return self.sample(np.broadcast_to(self.dtype.type(0), (1, n_units)), rng).reshape(n_units)
 
     def backward(self, d):
         d *= self.noise
@@ -88,6 +100,17 @@ class Multiplicative(Dropout):
 
     def mean(self, x):
         return x
+
+
+class Masking(Multiplicative):
+    """Noise of 0 or 1 / (1 - rate): x · m / q, m ~ Bernoulli(q), q = 1 - rate. A kind of it writes ``sample``."""
+
+    def set_rate(self, rate):
+        self.keep.set_rate(rate)
+        self.scale = 1 / (1 - self.keep.rate)
+
+    def variance(self, x):
+        return x**2 * (self.scale - 1)
 
 
 class KeepMask:

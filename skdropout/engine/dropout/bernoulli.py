@@ -2,11 +2,11 @@
 
 from typing import final
 
-from .base import Multiplicative
+from .base import Masking
 
 
 @final
-class Bernoulli(Multiplicative):
+class Bernoulli(Masking):
     """Inverted dropout: x · m / q, m ~ Bernoulli(q), q = 1 - rate, for each unit of each row.
 
     References
@@ -14,12 +14,5 @@ class Bernoulli(Multiplicative):
     N. Srivastava et al. (2014). Dropout: A Simple Way to Prevent Neural Networks from Overfitting. JMLR 15.
     """
 
-    def set_rate(self, rate):
-        self.keep.set_rate(rate)
-        self.scale = 1 / (1 - self.keep.rate)
-
     def sample(self, x, rng):
         return self.keep.draw(x.size, rng)
-
-    def variance(self, x):
-        return x**2 * (self.scale - 1)

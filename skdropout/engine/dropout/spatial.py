@@ -5,11 +5,11 @@ from typing import final
 import numpy as np
 from scipy.sparse import issparse
 
-from .base import Multiplicative
+from .base import Masking
 
 
 @final
-class Spatial(Multiplicative):
+class Spatial(Masking):
     """Inverted dropout of whole groups: x_j · m_g(j) / q, m ~ Bernoulli(q), one for each group g of each row.
 
     A group is what makes sense together only: the units of a feature map, a one-hot block, an image channel, a lag
@@ -20,13 +20,9 @@ class Spatial(Multiplicative):
     J. Tompson et al. (2015). Efficient Object Localization Using Convolutional Networks. CVPR.
     """
 
-    def __init__(self, rate, dtype, groups=None):
-        super().__init__(rate, dtype, groups)
+    def __init__(self, rate, dtype, groups=None, shared=False):
+        super().__init__(rate, dtype, groups, shared)
         self.n_groups = None if groups is None else int(groups.max()) + 1
-
-    def set_rate(self, rate):
-        self.keep.set_rate(rate)
-        self.scale = 1 / (1 - self.keep.rate)
 
     def sample(self, x, rng):
         if self.groups is None:
@@ -35,6 +31,3 @@ class Spatial(Multiplicative):
         if issparse(x):
             return kept[np.repeat(np.arange(x.shape[0]), np.diff(x.indptr)), self.groups[x.indices]]
         return np.take(kept, self.groups, axis=1)
-
-    def variance(self, x):
-        return x**2 * (self.scale - 1)
