@@ -162,25 +162,25 @@ class BatchNorm:
     def __init__(self, scale, shift, dscale, dshift, moments, batch_size):
         self.scale, self.shift, self.dscale, self.dshift, self.moments = scale, shift, dscale, dshift, moments
         self.centred, self.y = (np.empty((batch_size, len(scale)), scale.dtype) for _ in range(2))
-        self.share = np.empty(batch_size, scale.dtype)
+        self.ones = np.ones(batch_size, scale.dtype)
 
     def forward(self, x, rng, sample_weight):
         n = len(x)
-        x_hat, y, share = self.centred[:n], self.y[:n], self.share[:n]  # x_hat is x - µ first
-        share[:] = 1 / n if sample_weight is None else sample_weight / sample_weight.sum()
-        self.alone = np.count_nonzero(share) == 1
+        centred, y = self.centred[:n], self.y[:n]
+        weights = self.ones[:n] if sample_weight is None else sample_weight
+        self.alone = np.count_nonzero(weights) == 1
+        self.share = weights / weights.sum()
         if self.alone:
             mean, variance, _ = self.moments
-            np.subtract(x, mean, out=x_hat)
+            np.subtract(x, mean, out=centred)
         else:
-            mean = share @ x
-            np.subtract(x, mean, out=x_hat)
-            np.multiply(x_hat, x_hat, out=y)
-            variance = share @ y
+            mean = self.share @ x
+            np.subtract(x, mean, out=centred)
+            np.multiply(centred, centred, out=y)
+            variance = self.share @ y
             self._update_moments(mean, variance, n / len(self.y))
         self.inverse = 1 / np.sqrt(variance + EPSILON)
-        x_hat *= self.inverse
-        np.multiply(x_hat, self.scale, out=y)
+        np.multiply(centred, self.scale * self.inverse, out=y)
         y += self.shift
         return y
 
@@ -194,14 +194,16 @@ class BatchNorm:
 
     def backward(self, d):
         n = len(d)
-        x_hat, share = self.centred[:n], self.share[:n]
-        self.dshift[:] = d.sum(axis=0)
-        self.dscale[:] = np.einsum("ij,ij->j", d, x_hat)
+        centred, product = self.centred[:n], self.y[:n]  # no one reads y any more
+        np.multiply(d, centred, out=product)
+        np.dot(self.ones[:n], d, out=self.dshift)
+        np.dot(self.ones[:n], product, out=self.dscale)
+        self.dscale *= self.inverse
         if not self.alone:  # µ and v depend on x
-            x_hat *= self.dscale
-            x_hat += self.dshift
-            x_hat *= share[:, np.newaxis]
-            d -= x_hat
+            centred *= self.dscale * self.inverse
+            centred += self.dshift
+            centred *= self.share[:, np.newaxis]
+            d -= centred
         d *= self.scale * self.inverse
         return d
 
