@@ -5,9 +5,9 @@ from scipy.sparse import issparse
 
 from .activations import ACTIVATIONS, OUTPUTS
 
-# Units of the widest layer a block of rows may fill: 2 MB in float64, so a block stays in cache
+# Units of the widest layer a block of rows may fill: 2 MB in float32, so a block stays in cache
 # and prediction needs no memory that grows with the rows.
-BLOCK = 1 << 18
+BLOCK = 1 << 19
 
 
 class Network:
@@ -31,21 +31,29 @@ class Network:
 
     def predict(self, X):
         """The output of the network, (n_samples, n_features) -> (n_samples, n_outputs)."""
-        Z = self.raw(X)
-        OUTPUTS[self.output](Z)
-        return Z
+        return self._in_blocks(X, OUTPUTS[self.output])
 
     def raw(self, X):
-        """The output before its activation, in blocks of rows."""
+        """The output before its activation."""
+        return self._in_blocks(X, OUTPUTS["identity"])
+
+    def _in_blocks(self, X, output):
         n_samples, dtype = X.shape[0], self.coefs[0].dtype
-        Z = np.empty((n_samples, self.coefs[-1].shape[1]), dtype)
-        widest = max(X.shape[1] if not issparse(X) else 1, *(W.shape[1] for W in self.coefs))
-        rows = max(1, BLOCK // widest)
+        widths = [W.shape[1] for W in self.coefs]
+        rows = max(1, min(n_samples, BLOCK // max(1 if issparse(X) else X.shape[1], *widths)))
+        Z = np.empty((n_samples, widths[-1]), dtype)
+        hidden = [np.empty((rows, width), dtype) for width in widths[:-1]]
+        activations = [*(ACTIVATIONS[name].forward for name in self.activations), output]
         for start in range(0, n_samples, rows):
+            z = Z[start : start + rows]
             x = X[start : start + rows].astype(dtype, copy=False)
-            for W, b, name in zip(self.coefs, self.intercepts, (*self.activations, "identity"), strict=True):
-                x = x @ W
-                x += b
-                ACTIVATIONS[name].forward(x)
-            Z[start : start + rows] = x
+            for W, b, f, y in zip(self.coefs, self.intercepts, activations, [*hidden, z], strict=True):
+                y = y[: len(z)]
+                if issparse(x):
+                    y[:] = x @ W
+                else:
+                    np.dot(x, W, out=y)
+                y += b
+                f(y)
+                x = y
         return Z
