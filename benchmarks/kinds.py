@@ -40,7 +40,7 @@ def mnist_error(n_rows, subset, params):
     data = load_mnist()
     rows = np.random.RandomState(subset).choice(60_000, n_rows, replace=False)
     X_train, X_test = (X.astype(np.float32) / 255 for X in (data.X_train[rows], data.X_test))
-    epochs = {1000: 100, 5000: 40}[n_rows]
+    epochs = {1000: 100, 5000: 40, 60_000: 20}[n_rows]
     model = DropoutMLPClassifier(
         (256, 256), batch_size=100, max_iter=epochs, n_iter_no_change=np.inf, random_state=subset, **params
     )
@@ -65,21 +65,26 @@ def uci_rmse(name, split, params):
     return np.sqrt(np.mean((prediction - data.y[test]) ** 2))
 
 
+def compare(title, measure, which, variants, repeats, jobs):
+    """Print the mean of each variant and its paired difference to the first."""
+    with parallel_config("loky", inner_max_num_threads=1):
+        scores = Parallel(n_jobs=jobs)(
+            delayed(measure)(which, i, params) for params in variants.values() for i in range(repeats)
+        )
+    scores = np.reshape(scores, (-1, repeats))
+    first = next(iter(variants))
+    print(f"\n{title}\n{'':24} {'mean':>8} {'s.e.':>7} {'difference to ' + first:>22}", flush=True)
+    for name, score in zip(variants, scores, strict=True):
+        difference = score - scores[0]
+        error, spread = (a.std(ddof=1) / np.sqrt(repeats) for a in (score, difference))
+        print(f"{name:24} {score.mean():8.3f} {error:7.3f} {difference.mean():+12.3f} ± {spread:.3f}", flush=True)
+
+
 def main(jobs):
-    sets = {f"MNIST {n}, error %, rate 0.5": (mnist_error, n, 10, 0.5) for n in (1000, 5000)}
-    names = ("concrete", "energy", "wine", "yacht")
-    sets |= {f"{name}, RMSE, rate 0.1": (uci_rmse, name, 20, 0.1) for name in names}
-    for title, (measure, which, repeats, rate) in sets.items():
-        with parallel_config("loky", inner_max_num_threads=1):
-            scores = Parallel(n_jobs=jobs)(
-                delayed(measure)(which, i, params) for params in variants(rate).values() for i in range(repeats)
-            )
-        scores = np.reshape(scores, (-1, repeats))
-        print(f"\n{title}\n{'':24} {'mean':>8} {'s.e.':>7} {'difference to none':>22}", flush=True)
-        for name, score in zip(variants(rate), scores, strict=True):
-            difference = score - scores[0]
-            error, spread = (a.std(ddof=1) / np.sqrt(repeats) for a in (score, difference))
-            print(f"{name:24} {score.mean():8.3f} {error:7.3f} {difference.mean():+12.3f} ± {spread:.3f}", flush=True)
+    for n in (1000, 5000):
+        compare(f"MNIST {n}, error %, rate 0.5", mnist_error, n, variants(0.5), 10, jobs)
+    for name in ("concrete", "energy", "wine", "yacht"):
+        compare(f"{name}, RMSE, rate 0.1", uci_rmse, name, variants(0.1), 20, jobs)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ CONFIGURATIONS = [
     {"batch_norm": "before_activation", "dropout_kind": "alpha", "activation": "selu", "dropout": 0.1},
     {"batch_norm": "before_activation", "dropout_kind": "spatial", "dropout_schedule": "flat_cos"},
     {"batch_norm": "after_dropout", "dropout": 0},
+    {"mask_sharing": "batch", "input_dropout": 0.1},
 ]
 SKIPPED = {"check_classifiers_multilabel_output_format_decision_function"}  # there is no decision_function
 

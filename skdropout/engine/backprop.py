@@ -11,7 +11,6 @@ from .params import Params
 from .penalty import Penalty
 from .thinned import ThinAffine, ThinNoise
 
-
 # Weights times rows of a batch, and rows of a batch, from which on a thinned network is faster than a multiplied one.
 # Its gathers cost the same however small the batch is: with 32 rows 1.4 times the time for 64-64-64-10 and 1.06 for
 # 784-256-256-10; with 256 rows 0.84 and 0.75.

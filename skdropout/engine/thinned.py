@@ -32,25 +32,29 @@ class ThinNoise(Noise):
 
     def draw(self, X, rng):
         """Draw which units are kept for the batch X."""
-        self.multiplies = self.is_input and issparse(X)
-        drops = self.rate > 0 and not self.multiplies
-        self.kept = Kept(self.dropout.of_units(self.n_units, rng)) if drops else None
+        self.keep = self.dropout.of_units(self.n_units, rng) if self.rate > 0 else None
+        thins = self.rate > 0 and not (self.is_input and issparse(X))
+        self.kept = Kept(self.keep) if thins else None
 
     def forward(self, x, rng, sample_weight):
+        if self.keep is None:
+            return x
         if self.kept is None:
-            return super().forward(x, rng, sample_weight) if self.multiplies else x
+            values = x.data * self.keep[x.indices]
+            values *= self.dropout.scale
+            return type(x)((values, x.indices, x.indptr), shape=x.shape)
+        out = self.dropout.room((len(x), len(self.kept.units)))
         if self.is_input:
-            out = self.dropout.room((len(x), len(self.kept.units)))
             x = np.take(x, self.kept.units, axis=1, out=out, mode="clip")
-        return self._scale(x)
+        np.multiply(x, self.dropout.scale, out=out)
+        out[:, -1] = 0
+        return out
 
     def backward(self, d):
-        return d if self.kept is None else self._scale(d)
-
-    def _scale(self, a):
-        a *= self.dropout.scale
-        a[:, -1] = 0
-        return a
+        if self.kept is not None:
+            d *= self.dropout.scale
+            d[:, -1] = 0
+        return d
 
 
 class ThinAffine(Affine):
@@ -90,7 +94,8 @@ class ThinAffine(Affine):
 
     def backward(self, d):
         before, after = self.kept
-        n, thin = len(d), self.dW if before is after is None else view(self.thin_gradient, self.w.shape)
+        whole = before is None and after is None
+        n, thin = len(d), self.dW if whole else view(self.thin_gradient, self.w.shape)
         if issparse(self.x):
             thin[:] = self.x.T @ d
         else:

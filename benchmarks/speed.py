@@ -1,0 +1,252 @@
+"""Speed: this package beside PyTorch, skorch, scikit-learn without dropout, and the bare matrix products.
+
+    python -m benchmarks.speed [--rounds 7] [--only W1 W6] [--dtype float32] [--plot speed.png] [--sections ...]
+
+Training: seconds an epoch, a fit from new weights divided by its epochs, arrays and tensors in memory; PyTorch eager with
+fused optimizer and indexed batches (for sparse rows an EmbeddingBag, the fastest way found). Contestants take turns
+within each round, all on the same data, batch size and penalty; ratios are medians of the ratios within rounds. Once
+with all threads, once with one. The rows are random: time does not depend on them. "!" marks a bar of the project
+that is missed.
+
+Needs PyTorch and skorch: ``pip install torch skorch``.
+"""
+
+import argparse
+import subprocess
+import sys
+import tracemalloc
+import warnings
+from time import perf_counter
+
+import numpy as np
+import torch
+from joblib import cpu_count
+from sklearn.model_selection import GridSearchCV
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from benchmarks.contestants import CONTESTANTS, WORKLOADS, TorchMLP, Workload, make_data, ours
+from skdropout import DropoutMLPClassifier
+
+warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")
+
+
+def limited(n_threads):
+    """A context in which NumPy, SciPy, OpenMP and PyTorch use so many threads."""
+    torch.set_num_threads(n_threads)
+    return threadpool_limits(n_threads)
+
+
+def interleave(runs, rounds):
+    """Seconds of each run in each round; a round starts with another one each time."""
+    names, seconds = list(runs), {name: [] for name in runs}
+    for i in range(rounds):
+        for name in names[i % len(names) :] + names[: i % len(names)]:
+            seconds[name].append(runs[name]())
+    return {name: np.array(s) for name, s in seconds.items()}
+
+
+def ratio(above, below):
+    return np.median(above / below)
+
+
+def marked(value, bar, at_least=True):
+    missed = value < bar if at_least else value > bar
+    return f"{value:6.2f}{'!' if bar and missed else ' '}"
+
+
+def training(only, rounds, dtype):
+    """The table of the workloads; the seconds of every cell."""
+    results = {}
+    for n_threads in dict.fromkeys((cpu_count(), 1)):
+        with limited(n_threads):
+            pools = {pool["internal_api"]: pool["num_threads"] for pool in threadpool_info()}
+            print(f"\nTraining, {dtype.__name__}, threads {pools}, PyTorch {torch.get_num_threads()}; seconds an epoch")
+            print(f"{'':36}" + "".join(f"{name.replace(', ', ' ')[:14]:>15}" for name in CONTESTANTS))
+            for name, workload in WORKLOADS.items():
+                if only and not name.startswith(tuple(only)):
+                    continue
+                data = make_data(workload, dtype)
+                runs = {who: prepare(workload, *data) for who, prepare in CONTESTANTS.items()}
+                runs = {who: run for who, run in runs.items() if run is not None}
+                for run in runs.values():
+                    run()
+                results[name, n_threads] = seconds = interleave(runs, rounds)
+                medians = {who: np.median(s) for who, s in seconds.items()}
+                cells = (f"{medians[who]:15.4f}" if who in medians else f"{'':15}" for who in CONTESTANTS)
+                print(f"{name:36}" + "".join(cells), flush=True)
+    print(
+        f"\n{'Ratios, median of rounds':36} threads  PyTorch/  skorch/ sklearn/   bare/      on/   shared/  PyTorch/\n"
+        f"{'':44}     ours     ours     ours    ours      off       off    shared"
+    )
+    for (name, n_threads), s in results.items():
+        own, off, shared = s["ours"], s["ours, no dropout"], s["ours, mask per batch"]
+        torch_bar, sklearn_bar, bare_bar = WORKLOADS[name].bars
+        shared_bar, torch_shared_bar = WORKLOADS[name].shared or (0, 0)
+        on_bar = 1.1 if name[:2] in ("W1", "W3") else 0
+        skorch = f"{ratio(s['skorch'], own):6.2f} " if "skorch" in s else f"{'':7}"
+        print(
+            f"{name:36} {n_threads:7}   {marked(ratio(s['PyTorch'], own), torch_bar)}  {skorch}"
+            f"  {marked(ratio(s['scikit-learn, no dropout'], own), sklearn_bar)}"
+            f" {marked(ratio(s['bare products'], own), bare_bar)}  {marked(ratio(own, off), on_bar, False)}"
+            f"   {marked(ratio(shared, off), shared_bar, False)}   {marked(ratio(s['PyTorch'], shared), torch_shared_bar)}"
+        )
+    return results
+
+
+def plot(results, path):
+    """Bars of the time of each contestant over ours, one panel for each number of threads."""
+    import matplotlib.pyplot as plt
+
+    counts = sorted({n_threads for _, n_threads in results}, reverse=True)
+    others = [name for name in CONTESTANTS if name != "ours"]
+    fig, axes = plt.subplots(len(counts), 1, figsize=(12, 4 * len(counts)), layout="constrained", squeeze=False)
+    for ax, n_threads in zip(axes[:, 0], counts, strict=True):
+        cells = {name: s for (name, n), s in results.items() if n == n_threads}
+        for j, other in enumerate(others):
+            places = [
+                i + (j - len(others) / 2 + 0.5) / (len(others) + 1) for i, s in enumerate(cells.values()) if other in s
+            ]
+            heights = [ratio(s[other], s["ours"]) for s in cells.values() if other in s]
+            ax.bar(places, heights, width=1 / (len(others) + 1), label=other)
+        ax.axhline(1, color="black", linewidth=1)
+        ax.set(yscale="log", ylabel="time / ours", title=f"{n_threads} thread{'s' if n_threads > 1 else ''}")
+        ax.set_yticks([0.1, 0.25, 0.5, 1, 2, 5, 10], ["0.1", "0.25", "0.5", "1", "2", "5", "10"])
+        ax.set_xticks(range(len(cells)), [name.replace(" ", "\n", 2) for name in cells], fontsize="small")
+        ax.grid(axis="y", alpha=0.3)
+    axes[0, 0].legend(ncols=len(others), fontsize="small")
+    fig.savefig(path, dpi=120)
+
+
+def prediction(rounds, n_rows=1_000_000):
+    """predict_proba on a million rows of W7's network."""
+    workload = next(w for name, w in WORKLOADS.items() if name.startswith("W7"))
+    clf = DropoutMLPClassifier(workload.units[1:-1], max_iter=1, random_state=0)
+    clf.fit(*make_data(workload._replace(n_rows=2000), np.float32))
+    X = np.random.default_rng(0).standard_normal((n_rows, workload.units[0])).astype(np.float32)
+    tensor, model = torch.from_numpy(X), TorchMLP(workload, torch.float32).eval()
+
+    def by_torch(rows):
+        with torch.inference_mode():
+            return torch.cat([torch.softmax(model(x), dim=1) for x in tensor.split(rows)])
+
+    def timed(function, *args):
+        def run():
+            start = perf_counter()
+            function(*args)
+            return perf_counter() - start
+
+        return run
+
+    runs = {
+        "ours": timed(clf.predict_proba, X),
+        "PyTorch, at once": timed(by_torch, n_rows),
+        "PyTorch, 1 000 rows at a time": timed(by_torch, 1000),
+    }
+    for n_threads in dict.fromkeys((cpu_count(), 1)):
+        with limited(n_threads):
+            seconds = interleave(runs, rounds)
+        print(f"\npredict_proba, {n_rows} rows, 54-512-256-7, threads {n_threads}")
+        for name, s in seconds.items():
+            print(f"{name:32} {n_rows / np.median(s):12.0f} rows a second, time / ours {ratio(s, seconds['ours']):.2f}")
+    tracemalloc.start()
+    result = clf.predict_proba(X)
+    peak = (tracemalloc.get_traced_memory()[1] - result.nbytes) / 2**20
+    tracemalloc.stop()
+    print(f"peak memory above the result: {peak:.1f} MB")
+
+
+def memory():
+    """Peak memory of a fit above its data, and that of its parameters."""
+    print("\nPeak memory of fit above the data, MB; of the parameters alone")
+    for name, workload in WORKLOADS.items():
+        data = make_data(workload._replace(n_rows=4 * workload.batch_size), np.float32)
+        n_params = sum((a + 1) * b for a, b in zip(workload.units, workload.units[1:], strict=False))
+        peaks = []
+        for params in ({}, {"mask_sharing": "batch"}):
+            run = ours(workload._replace(epochs=1), *data, **params)
+            tracemalloc.start()
+            run()
+            peaks.append(tracemalloc.get_traced_memory()[1] / 2**20)
+            tracemalloc.stop()
+        print(f"{name:36} {peaks[0]:8.1f}, mask per batch {peaks[1]:8.1f}; {4 * n_params / 2**20:8.1f}")
+
+
+def import_time(rounds):
+    """Seconds to start Python and import."""
+
+    def importing(module):
+        def run():
+            start = perf_counter()
+            subprocess.run([sys.executable, "-c", f"import {module}"], check=True)
+            return perf_counter() - start
+
+        return run
+
+    seconds = interleave({m: importing(m) for m in ("sklearn.neural_network", "skdropout")}, 2 * rounds)
+    medians = {module: f"{np.median(s):.3f} s" for module, s in seconds.items()}
+    print(f"\nImport: {medians}, ratio {ratio(seconds['skdropout'], seconds['sklearn.neural_network']):.3f}")
+
+
+def slopes(rounds):
+    """How seconds an epoch (a step, for the batch size) grow: the slope on log axes."""
+    base = Workload((100, 256, 256, 10), (0.5, 0.5), "adam", 128, 12_800)
+
+    def deep(depth):
+        return base._replace(units=(100, *[256] * depth, 10), rates=(0.5,) * depth)
+
+    def sparse_rows(non_zeros):
+        return Workload((20_000, 100, 20), (0.5,), "sgd", 200, 10_000, non_zeros=non_zeros)
+
+    axes = {
+        "rows": {n: base._replace(n_rows=n) for n in (6400, 12_800, 25_600, 51_200)},
+        "width": {n: base._replace(units=(100, n, n, 10)) for n in (128, 256, 512, 1024)},
+        "depth": {n: deep(n) for n in (2, 4, 8, 16)},
+        "batch size": {n: base._replace(batch_size=n) for n in (32, 64, 128, 256, 512)},
+        "non-zeros of sparse rows": {n: sparse_rows(n) for n in (50, 100, 200, 400, 800)},
+    }
+    print("\nHow seconds an epoch grow: slope on log axes, all threads")
+    for axis, points in axes.items():
+        runs = {n: ours(workload, *make_data(workload, np.float32)) for n, workload in points.items()}
+        medians = {n: np.median(s) for n, s in interleave(runs, rounds).items()}
+        slope = np.polyfit(np.log(list(medians)), np.log(list(medians.values())), 1)[0]
+        print(f"{axis:26} slope {slope:5.2f}   " + ", ".join(f"{n}: {s:.3f} s" for n, s in medians.items()), flush=True)
+
+
+def sweep():
+    """A grid of rates, cross-validated: seconds with one process and with all."""
+    X, y = make_data(next(iter(WORKLOADS.values()))._replace(n_rows=5000), np.float32)
+    rates = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
+    seconds = {}
+    for n_jobs in (1, cpu_count()):
+        clf = DropoutMLPClassifier((256, 256), max_iter=10, random_state=0)
+        start = perf_counter()
+        GridSearchCV(clf, {"dropout": rates}, cv=3, n_jobs=n_jobs, refit=False).fit(X, y)
+        seconds[n_jobs] = perf_counter() - start
+    print(f"\nGridSearchCV of {len(rates)} rates x 3 folds, 784-256-256-10, 5 000 rows, seconds by n_jobs: {seconds}")
+
+
+def main(rounds, only, dtype, path, sections):
+    if "training" in sections:
+        results = training(only, rounds, np.dtype(dtype).type)
+        plot(results, path)
+    if "prediction" in sections:
+        prediction(min(rounds, 3))
+    if "memory" in sections:
+        memory()
+    if "import" in sections:
+        import_time(rounds)
+    if "slopes" in sections:
+        slopes(min(rounds, 3))
+    if "sweep" in sections:
+        sweep()
+
+
+if __name__ == "__main__":
+    every = ["training", "prediction", "memory", "import", "slopes", "sweep"]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--only", nargs="*", default=[], help="first letters of workloads")
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--plot", dest="path", default="speed.png")
+    parser.add_argument("--sections", nargs="*", default=every, choices=every)
+    main(**vars(parser.parse_args()))

@@ -1,0 +1,155 @@
+"""What a training step costs, in counts that do not depend on the machine: bytes, passes, random words."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from skdropout.engine import activations, layers, optimizers, thinned
+from skdropout.engine.backprop import Backprop
+from skdropout.engine.dropout import base
+from skdropout.engine.initializers import initialize
+from skdropout.engine.layers import LayerSpec
+from skdropout.engine.optimizers import CHUNK, SGD, Adam
+from skdropout.engine.params import Params
+from skdropout.engine.penalty import Penalty
+
+pytestmark = pytest.mark.slow
+
+BATCH, WIDTH = 256, 400
+
+
+class Counting(np.ndarray):
+    """An array that counts the elements ufuncs write into arrays of its kind."""
+
+    written = 0
+
+    def __array_ufunc__(self, ufunc, method, *inputs, out=(), **kwargs):
+        def plain(a):
+            return a.view(np.ndarray) if isinstance(a, Counting) else a
+
+        if out:
+            kwargs["out"] = tuple(map(plain, out))
+        result = getattr(ufunc, method)(*map(plain, inputs), **kwargs)
+        Counting.written += result.size
+        return out[0] if out else result
+
+
+class CountingNumpy:
+    """NumPy whose new buffers count."""
+
+    def __getattr__(self, name):
+        return getattr(np, name)
+
+    def empty(self, *args):
+        return np.empty(*args).view(Counting)
+
+
+class CountingStream:
+    """A stream that counts its 64-bit draws."""
+
+    def __init__(self):
+        self.source, self.drawn = np.random.SFC64(0), 0
+        self.bit_generator = self
+
+    def random_raw(self, size):
+        self.drawn += size
+        return self.source.random_raw(size)
+
+
+def make(rate, mask_sharing="sample", batch_norm=None):
+    params = Params((WIDTH, WIDTH, WIDTH, 1), np.float32, normed=bool(batch_norm))
+    initialize(params, ["relu"] * 3, np.random.RandomState(0))
+    specs = [LayerSpec(WIDTH, "relu"), LayerSpec(WIDTH, "relu", rate=rate), LayerSpec(1, "identity", rate=rate)]
+    moments = [(np.zeros(WIDTH), np.ones(WIDTH), np.zeros(())) for _ in range(2)]
+    options = {"mask_sharing": mask_sharing, "batch_norm": batch_norm, "moments": moments}
+    return Backprop(params, specs, "squared_error", BATCH, alpha=1e-4, **options)
+
+
+ROWS = np.ones((BATCH, WIDTH), np.float32), np.ones((BATCH, 1), np.float32), None
+UNITS = 2 * BATCH * WIDTH
+
+
+@pytest.mark.parametrize(
+    ("options", "most"),
+    [
+        ({"rate": 0.0}, 0.1),
+        ({"rate": 0.5}, 1.1),  # two bytes of random words a unit, one layer at a time
+        ({"rate": 0.5, "mask_sharing": "batch"}, 0.5),
+        ({"rate": 0.5, "batch_norm": "after_dropout"}, 1.1),
+    ],
+    ids=str,
+)
+def test_bytes_allocated_in_a_step_per_unit(options, most):
+    backprop = make(**options)
+    rng = np.random.Generator(np.random.SFC64(0))
+    optimizer = Adam(backprop.params.vector.size, np.float32, 1e-3, 0.9, 0.999, 1e-8)
+
+    def step():
+        backprop.data_loss_and_grad(*ROWS, rng)
+        optimizer.step(backprop.params.vector, backprop.gradient)
+
+    for _ in range(30):  # the buffers of thin layers grow to the largest number of units kept so far
+        step()
+    tracemalloc.start()
+    step()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    scratch = min(CHUNK, backprop.params.vector.size) * 4
+    assert max(peak - scratch, 0) / UNITS < most
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"rate": 0.0}, 0), ({"rate": 0.5}, 2 * BATCH * WIDTH), ({"rate": 0.5, "mask_sharing": "batch"}, 2 * WIDTH)],
+    ids=str,
+)
+def test_random_words_drawn_in_a_step(options, words):
+    backprop, rng = make(**options), CountingStream()
+    backprop.data_loss_and_grad(*ROWS, rng)
+    assert 4 * rng.drawn == words  # 16-bit words: one a unit and row, or one a unit
+
+
+@pytest.mark.parametrize(
+    ("options", "passes"),
+    [
+        ({"rate": 0.0}, 4),  # bias, ReLU, its slope, the product with it
+        ({"rate": 0.5}, 8),  # and: the mask, the product with it, the scale, forward and back
+        ({"rate": 0.5, "mask_sharing": "batch"}, 4 * 0.5 + 2 * 0.5),  # of half the units, no mask but the scale
+    ],
+    ids=str,
+)
+def test_passes_over_the_units_in_a_step(options, passes, monkeypatch):
+    for module in (layers, thinned, base, activations):
+        monkeypatch.setattr(module, "np", CountingNumpy())
+    backprop, rng = make(**options), np.random.Generator(np.random.SFC64(0))
+    Counting.written = 0
+    backprop.data_loss_and_grad(*ROWS, rng)
+    assert Counting.written / UNITS == pytest.approx(passes, rel=0.15 if "mask_sharing" in options else 0.01)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "passes"),
+    [
+        (lambda n: SGD(n, float, 0.1, 0.0, True), 2),
+        (lambda n: SGD(n, float, 0.1, 0.9, False), 4),
+        (lambda n: SGD(n, float, 0.1, 0.9, True), 6),
+        (lambda n: Adam(n, float, 0.1, 0.9, 0.999, 1e-8), 10),
+    ],
+    ids=["sgd", "momentum", "nesterov", "adam"],
+)
+def test_passes_over_the_parameters_in_a_step(optimizer, passes, monkeypatch):
+    size = 2 * CHUNK + 1000
+    monkeypatch.setattr(optimizers, "np", CountingNumpy())
+    optimizer = optimizer(size)
+    for name, value in vars(optimizer).items():
+        if isinstance(value, np.ndarray):
+            setattr(optimizer, name, value.view(Counting))
+    params, gradient = (np.ones(size).view(Counting) for _ in range(2))
+    Counting.written = 0
+    optimizer.step(params, gradient)
+    assert Counting.written / size == passes
+    Counting.written = 0
+    penalty = Penalty(0.1, 0.0, size)
+    optimizer.step(params, gradient, lambda part, scratch: penalty.add(params, gradient, 1.0, part, scratch))
+    assert Counting.written / size == passes + 2
