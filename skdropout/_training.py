@@ -102,7 +102,7 @@ class Training:
             clip_norm=None if estimator.clip_norm is None else float(estimator.clip_norm),
         )
         n_epochs = 1 if self.incremental else estimator.max_iter
-        best = copy.deepcopy((params.vector, moments))
+        best = copy.deepcopy((params.vector, moments)) if estimator.early_stopping else None
         try:
             for estimator.n_iter_, loss in zip(range(1, n_epochs + 1), losses, strict=False):
                 estimator.t_ += self.batches.n_rows
