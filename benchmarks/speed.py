@@ -1,12 +1,12 @@
 """Speed: this package beside PyTorch, skorch, scikit-learn without dropout, and the bare matrix products.
 
-    python -m benchmarks.speed [--rounds 7] [--only W1 W6] [--dtype float32] [--plot speed.png] [--sections ...]
+    python -m benchmarks.speed [--rounds 7] [--only W1 W6] [--who ours PyTorch] [--dtype float32] [--plot speed.png]
 
 Training: seconds an epoch, a fit from new weights divided by its epochs, arrays and tensors in memory; PyTorch eager
 with fused optimizer and indexed batches (for sparse rows an EmbeddingBag, the fastest way found). Contestants take
 turns within each round, all on the same data, batch size and penalty; ratios are medians of the ratios within rounds.
-Once with all threads, once with one. The rows are random: time does not depend on them. "!" marks a bar of the
-project that is missed.
+Once with all threads, once with one. The rows are random: time does not depend on them. In the training table of
+float32 "!" marks a bar of the project that is missed.
 
 Needs PyTorch and skorch: ``pip install torch skorch``.
 """
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tracemalloc
 import warnings
-from time import perf_counter
+from time import perf_counter, sleep
 
 import numpy as np
 import torch
@@ -37,10 +37,11 @@ def limited(n_threads):
 
 
 def interleave(runs, rounds):
-    """Seconds of each run in each round; a round starts with another one each time."""
-    names, seconds = list(runs), {name: [] for name in runs}
-    for i in range(rounds):
-        for name in names[i % len(names) :] + names[: i % len(names)]:
+    """Seconds of each run in each round, in an order drawn anew for each round."""
+    rng, seconds = np.random.default_rng(0), {name: [] for name in runs}
+    for _ in range(rounds):
+        for name in map(list(runs).__getitem__, rng.permutation(len(runs))):
+            sleep(0.2)  # until the threads of the last one's BLAS have stopped spinning
             seconds[name].append(runs[name]())
     return {name: np.array(s) for name, s in seconds.items()}
 
@@ -49,49 +50,51 @@ def ratio(above, below):
     return np.median(above / below)
 
 
-def marked(value, bar, at_least=True):
-    missed = value < bar if at_least else value > bar
-    return f"{value:6.2f}{'!' if bar and missed else ' '}"
+# Columns of the table of ratios: heading, above, below, and the bar of a workload: at least so much, or at most.
+RATIOS = [
+    ("PyTorch / ours", "PyTorch", "ours", lambda name, w: (w.bars[0], None)),
+    ("skorch / ours", "skorch", "ours", lambda name, w: (None, None)),
+    ("scikit-learn / ours", "scikit-learn, no dropout", "ours", lambda name, w: (w.bars[1], None)),
+    ("bare / ours", "bare products", "ours", lambda name, w: (w.bars[2], None)),
+    ("ours on / off", "ours", "ours, no dropout", lambda name, w: (None, 1.1 if name[:2] in ("W1", "W3") else None)),
+    ("shared / off", "ours, mask per batch", "ours, no dropout", lambda name, w: (None, w.shared and w.shared[0])),
+    ("PyTorch / shared", "PyTorch", "ours, mask per batch", lambda name, w: (w.shared and w.shared[1], None)),
+]
 
 
-def training(only, rounds, dtype):
+def training(only, who, rounds, dtype):
     """The table of the workloads; the seconds of every cell."""
     results = {}
+    contestants = {name: prepare for name, prepare in CONTESTANTS.items() if not who or name.startswith(tuple(who))}
     for n_threads in dict.fromkeys((cpu_count(), 1)):
         with limited(n_threads):
             pools = {pool["internal_api"]: pool["num_threads"] for pool in threadpool_info()}
             print(f"\nTraining, {dtype.__name__}, threads {pools}, PyTorch {torch.get_num_threads()}; seconds an epoch")
-            print(f"{'':36}" + "".join(f"{name.replace(', ', ' ')[:14]:>15}" for name in CONTESTANTS))
+            print(f"{'':36}" + "".join(f"{name.replace(', ', ' ')[:15]:>17}" for name in contestants))
             for name, workload in WORKLOADS.items():
                 if only and not name.startswith(tuple(only)):
                     continue
                 data = make_data(workload, dtype)
-                runs = {who: prepare(workload, *data) for who, prepare in CONTESTANTS.items()}
+                runs = {who: prepare(workload, *data) for who, prepare in contestants.items()}
                 runs = {who: run for who, run in runs.items() if run is not None}
                 for run in runs.values():
                     run()
                 results[name, n_threads] = seconds = interleave(runs, rounds)
-                medians = {who: np.median(s) for who, s in seconds.items()}
-                cells = (f"{medians[who]:15.4f}" if who in medians else f"{'':15}" for who in CONTESTANTS)
+                cells = (f"{np.median(seconds[who]):17.4f}" if who in seconds else f"{'':17}" for who in contestants)
                 print(f"{name:36}" + "".join(cells), flush=True)
-    print(
-        f"\n{'Ratios, median of rounds':36} threads  PyTorch/  skorch/ sklearn/   bare/      on/   shared/  PyTorch/\n"
-        f"{'':44}     ours     ours     ours    ours      off       off    shared"
-    )
-    for (name, n_threads), s in results.items():
-        own, off, shared = s["ours"], s["ours, no dropout"], s["ours, mask per batch"]
-        torch_bar, sklearn_bar, bare_bar = WORKLOADS[name].bars
-        shared_bar, torch_shared_bar = WORKLOADS[name].shared or (0, 0)
-        on_bar = 1.1 if name[:2] in ("W1", "W3") else 0
-        skorch = f"{ratio(s['skorch'], own):6.2f} " if "skorch" in s else f"{'':7}"
-        torch_shared = ratio(s["PyTorch"], shared)
-        print(
-            f"{name:36} {n_threads:7}   {marked(ratio(s['PyTorch'], own), torch_bar)}  {skorch}"
-            f"  {marked(ratio(s['scikit-learn, no dropout'], own), sklearn_bar)}"
-            f" {marked(ratio(s['bare products'], own), bare_bar)}  {marked(ratio(own, off), on_bar, False)}"
-            f"   {marked(ratio(shared, off), shared_bar, False)}   {marked(torch_shared, torch_shared_bar)}"
-        )
+    print(f"\n{'Ratios, median of rounds; threads':38}" + "".join(f"{heading:>20}" for heading, *_ in RATIOS))
+    for (name, n_threads), seconds in results.items():
+        bars = RATIOS if dtype == np.float32 else [(*column[:3], lambda name, w: (None, None)) for column in RATIOS]
+        print(f"{name:36}{n_threads:2}" + "".join(_cell(name, seconds, *column) for column in bars))
     return results
+
+
+def _cell(name, seconds, heading, above, below, bars):
+    if above not in seconds or below not in seconds:
+        return f"{'':20}"
+    value, (at_least, at_most) = ratio(seconds[above], seconds[below]), bars(name, WORKLOADS[name])
+    missed = (at_least and value < at_least) or (at_most and value > at_most)
+    return f"{value:19.2f}{'!' if missed else ' '}"
 
 
 def plot(results, path):
@@ -99,7 +102,7 @@ def plot(results, path):
     import matplotlib.pyplot as plt
 
     counts = sorted({n_threads for _, n_threads in results}, reverse=True)
-    others = [name for name in CONTESTANTS if name != "ours"]
+    others = [who for who in CONTESTANTS if who != "ours" and any(who in s for s in results.values())]
     fig, axes = plt.subplots(len(counts), 1, figsize=(12, 4 * len(counts)), layout="constrained", squeeze=False)
     for ax, n_threads in zip(axes[:, 0], counts, strict=True):
         cells = {name: s for (name, n), s in results.items() if n == n_threads}
@@ -195,7 +198,7 @@ def slopes(rounds):
     def deep(depth):
         return base._replace(units=(100, *[256] * depth, 10), rates=(0.5,) * depth)
 
-    def sparse_rows(non_zeros):
+    def sparse_rows(non_zeros):  # SGD: Adam's passes over all the weights do not depend on the rows
         return Workload((20_000, 100, 20), (0.5,), "sgd", 200, 10_000, non_zeros=non_zeros)
 
     axes = {
@@ -226,9 +229,9 @@ def sweep():
     print(f"\nGridSearchCV of {len(rates)} rates x 3 folds, 784-256-256-10, 5 000 rows, seconds by n_jobs: {seconds}")
 
 
-def main(rounds, only, dtype, path, sections):
+def main(rounds, only, who, dtype, path, sections):
     if "training" in sections:
-        results = training(only, rounds, np.dtype(dtype).type)
+        results = training(only, who and ["ours", *who], rounds, np.dtype(dtype).type)
         plot(results, path)
     if "prediction" in sections:
         prediction(min(rounds, 3))
@@ -247,6 +250,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", nargs="*", default=[], help="first letters of workloads")
+    parser.add_argument("--who", nargs="*", default=[], help="first letters of contestants")
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--plot", dest="path", default="speed.png")
     parser.add_argument("--sections", nargs="*", default=every, choices=every)

@@ -65,9 +65,10 @@ ARROWS = {
 }
 ENGINE_ARROWS = {
     "network.py": {"activations"},
-    "layers.py": {"activations", "dropout"},
-    "backprop.py": {"activations", "dropout", "layers", "losses", "params", "penalty", "thinned"},
-    "thinned.py": {"layers"},
+    "layers.py": {"activations", "buffers", "dropout"},
+    "backprop.py": {"activations", "buffers", "dropout", "layers", "losses", "params", "penalty", "thinned"},
+    "optimizers.py": {"buffers"},
+    "thinned.py": {"buffers", "layers"},
 }
 
 

@@ -13,11 +13,13 @@ from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOpti
 
 from skdropout.engine import network
 from skdropout.engine.backprop import Backprop
+from skdropout.engine.buffers import CHUNK, in_chunks
 from skdropout.engine.initializers import initialize
 from skdropout.engine.layers import LayerSpec
 from skdropout.engine.network import Network
-from skdropout.engine.optimizers import CHUNK, SGD, Adam
+from skdropout.engine.optimizers import SGD, Adam
 from skdropout.engine.params import Params
+from skdropout.engine.penalty import Penalty
 from skdropout.engine.rng import mask_stream, resume_stream
 from skdropout.engine.schedules import LEARNING_RATES
 from skdropout.engine.training import Batches, epochs
@@ -94,6 +96,38 @@ def test_optimizers_step_like_scikit_learn(ours, theirs, size):
         assert ours.step(a, gradient.copy(), lambda part, scratch: float(len(scratch))) == size
         theirs.update_params([b], [gradient])
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("n_weights", [5, CHUNK, CHUNK + 3, 2 * CHUNK + 17])
+def test_the_penalty_in_chunks_is_that_of_the_whole(n_weights, l1_ratio):
+    size, rng = 2 * CHUNK + 17, np.random.default_rng(0)
+    w, gradient = rng.normal(size=size), rng.normal(size=size)
+    penalty, before, weights = Penalty(0.3, l1_ratio, n_weights), gradient.copy(), w[:n_weights]
+    value = in_chunks(lambda *chunk: penalty.add(w, gradient, 7.0, *chunk), size, float)
+    assert value == pytest.approx(0.3 / 7 * (l1_ratio * np.abs(weights).sum() + (1 - l1_ratio) / 2 * weights @ weights))
+    slope = 0.3 / 7 * (l1_ratio * np.sign(weights) + (1 - l1_ratio) * weights)
+    np.testing.assert_allclose(gradient[:n_weights] - before[:n_weights], slope, rtol=1e-9, atol=1e-12)
+    np.testing.assert_array_equal(gradient[n_weights:], before[n_weights:])
+
+
+@pytest.mark.parametrize("n_decayed", [5, CHUNK, CHUNK + 3])
+def test_decay_across_the_borders_of_chunks(n_decayed):
+    w, adamw = np.ones(2 * CHUNK), Adam(2 * CHUNK, float, 0.1, 0.9, 0.99, 1e-8, decay=0.3, n_decayed=n_decayed)
+    adamw.step(w, np.zeros(w.size))
+    np.testing.assert_allclose(w, np.where(np.arange(w.size) < n_decayed, 1 - 0.1 * 0.3, 1))
+
+
+def test_a_bound_out_of_reach_changes_no_step():
+    losses = []
+    for clip_norm in (None, 1e9):
+        backprop = make_backprop(batch_size=4)
+        backprop.penalty.l1 = 0.05
+        optimizer = Adam(backprop.params.vector.size, np.float64, 0.05, 0.9, 0.999, 1e-8)
+        batches = Batches(X, CODES, None, np.arange(10), 4, np.float64, shuffle=True)
+        run = epochs(backprop, optimizer, batches, np.random.RandomState(0), None, clip_norm=clip_norm)
+        losses.append([*islice(run, 5), *backprop.params.vector])
+    np.testing.assert_allclose(*losses, rtol=1e-12)
 
 
 def test_optimizers_keep_float32():
@@ -178,21 +212,27 @@ def test_a_step_allocates_little():
     params = Params((400, 400, 10), np.float32)
     initialize(params, ["relu"] * (len(params.units) - 1), np.random.RandomState(0))
     specs = [LayerSpec(400, "relu", rate=0.2), LayerSpec(10, "identity", rate=0.5)]
-    backprop, optimizer = (
-        Backprop(params, specs, "log_loss", 256, alpha=1e-4),
-        Adam(params.vector.size, np.float32, *[0.1] * 4),
-    )
+    backprop = Backprop(params, specs, "log_loss", 256, alpha=1e-4)
     rows = np.zeros((256, 400), np.float32), np.zeros(256, int), None, stream()
-    backprop.loss_and_grad(*rows)
+    backprop.data_loss_and_grad(*rows)
     tracemalloc.start()
     backprop.data_loss_and_grad(*rows)
-    optimizer.step(params.vector, backprop.gradient)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 2 * 256 * 400 * 1.1 + CHUNK * 4 + 50_000
+    assert peak < 2 * 256 * 400 * 1.1 + 50_000
 
 
 # Prediction
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+@pytest.mark.parametrize("dtypes", [(np.float32, np.float64), (np.float64, np.float32)])
+def test_weights_of_another_dtype_are_cast(layer, dtypes):
+    params = make_params((5, 50, 3), dtypes[0])
+    coefs = list(params.coefs)
+    coefs[layer] = coefs[layer].astype(dtypes[1])
+    net = Network(coefs, params.intercepts, ("relu",), "softmax")
+    np.testing.assert_allclose(net.predict(X), make_network().predict(X), rtol=1e-5)
 
 
 def make_network():

@@ -1,5 +1,7 @@
 """mask_sharing='batch': one mask for the rows of a batch, and thinned networks that do not compute what it drops."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -36,6 +38,7 @@ def thin(monkeypatch):
     """Thin networks however small they are."""
     monkeypatch.setattr(backprop_module, "THIN_WORK", 0)
     monkeypatch.setattr(backprop_module, "THIN_ROWS", 0)
+    monkeypatch.setattr(backprop_module, "THIN_RATE", 0)
 
 
 def make_backprop(rates, activation="relu", kind="bernoulli", units=UNITS, **options):
@@ -84,19 +87,43 @@ def test_the_gradient_is_that_of_the_loss():
         assert (sides[0] - sides[1]) / (2 * step) == pytest.approx(slope, rel=1e-6)
 
 
-@pytest.mark.usefixtures("thin")
 @pytest.mark.parametrize("kept", [0, 1, 8])
 def test_nothing_one_unit_or_everything_kept(kept, monkeypatch):
-    backprop = make_backprop((0.0, 0.5, 0.0))
-    keep = np.arange(8) < kept
-    monkeypatch.setattr(type(backprop.noises[0].dropout), "of_units", lambda self, n_units, rng: keep)
-    backprop.loss_and_grad(X, Y, None, None)
-    into, out_of = Params(UNITS, float, backprop.gradient).coefs[:2]
-    penalty = 0.1 / N * np.concatenate([W.ravel() for W in backprop.params.coefs[:2]])
-    bare_into, bare_out = (g.ravel() - p for g, p in zip((into, out_of), np.split(penalty, [48]), strict=True))
-    np.testing.assert_allclose(bare_into.reshape(6, 8)[:, ~keep], 0, atol=1e-16)
-    np.testing.assert_allclose(bare_out.reshape(8, 5)[~keep], 0, atol=1e-16)
-    assert np.isfinite(backprop.gradient).all()
+    monkeypatch.setattr(DROPOUTS["bernoulli"], "of_units", lambda self, n_units, rng: np.arange(n_units) < kept)
+    multiplied = make_backprop((0.0, 0.5, 0.0))
+    for limit in ("THIN_WORK", "THIN_ROWS"):
+        monkeypatch.setattr(backprop_module, limit, 0)
+    thin = make_backprop((0.0, 0.5, 0.0))
+    assert len(thin._thin_noises) == 1
+    assert not multiplied._thin_noises
+    losses = [b.loss_and_grad(X, Y, None, None) for b in (thin, multiplied)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-13)
+    np.testing.assert_allclose(thin.gradient, multiplied.gradient, rtol=1e-11, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("rate", "batch_size", "width", "thins"),
+    [(0.5, 64, 200, True), (0.5, 63, 200, False), (0.5, 64, 50, False), (0.1, 64, 200, False)],
+)
+def test_only_what_pays_is_thinned(rate, batch_size, width, thins):
+    params = Params((200, width, width, 1), np.float32)
+    specs = [LayerSpec(width, "relu"), LayerSpec(width, "relu", rate=rate), LayerSpec(1, "identity", rate=rate)]
+    backprop = Backprop(params, specs, "squared_error", batch_size, mask_sharing="batch")
+    assert len(backprop._thin_noises) == (2 if thins else 0)
+    assert len(backprop.noises) == 2
+
+
+def test_a_wide_sparse_input_needs_no_dense_buffer():
+    params = Params((200_000, 20, 1), np.float32)
+    specs = [LayerSpec(20, "relu"), LayerSpec(1, "identity", rate=0.5)]
+    rows = sparse.random_array((200, 200_000), density=1e-4, format="csr", dtype=np.float32, random_state=0)
+    tracemalloc.start()
+    backprop = Backprop(params, specs, "squared_error", 200, mask_sharing="batch")
+    backprop.data_loss_and_grad(rows, np.zeros((200, 1), np.float32), None, stream())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert backprop._thin_noises
+    assert peak < 2.5 * params.vector.nbytes  # the gradient and SciPy's product; a dense batch would be ten times that
 
 
 def test_the_statistics_of_the_kept_units_are_bernoulli():
@@ -147,34 +174,55 @@ MODELS = pytest.mark.parametrize(
 )
 
 
-@pytest.mark.usefixtures("thin")
 @pytest.mark.parametrize(
     "params",
     [
         {"dropout": (0.4, 0.3), "input_dropout": 0.2},
         {"dropout": (0.4, 0.0)},
-        {"dropout_kind": ["gaussian", "bernoulli"]},
+        {"hidden_layer_sizes": (), "dropout": 0, "input_dropout": 0.3},
         {"dropout_kind": "spatial", "group_size": 5},
         {"dropout_schedule": "annealed"},
-        {"batch_norm": "before_activation"},
-        {"activation": "selu", "dropout_kind": "alpha", "dropout": 0.1},
+        {"activation": "gelu", "solver": "sgd", "momentum": 0.0},
         {"max_norm": 1.0, "clip_norm": 1.0, "l1_ratio": 0.5},
     ],
     ids=str,
 )
+@pytest.mark.parametrize("rows", [np.asarray, sparse.csr_array], ids=["dense", "sparse"])
 @MODELS
-def test_training_with_shared_masks(estimator, data, params):
+def test_thin_fits_equal_multiplied_ones(estimator, data, rows, params, request):
     settings = {"hidden_layer_sizes": (20, 10), "mask_sharing": "batch", "batch_size": 32, "random_state": 0} | params
-    X, y = data
-    a, b = (estimator(max_iter=60, learning_rate_init=0.01, **settings).fit(X, y) for _ in range(2))
+    X, y = rows(data[0] * (data[0] > 0)), data[1]
+    multiplied = estimator(max_iter=3, **settings).fit(X, y).partial_fit(X, y)
+    request.getfixturevalue("thin")
+    thin = estimator(max_iter=3, **settings).fit(X, y).partial_fit(X, y)
+    for V, W in zip(thin.coefs_, multiplied.coefs_, strict=True):
+        np.testing.assert_allclose(V, W, rtol=1e-8, atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"dropout_kind": ["gaussian", "bernoulli"]},
+        {"batch_norm": "before_activation"},
+        {"activation": "selu", "dropout_kind": "alpha", "dropout": 0.1},
+    ],
+    ids=str,
+)
+@MODELS
+def test_training_with_other_shared_noise(estimator, data, params):
+    settings = {
+        "hidden_layer_sizes": (20, 10),
+        "batch_size": 32,
+        "random_state": 0,
+        "learning_rate_init": 0.01,
+    } | params
+    a, b, other = (
+        estimator(max_iter=60, mask_sharing=sharing, **settings).fit(*data) for sharing in ("batch", "batch", "sample")
+    )
     for V, W in zip(a.coefs_, b.coefs_, strict=True):
         np.testing.assert_array_equal(V, W)
     assert a.loss_curve_[-1] < a.loss_curve_[0]
-    other = estimator(max_iter=60, learning_rate_init=0.01, **(settings | {"mask_sharing": "sample"})).fit(X, y)
     assert not np.array_equal(a.coefs_[0], other.coefs_[0])
-    a.partial_fit(X, y)
-    if "batch_norm" not in params:  # a new mask would change what is predicted
-        np.testing.assert_array_equal(a.predict(X), a.predict(X))
 
 
 @MODELS

@@ -128,7 +128,9 @@ def exp(z):
 
 
 def softmax(z):
-    z -= np.ascontiguousarray(z.T).max(axis=0)[:, np.newaxis]  # 2 µs for 256 x 10, and 16 along the rows
+    # along short rows max takes 14 µs for 256 x 10, down the columns of a copy 2.5; for 256 x 1000 it is 28 and 152
+    largest = np.ascontiguousarray(z.T).max(axis=0) if z.shape[1] < 64 else z.max(axis=1)
+    z -= largest[:, np.newaxis]
     np.exp(z, out=z)
     z /= z.sum(axis=1, keepdims=True)
 

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from .activations import ACTIVATIONS
+from .buffers import Room
 from .dropout import DROPOUTS
 
 MOMENTUM = 0.1  # weight of a new batch in the running moments, once there are ten of them; PyTorch's
@@ -20,11 +21,6 @@ class LayerSpec(NamedTuple):
     dropout: str = "bernoulli"
     rate: float = 0.0
     groups: np.ndarray | None = None
-
-
-def view(buffer, shape):
-    """The start of a flat buffer as a matrix of this shape."""
-    return buffer[: shape[0] * shape[1]].reshape(shape)
 
 
 class Noise:
@@ -118,22 +114,21 @@ class Affine:
 class Activate:
     """y = f(z), in place: what it is handed is the buffer of a layer that does not read its output again."""
 
-    def __init__(self, name, n_units, batch_size, dtype):
+    def __init__(self, name, dtype):
         self.activation = ACTIVATIONS[name]
-        size = batch_size * (n_units + 1)  # a thinned layer has one more unit
-        self.slope = np.empty(size, bool if self.activation.boolean else dtype)
-        self.z = np.empty(size, dtype) if self.activation.of_input else None
+        self.slope = Room(bool if self.activation.boolean else dtype)
+        self.z = Room(dtype) if self.activation.of_input else None
 
     def forward(self, z, rng, sample_weight):
         self.seen = z
         if self.z is not None:
-            self.seen = view(self.z, z.shape)
+            self.seen = self.z(z.shape)
             self.seen[:] = z
         self.activation.forward(z)
         return z
 
     def backward(self, d):
-        slope = view(self.slope, d.shape)
+        slope = self.slope(d.shape)
         self.activation.slope(self.seen, slope)
         d *= slope
         return d

@@ -5,8 +5,8 @@ from scipy.sparse import issparse
 
 from .activations import ACTIVATIONS, OUTPUTS
 
-# Units of the widest layer a block of rows may fill: 2 MB in float32, so a block stays in cache
-# and prediction needs no memory that grows with the rows.
+# Units of the widest layer a block of rows may fill: prediction needs no memory that grows with the rows. A million
+# rows through 54-512-256-7 in blocks of 2^17 units 2.5 s, 2^18 2.1, 2^19 1.9, 2^20 1.9 (float32, two threads).
 BLOCK = 1 << 19
 
 
@@ -39,7 +39,8 @@ class Network:
 
     def _in_blocks(self, X, output):
         n_samples, dtype = X.shape[0], self.coefs[0].dtype
-        widths = [W.shape[1] for W in self.coefs]
+        coefs = [W.astype(dtype, copy=False) for W in self.coefs]  # a user may have put in another
+        widths = [W.shape[1] for W in coefs]
         rows = max(1, min(n_samples, BLOCK // max(1 if issparse(X) else X.shape[1], *widths)))
         Z = np.empty((n_samples, widths[-1]), dtype)
         hidden = [np.empty((rows, width), dtype) for width in widths[:-1]]
@@ -47,7 +48,7 @@ class Network:
         for start in range(0, n_samples, rows):
             z = Z[start : start + rows]
             x = X[start : start + rows].astype(dtype, copy=False)
-            for W, b, f, y in zip(self.coefs, self.intercepts, activations, [*hidden, z], strict=True):
+            for W, b, f, y in zip(coefs, self.intercepts, activations, [*hidden, z], strict=True):
                 y = y[: len(z)]
                 if issparse(x):
                     y[:] = x @ W

@@ -2,13 +2,14 @@
 
 A kept set S of the n_units of a layer stands as an index of |S| + 1 units. The last is a blank: its output and its
 gradient are 0, so that where a gradient is spread over all units again, the dropped ones have a place to read 0 from.
-With half the units kept a matrix product between two such layers takes a quarter of the time.
+With half the units kept a matrix product between two such layers is a quarter of the work.
 """
 
 import numpy as np
 from scipy.sparse import issparse
 
-from .layers import Affine, Noise, view
+from .buffers import Room
+from .layers import Affine, Noise
 
 
 class Kept:
@@ -40,9 +41,7 @@ class ThinNoise(Noise):
         if self.keep is None:
             return x
         if self.kept is None:
-            values = x.data * self.keep[x.indices]
-            values *= self.dropout.scale
-            return type(x)((values, x.indices, x.indptr), shape=x.shape)
+            return self.dropout.apply(x, self.keep)
         out = self.dropout.room((len(x), len(self.kept.units)))
         if self.is_input:
             x = np.take(x, self.kept.units, axis=1, out=out, mode="clip")
@@ -60,6 +59,8 @@ class ThinNoise(Noise):
 class ThinAffine(Affine):
     """y = x W + b on the units kept before and after it.
 
+    A sparse x meets all of W, of which it touches few rows: to gather columns of the whole would cost more.
+
     Parameters
     ----------
     W, b, dW, db, batch_size, input_gradient : as of Affine
@@ -68,43 +69,43 @@ class ThinAffine(Affine):
     """
 
     def __init__(self, W, b, dW, db, batch_size, input_gradient, before, after):
-        super().__init__(W, b, dW, db, batch_size, input_gradient)
-        self.before, self.after = before, after
-        n_in, n_out = W.shape
-        self.rows, self.thin, self.thin_gradient = (np.empty((n_in + 1) * (n_out + 1), W.dtype) for _ in range(3))
-        self.y, self.dx = (np.empty(batch_size * (n + 1), W.dtype) for n in (n_out, n_in))
+        super().__init__(W, b, dW, db, batch_size, input_gradient=False)  # whose buffers serve a sparse x
+        self.input_gradient, self.before, self.after = input_gradient, before, after
+        self.rows, self.thin, self.thin_gradient, self.thin_y, self.thin_dx = (Room(W.dtype) for _ in range(5))
 
     def forward(self, x, rng, sample_weight):
-        before, after = (None if noise is None else noise.kept for noise in (self.before, self.after))
-        self.x, self.kept = x, (before, after)
-        self.w, b = self.W, self.b
-        if before is not None:
-            out = view(self.rows, (len(before.units), self.w.shape[1]))
-            self.w = np.take(self.w, before.units, axis=0, out=out, mode="clip")
-        if after is not None:
-            out = view(self.thin, (len(self.w), len(after.units)))
-            self.w, b = np.take(self.w, after.units, axis=1, out=out, mode="clip"), b[after.units]
-        y = view(self.y, (x.shape[0], len(b)))
+        before, after = self.kept = [noise and noise.kept for noise in (self.before, self.after)]
         if issparse(x):
-            y[:] = x @ self.w
-        else:
-            np.dot(x, self.w, out=y)
+            y = super().forward(x, rng, sample_weight)
+            return y if after is None else _take(y, after.units, 1, self.thin_y)
+        self.x, self.w, b = x, self.W, self.b
+        if before is not None:
+            self.w = _take(self.w, before.units, 0, self.rows)
+        if after is not None:
+            self.w, b = _take(self.w, after.units, 1, self.thin), b[after.units]
+        y = np.dot(x, self.w, out=self.thin_y((len(x), len(b))))
         y += b
         return y
 
     def backward(self, d):
         before, after = self.kept
-        whole = before is None and after is None
-        n, thin = len(d), self.dW if whole else view(self.thin_gradient, self.w.shape)
         if issparse(self.x):
-            thin[:] = self.x.T @ d
+            return super().backward(d if after is None else d[:, after.place])
+        n, dW, db = len(d), self.dW, self.db
+        if before is None and after is None:
+            np.dot(self.x.T, d, out=dW)
         else:
-            np.dot(self.x.T, d, out=thin)
-        db = np.dot(self.ones[:n], d)
-        if after is not None:
-            out = self.dW if before is None else view(self.rows, (len(thin), self.dW.shape[1]))
-            thin, db = np.take(thin, after.place, axis=1, out=out, mode="clip"), db[after.place]
-        if before is not None:
-            np.take(thin, before.place, axis=0, out=self.dW, mode="clip")
-        self.db[:] = db
-        return np.dot(d, self.w.T, out=view(self.dx, (n, len(self.w)))) if self.input_gradient else None
+            thin = np.dot(self.x.T, d, out=self.thin_gradient(self.w.shape))
+            if after is not None:
+                out = dW if before is None else self.rows((len(thin), dW.shape[1]))
+                thin = np.take(thin, after.place, axis=1, out=out, mode="clip")
+            if before is not None:
+                np.take(thin, before.place, axis=0, out=dW, mode="clip")
+        db[:] = np.dot(self.ones[:n], d) if after is None else np.dot(self.ones[:n], d)[after.place]
+        return np.dot(d, self.w.T, out=self.thin_dx((n, len(self.w)))) if self.input_gradient else None
+
+
+def _take(a, index, axis, room):
+    """Rows or columns of a matrix, in a buffer; "clip", as elsewhere, is the mode that needs no temporary."""
+    shape = (len(index), a.shape[1]) if axis == 0 else (len(a), len(index))
+    return np.take(a, index, axis=axis, out=room(shape), mode="clip")

@@ -1,11 +1,11 @@
 """The contract of a dropout kind."""
 
-import math
 from abc import ABC, abstractmethod
 
 import numpy as np
 from scipy.sparse import issparse
 
+from ..buffers import Room
 from ..rng import random_words
 
 WORDS = 1 << 16  # values of a 16-bit word
@@ -38,15 +38,8 @@ class Dropout(ABC):
 
     def __init__(self, rate, dtype, groups=None, shared=False):
         self.dtype, self.groups, self.shared, self.keep = np.dtype(dtype), groups, shared, KeepMask()
-        self._flat = np.empty(0, dtype)
+        self.room = Room(dtype)  # for the noisy input
         self.set_rate(rate)
-
-    def room(self, shape):
-        """A buffer of this shape, of the start of one that grows to the largest asked for."""
-        size = math.prod(shape)
-        if self._flat.size < size:
-            self._flat = np.empty(size, self.dtype)
-        return self._flat[:size].reshape(shape)
 
     @abstractmethod
     def set_rate(self, rate): ...
@@ -77,13 +70,17 @@ class Multiplicative(Dropout):
     def sample(self, x, rng): ...
 
     def forward(self, x, rng, out=None):
+        return self.apply(x, self.of_units(x.shape[1], rng) if self.shared else self.sample(x, rng), out)
+
+    def apply(self, x, noise, out=None):
+        """x · noise · scale, the noise being that of the units if it is shared."""
         values = x.data if issparse(x) else x
-        if self.shared:
-            noise = self.of_units(x.shape[1], rng)
-            self.noise = noise[x.indices] if issparse(x) else noise
-        else:
-            self.noise = self.sample(x, rng).reshape(values.shape)
-        out = np.multiply(values, self.noise, out=self.room(values.shape) if out is None else out)
+        if not self.shared:
+            noise = noise.reshape(values.shape)
+        elif issparse(x):
+            noise = noise[x.indices]
+        self.noise = noise
+        out = np.multiply(values, noise, out=self.room(values.shape) if out is None else out)
         if self.scale != 1.0:
             out *= self.scale
         return type(x)((out, x.indices, x.indptr), shape=x.shape) if issparse(x) else out
