@@ -8,7 +8,7 @@ turns within each round, all on the same data, batch size and penalty; ratios ar
 Once with all threads, once with one. The rows are random: time does not depend on them. In the training table of
 float32 "!" marks a bar of the project that is missed.
 
-Needs PyTorch and skorch: ``pip install torch skorch``.
+Needs PyTorch and skorch: ``pip install -e '.[bench]'``.
 """
 
 import argparse
@@ -115,9 +115,9 @@ def plot(results, path):
         ax.axhline(1, color="black", linewidth=1)
         ax.set(yscale="log", ylabel="time / ours", title=f"{n_threads} thread{'s' if n_threads > 1 else ''}")
         ax.set_yticks([0.1, 0.25, 0.5, 1, 2, 5, 10], ["0.1", "0.25", "0.5", "1", "2", "5", "10"])
-        ax.set_xticks(range(len(cells)), [name.replace(" ", "\n", 2) for name in cells], fontsize="small")
+        ax.set_xticks(range(len(cells)), [name.replace(" ", "\n") for name in cells], fontsize="small")
         ax.grid(axis="y", alpha=0.3)
-    axes[0, 0].legend(ncols=len(others), fontsize="small")
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), ncols=len(others), loc="outside lower center")
     fig.savefig(path, dpi=120)
 
 
