@@ -2,6 +2,7 @@
 
 from ._classifier import DropoutMLPClassifier
 from ._regressor import DropoutMLPRegressor
+from ._scoring import log_predictive_density_scorer
 
 __version__ = "0.1.0"
-__all__ = ["DropoutMLPClassifier", "DropoutMLPRegressor"]
+__all__ = ["DropoutMLPClassifier", "DropoutMLPRegressor", "log_predictive_density_scorer"]

@@ -8,6 +8,7 @@ from numbers import Integral
 
 import numpy as np
 from scipy.sparse import issparse
+from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, is_regressor
 from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_random_state, column_or_1d
@@ -25,6 +26,7 @@ from ._spec import (
     unit_groups,
 )
 from ._training import INTERRUPTED, Model, Training
+from ._uncertainty import log_mean_exp, noisy_passes
 from .engine.activations import ACTIVATIONS
 from .engine.backprop import Backprop
 from .engine.dropout import DROPOUTS
@@ -43,6 +45,7 @@ PRIVATE_STATE = {
     "_learning_rate",
     "_mask_state",
     "_no_improvement_count",
+    "_noise",
     "_optimizer",
     "_random_state",
     "_unfolded",
@@ -152,22 +155,26 @@ class BaseDropoutMLP(BaseEstimator, ABC):
         held_out = self._validation_rows(*validation, dtype) if validation[0] is not None else None
 
         n_outputs = rows.Y.shape[1] if rows.Y.ndim == 2 else len(self.classes_)  # a 1-D Y holds class codes
-        specs = layer_specs(sizes, n_outputs, activations, rates, *self._kinds_and_groups(X, sizes, kinds, rates))
+        noise = self._kinds_and_groups(X, sizes, kinds, rates)
+        specs = layer_specs(sizes, n_outputs, activations, rates, *noise)
         streams = self._streams(fresh, incremental, noise=any(rates))
         model = self._start_model(specs, X.shape[1], dtype, streams[0], fresh)
         self.n_layers_, self.n_outputs_, self.dropout_ = len(specs) + 1, n_outputs, rates
         self.out_activation_ = LOSSES[self._loss_name()].output
-        self._activations = activations
+        self._activations, self._noise = activations, noise
         self.t_ = getattr(self, "t_", 0)
         self._publish(model)
         if self.solver == "lbfgs":
             self._fit_lbfgs(model, rows)
         else:
-            Training(self, model, rows, held_out, streams, fresh, incremental).run()
+            training = Training(self, model, rows, held_out, streams, fresh, incremental)
+            held_out = training.held_out
+            training.run()
         self._publish(model)
         trained = [model.params.vector, *self.coefs_, *self.intercepts_, *(m for ms in model.moments for m in ms)]
         if not all(np.isfinite(a).all() for a in trained):
             raise self._diverged("The last step overflowed")
+        self._estimate_noise(rows if held_out is None else held_out)
         random_state, masks = streams
         if masks is not None:
             self._mask_state = masks.bit_generator.state
@@ -280,6 +287,9 @@ class BaseDropoutMLP(BaseEstimator, ABC):
         """The sample weights times those of the classes, learnt from these rows or known; a regressor has none."""
         return sample_weight
 
+    def _estimate_noise(self, rows):
+        """Learn from rows what the observations scatter by; a classifier says it in its probabilities."""
+
     def _streams(self, fresh, incremental, noise):
         """The random state for weights and rows, and the mask generator or None.
 
@@ -380,6 +390,85 @@ class BaseDropoutMLP(BaseEstimator, ABC):
         check_is_fitted(self)
         return validate_data(self, X, reset=False, accept_sparse="csr")
 
+    def _validate_predict_xy(self, X, y):
+        """X and the targets of y."""
+        check_is_fitted(self)
+        X, y = self._validate_xy(X, y, reset=False)
+        return X, self._encode(y, "y")
+
+    @abstractmethod
+    def _log_likelihood(self, outputs, Y):
+        """log p(y | pass) of each row and pass, (n_passes, n_rows)."""
+
+    def log_predictive_density(
+        self,
+        X,
+        y,
+        *,
+        n_samples=100,
+        random_state=0,
+        dropout=None,
+        input_dropout=None,
+        mask_sharing="sample",
+        n_jobs=None,
+    ):
+        """Logarithm of the density, or probability, that the mean of noisy passes gives to y.
+
+        Row by row,  log (1/T Σ_t p(y | f_t(x))),  f_t being the network with the t-th masks: in regression a mixture
+        of normal distributions of variance ``noise_variance_``, in classification the mean of the probabilities.
+        Several outputs or labels count together.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples_X, n_features)
+            The rows to judge.
+
+        y : array-like of shape (n_samples_X,) or (n_samples_X, n_outputs)
+            Their true targets.
+
+        n_samples : int, default=100
+            Number of noisy passes T, at least 1. Few passes bias the result downwards.
+
+        random_state : int, RandomState instance or None, default=0
+            Seeds the masks.
+
+        dropout : float or array-like of shape (n_hidden,), default=None
+            Rate of the hidden layers while sampling, in [0, 1); None for the rates in force at the end of training.
+
+        input_dropout : float, default=None
+            The same for the inputs.
+
+        mask_sharing : {'sample', 'batch'}, default='sample'
+            Whether each row has masks of its own in each pass, or all rows of X share them.
+
+        n_jobs : int, default=None
+            Threads of joblib; the numbers do not depend on it.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples_X,)
+            In nats, for y as it was given to ``fit``. A scorer of its mean is
+            :func:`skdropout.log_predictive_density_scorer`.
+
+        Raises
+        ------
+        ValueError
+            If the rates ended at 0 by a schedule and no rate is given.
+        """
+        X, Y = self._validate_predict_xy(X, y)
+        blocks = noisy_passes(
+            self,
+            X,
+            lambda outputs, rows: logsumexp(self._log_likelihood(outputs, Y[rows]), axis=0),
+            n_samples=n_samples,
+            random_state=random_state,
+            dropout=dropout,
+            input_dropout=input_dropout,
+            mask_sharing=mask_sharing,
+            n_jobs=n_jobs,
+        )
+        return log_mean_exp(blocks, X.shape[0], n_samples)
+
     def predict(self, X):
         """Predict the targets of X. No noise, no random numbers: the whole network, unchanged.
 
@@ -395,6 +484,15 @@ class BaseDropoutMLP(BaseEstimator, ABC):
         """
         X = self._validate_predict(X)
         return self._decode(self._network().predict(X))
+
+    def _sample(self, X, *, n_samples, **sampling):
+        """The outputs of noisy passes, (n_rows, n_outputs, n_samples)."""
+        X = self._validate_predict(X)
+        blocks = noisy_passes(self, X, lambda outputs, rows: outputs.transpose(1, 2, 0), n_samples=n_samples, **sampling)
+        samples = np.empty((X.shape[0], self.n_outputs_, n_samples), self.coefs_[0].dtype)
+        for rows, passes, outputs in blocks:
+            samples[rows, :, passes] = outputs
+        return samples
 
     def _has_partial_fit(self):
         if self.solver not in OPTIMIZERS:

@@ -3,10 +3,11 @@
 from numbers import Real
 
 import numpy as np
-from scipy.special import log_expit, log_softmax
+from scipy.special import entr, log_expit, log_softmax
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils import Bunch
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
@@ -14,7 +15,9 @@ from sklearn.utils.validation import check_non_negative
 
 from ._base import BaseDropoutMLP
 from ._sklearn import Interval, StrOptions, check_partial_fit_first_call, fit_context
+from ._uncertainty import noisy_passes
 from .engine.activations import OUTPUTS
+from .engine.losses import LIMITS
 
 
 class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
@@ -318,6 +321,10 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
        arXiv:1502.02478.
     .. [18] C. Szegedy, V. Vanhoucke, S. Ioffe, J. Shlens and Z. Wojna (2016). Rethinking the Inception Architecture
        for Computer Vision. CVPR.
+    .. [19] Y. Gal and Z. Ghahramani (2016). Dropout as a Bayesian Approximation: Representing Model Uncertainty in
+       Deep Learning. ICML.
+    .. [20] N. Houlsby, F. Huszár, Z. Ghahramani and M. Lengyel (2011). Bayesian Active Learning for Classification and
+       Preference Learning. arXiv:1112.5745.
 
     Examples
     --------
@@ -492,7 +499,165 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
             exact = log_expit(Z if self.n_outputs_ > 1 else np.hstack([-Z, Z])[:, : len(self.classes_)])
         return np.log(P, where=P > 0, out=exact)
 
+    def sample_proba(
+        self,
+        X,
+        n_samples=1,
+        random_state=0,
+        *,
+        dropout=None,
+        input_dropout=None,
+        mask_sharing="sample",
+        n_jobs=None,
+    ):
+        """Probability of each class in noisy passes through the network (Monte-Carlo dropout).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples_X, n_features)
+            The rows to predict.
+
+        n_samples : int, default=1
+            Number of passes, at least 1.
+
+        random_state : int, RandomState instance or None, default=0
+            Seeds the masks.
+
+        dropout : float or array-like of shape (n_hidden,), default=None
+            Rate of the hidden layers while sampling, in [0, 1); None for the rates in force at the end of training.
+
+        input_dropout : float, default=None
+            The same for the inputs.
+
+        mask_sharing : {'sample', 'batch'}, default='sample'
+            Whether each row has masks of its own in each pass, or all rows of X share them: then each pass is
+            one function, the same for any X.
+
+        n_jobs : int, default=None
+            Threads of joblib; the numbers do not depend on it.
+
+        Returns
+        -------
+        P : ndarray of shape (n_samples_X, n_classes, n_samples)
+            One pass in each ``P[:, :, t]``. It is all in memory: ``predict_uncertainty`` is not, and has their mean.
+
+        Raises
+        ------
+        ValueError
+            If the rates ended at 0 by a schedule and no rate is given.
+        """
+        P = self._sample(
+            X,
+            n_samples=n_samples,
+            random_state=random_state,
+            dropout=dropout,
+            input_dropout=input_dropout,
+            mask_sharing=mask_sharing,
+            n_jobs=n_jobs,
+        )
+        return self._one_column_per_class(P)
+
+    def predict_uncertainty(
+        self,
+        X,
+        *,
+        n_samples=100,
+        random_state=0,
+        dropout=None,
+        input_dropout=None,
+        mask_sharing="sample",
+        n_jobs=None,
+    ):
+        """Mean probabilities of noisy passes and how uncertain they are (Monte-Carlo dropout [19]_).
+
+        With p_t the probabilities of the t-th of T passes, p̄ their mean and H the entropy in nats,
+
+            H(p̄) = 1/T Σ_t H(p_t) + I:
+
+        the predictive entropy is the expected entropy, doubt that more training data would not remove, and the mutual
+        information I of label and weights, doubt about the network, greatest where the passes disagree [20]_.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples_X, n_features)
+            The rows to predict.
+
+        n_samples : int, default=100
+            Number of noisy passes T, at least 1. Memory does not grow with it.
+
+        random_state : int, RandomState instance or None, default=0
+            Seeds the masks.
+
+        dropout : float or array-like of shape (n_hidden,), default=None
+            Rate of the hidden layers while sampling, in [0, 1); None for the rates in force at the end of training.
+
+        input_dropout : float, default=None
+            The same for the inputs.
+
+        mask_sharing : {'sample', 'batch'}, default='sample'
+            Whether each row has masks of its own in each pass, or all rows of X share them: then each pass is
+            one function.
+
+        n_jobs : int, default=None
+            Threads of joblib; the numbers do not depend on it.
+
+        Returns
+        -------
+        uncertainty : :class:`~sklearn.utils.Bunch`
+            With the fields `proba`, of shape (n_samples_X, n_classes): p̄, often better calibrated than
+            ``predict_proba``; and `predictive_entropy`, `expected_entropy` and `mutual_information`, of shape
+            (n_samples_X,), or (n_samples_X, n_classes) with multilabel targets, each label by itself.
+
+        Raises
+        ------
+        ValueError
+            If the rates ended at 0 by a schedule and no rate is given.
+        """
+        X = self._validate_predict(X)
+        blocks = noisy_passes(
+            self,
+            X,
+            self._probabilities_and_entropies,
+            n_samples=n_samples,
+            random_state=random_state,
+            dropout=dropout,
+            input_dropout=input_dropout,
+            mask_sharing=mask_sharing,
+            n_jobs=n_jobs,
+        )
+        proba = np.zeros((X.shape[0], len(self.classes_)))
+        expected = np.zeros(proba.shape if self._is_multilabel() else len(proba))
+        for rows, _, (P, H) in blocks:
+            proba[rows] += P / n_samples
+            expected[rows] += H / n_samples
+        predictive = self._entropy(proba)
+        return Bunch(
+            proba=proba.astype(self.coefs_[0].dtype, copy=False),
+            predictive_entropy=predictive,
+            expected_entropy=expected,
+            mutual_information=np.maximum(predictive - expected, 0),  # it is not negative, but its rounding may be
+        )
+
+    def _probabilities_and_entropies(self, outputs, rows):
+        """Their sums over the passes."""
+        P = self._one_column_per_class(outputs.transpose(1, 2, 0).astype(float))
+        return P.sum(axis=2), self._entropy(P).sum(axis=-1)
+
+    def _entropy(self, P):
+        """Entropy over the classes, axis 1, or of each label by itself."""
+        return entr(P) + entr(1 - P) if self._is_multilabel() else entr(P).sum(axis=1)
+
+    def _is_multilabel(self):
+        return self._label_binarizer.y_type_.startswith("multilabel")
+
+    def _log_likelihood(self, outputs, Y):
+        P = np.clip(outputs.astype(float), *LIMITS[outputs.dtype.char])
+        if Y.ndim == 1:
+            return np.log(P[:, np.arange(len(Y)), Y])
+        return np.log(np.where(Y, P, 1 - P)).sum(axis=2)
+
     def _one_column_per_class(self, P):
+        """P, (n, n_outputs, ...), with a column for each class."""
         if len(self.classes_) == 1:
             return np.ones_like(P)
         return np.hstack([1 - P, P]) if self.n_outputs_ == 1 else P

@@ -2,12 +2,14 @@
 
 from numbers import Real
 
+import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.metaestimators import available_if
 
 from ._base import BaseDropoutMLP
-from ._sklearn import Interval, StrOptions, fit_context
+from ._sklearn import Interval, InvalidParameterError, StrOptions, fit_context
+from ._uncertainty import RunningMoments, noisy_passes
 
 
 class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
@@ -180,6 +182,11 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     quantile : float, default=0.5
         Level in (0, 1) of the quantile that ``loss='quantile'`` estimates.
 
+    noise_variance : float or array-like of shape (n_outputs,), default=None
+        Variance of the observations around the function, in (0, inf) and in squared units of the y given to ``fit``:
+        what ``predict(X, return_std=True)`` adds to the spread of the passes, 1 / τ of [20]_. None estimates it, see
+        ``noise_variance_``; the log predictive density is a score to tune it by.
+
     scoring : str or callable, default=None
         What early stopping watches on rows held out: None for R² (for minus the loss, if that is the absolute, Huber's
         or the pinball one), 'loss' for minus the loss, a scorer
@@ -210,6 +217,12 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
 
     batch_norm_mean_, batch_norm_var_ : list of ndarray of shape (n_units,)
         Running mean and variance of each hidden layer; only with `batch_norm`.
+
+    noise_variance_ : float or ndarray of shape (n_outputs,)
+        `noise_variance`, or else its estimate: the mean squared residual of the noise-free prediction on the
+        validation rows, or, if there are none, on the training rows of the last call. Validation rows count the
+        network's own error as noise, so that intervals tend to be too wide; training rows the network has adapted to,
+        so that they tend to be too narrow, the more so the more it overfits.
 
     loss_ : float
         Training loss at the end: the mean over the last epoch, penalty included, with dropout on.
@@ -302,6 +315,8 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
        arXiv:1502.02478.
     .. [18] P. J. Huber (1964). Robust Estimation of a Location Parameter. Annals of Mathematical Statistics 35.
     .. [19] R. Koenker and G. Bassett (1978). Regression Quantiles. Econometrica 46.
+    .. [20] Y. Gal and Z. Ghahramani (2016). Dropout as a Bayesian Approximation: Representing Model Uncertainty in
+       Deep Learning. ICML.
 
     Examples
     --------
@@ -325,6 +340,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         **BaseDropoutMLP._parameter_constraints,
         "loss": [StrOptions({"squared_error", "poisson", "absolute_error", "huber", "quantile"})],
         "quantile": [Interval(Real, 0, 1, closed="neither")],
+        "noise_variance": [Interval(Real, 0, None, closed="neither"), "array-like", None],
     }
 
     def __init__(
@@ -367,6 +383,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         l1_ratio=0.0,
         warmup_fraction=0.0,
         quantile=0.5,
+        noise_variance=None,
         scoring=None,
         dtype=None,
     ):
@@ -407,6 +424,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         self.l1_ratio = l1_ratio
         self.warmup_fraction = warmup_fraction
         self.quantile = quantile
+        self.noise_variance = noise_variance
         self.scoring = scoring
         self.dtype = dtype
 
@@ -432,6 +450,167 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
             The estimator, trained. If the call fails, as it was.
         """
         return self._attempt(X, y, sample_weight, incremental=True)
+
+    def predict(
+        self,
+        X,
+        return_std=False,
+        *,
+        n_samples=100,
+        random_state=0,
+        dropout=None,
+        input_dropout=None,
+        mask_sharing="sample",
+        n_jobs=None,
+    ):
+        """Predict the targets of X, without noise, or by Monte-Carlo dropout with a standard deviation.
+
+        With ``return_std=True``, T noisy passes f_t give the mean and the total standard deviation
+
+            µ = 1/T Σ_t f_t(x),    σ² = noise_variance_ + 1/T Σ_t f_t(x)² - µ².
+
+        After training at a constant rate µ is often the more accurate prediction, above all in networks with more
+        than one hidden layer, where the noise-free pass is biased; at a rate the network was not trained with, as
+        after an annealed schedule, it is the less accurate one. The other parameters are for ``return_std=True`` only.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples_X, n_features)
+            The rows to predict.
+
+        return_std : bool, default=False
+            Whether to sample, and to return a standard deviation beside the mean.
+
+        n_samples : int, default=100
+            Number of noisy passes T, at least 1. Memory does not grow with it.
+
+        random_state : int, RandomState instance or None, default=0
+            Seeds the masks.
+
+        dropout : float or array-like of shape (n_hidden,), default=None
+            Rate of the hidden layers while sampling, in [0, 1); None for the rates in force at the end of training.
+
+        input_dropout : float, default=None
+            The same for the inputs.
+
+        mask_sharing : {'sample', 'batch'}, default='sample'
+            Whether each row has masks of its own in each pass, or all rows of X share them: then each pass is
+            one function.
+
+        n_jobs : int, default=None
+            Threads of joblib; the numbers do not depend on it.
+
+        Returns
+        -------
+        y_mean : ndarray of shape (n_samples_X,) or (n_samples_X, n_outputs)
+            The prediction: without noise, or µ.
+
+        y_std : ndarray of shape (n_samples_X,) or (n_samples_X, n_outputs)
+            σ, in the units of the y given to ``fit``. Only with ``return_std=True``.
+
+        Raises
+        ------
+        ValueError
+            If the rates ended at 0 by a schedule and no rate is given for sampling.
+        """
+        if not return_std:
+            return super().predict(X)
+        X = self._validate_predict(X)
+        passes = noisy_passes(
+            self,
+            X,
+            RunningMoments.of_block,
+            n_samples=n_samples,
+            random_state=random_state,
+            dropout=dropout,
+            input_dropout=input_dropout,
+            mask_sharing=mask_sharing,
+            n_jobs=n_jobs,
+        )
+        moments = RunningMoments(X.shape[0], self.n_outputs_)
+        for block in passes:
+            moments.add(*block)
+        std = np.sqrt(moments.variance + self.noise_variance_)
+        return tuple(self._decode(a.astype(self.coefs_[0].dtype, copy=False)) for a in (moments.mean, std))
+
+    def sample_y(
+        self,
+        X,
+        n_samples=1,
+        random_state=0,
+        *,
+        dropout=None,
+        input_dropout=None,
+        mask_sharing="sample",
+        n_jobs=None,
+    ):
+        """Noisy passes through the network, f_t(x): samples of its function, without observation noise.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples_X, n_features)
+            The rows to predict.
+
+        n_samples : int, default=1
+            Number of passes, at least 1.
+
+        random_state : int, RandomState instance or None, default=0
+            Seeds the masks.
+
+        dropout : float or array-like of shape (n_hidden,), default=None
+            Rate of the hidden layers while sampling, in [0, 1); None for the rates in force at the end of training.
+
+        input_dropout : float, default=None
+            The same for the inputs.
+
+        mask_sharing : {'sample', 'batch'}, default='sample'
+            Whether each row has masks of its own in each pass, or all rows of X share them: then each pass is
+            one function, the same for any X.
+
+        n_jobs : int, default=None
+            Threads of joblib; the numbers do not depend on it.
+
+        Returns
+        -------
+        y_samples : ndarray of shape (n_samples_X, n_samples) or (n_samples_X, n_outputs, n_samples)
+            One pass in each column. It is all in memory: ``predict(X, return_std=True)`` is not.
+
+        Raises
+        ------
+        ValueError
+            If the rates ended at 0 by a schedule and no rate is given.
+        """
+        samples = self._sample(
+            X,
+            n_samples=n_samples,
+            random_state=random_state,
+            dropout=dropout,
+            input_dropout=input_dropout,
+            mask_sharing=mask_sharing,
+            n_jobs=n_jobs,
+        )
+        return samples[:, 0] if self.n_outputs_ == 1 else samples
+
+    def _log_likelihood(self, outputs, Y):
+        variance = np.broadcast_to(self.noise_variance_, Y.shape[1])
+        return -((outputs - Y) ** 2 / variance + np.log(2 * np.pi * variance)).sum(axis=2) / 2
+
+    def _estimate_noise(self, rows):
+        if self.noise_variance is None:
+            squares = (rows.Y - self._network().predict(rows.X)) ** 2
+            mean = np.average(squares, axis=0, weights=rows.sample_weight)
+            noise = np.maximum(mean, np.finfo(float).tiny)  # of a network that fits its rows exactly
+        else:
+            noise = np.asarray(self.noise_variance, dtype=float)
+            if noise.ndim and noise.shape != (self.n_outputs_,):
+                raise InvalidParameterError(
+                    f"noise_variance must be one number, or one for each of the {self.n_outputs_} outputs, "
+                    f"got shape {noise.shape}."
+                )
+            if not (np.isfinite(noise) & (noise > 0)).all():
+                raise InvalidParameterError(f"noise_variance must be in (0, inf), got {self.noise_variance!r}.")
+            noise = np.broadcast_to(noise, self.n_outputs_)
+        self.noise_variance_ = float(noise[0]) if self.n_outputs_ == 1 else noise.astype(float)
 
     def _learn_labels(self, y, fresh, incremental, classes):
         """A regressor has no labels."""

@@ -102,12 +102,12 @@ class Training:
             clip_norm=None if estimator.clip_norm is None else float(estimator.clip_norm),
         )
         n_epochs = 1 if self.incremental else estimator.max_iter
-        best = copy.deepcopy((params.vector, moments)) if estimator.early_stopping else None
+        best = copy.deepcopy((params.vector, moments, estimator.dropout_)) if estimator.early_stopping else None
         try:
             for estimator.n_iter_, loss in zip(range(1, n_epochs + 1), losses, strict=False):
                 estimator.t_ += self.batches.n_rows
                 if self._record(loss) and estimator.early_stopping:
-                    best = copy.deepcopy((params.vector, moments))
+                    best = copy.deepcopy((params.vector, moments, estimator.dropout_))
                 if not self._prepare_next_epoch():
                     break
             else:
@@ -122,6 +122,7 @@ class Training:
         if estimator.early_stopping and estimator.validation_scores_:
             params.vector[:] = best[0]
             moments[:] = best[1]
+            estimator.dropout_ = best[2]
 
     def _start_optimizer(self):
         """A new optimizer, or, to go on with, a copy of the last one."""

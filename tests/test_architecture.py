@@ -58,10 +58,12 @@ ARROWS = {
     "_spec.py": {"_sklearn", "engine"},
     "_rows.py": {"_sklearn", "engine"},
     "_training.py": {"_rows", "engine"},
-    "_base.py": {"_sklearn", "_spec", "_rows", "_training", "engine"},
-    "_classifier.py": {"_base", "_sklearn", "engine"},
-    "_regressor.py": {"_base", "_sklearn"},
-    "__init__.py": {"_classifier", "_regressor"},
+    "_uncertainty.py": {"_sklearn", "_spec", "engine"},
+    "_base.py": {"_sklearn", "_spec", "_rows", "_training", "_uncertainty", "engine"},
+    "_classifier.py": {"_base", "_sklearn", "_uncertainty", "engine"},
+    "_regressor.py": {"_base", "_sklearn", "_uncertainty"},
+    "_scoring.py": set(),
+    "__init__.py": {"_classifier", "_regressor", "_scoring"},
 }
 ENGINE_ARROWS = {
     "network.py": {"activations"},
@@ -69,6 +71,7 @@ ENGINE_ARROWS = {
     "backprop.py": {"activations", "buffers", "dropout", "layers", "losses", "params", "penalty", "thinned"},
     "optimizers.py": {"buffers"},
     "thinned.py": {"buffers", "layers"},
+    "sampling.py": {"activations", "dropout", "network", "rng"},
 }
 
 

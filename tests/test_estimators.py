@@ -66,7 +66,7 @@ def test_fitted_attributes_are_scikit_learns_and_more(estimator, solver, early_s
             for model in (twin(**params), estimator(dropout=0, **params))
         ]
     assert public[0] <= public[1]
-    assert public[1] - public[0] <= {"dropout_", "dropout_curve_", "validation_loss_curve_"}
+    assert public[1] - public[0] <= {"dropout_", "dropout_curve_", "noise_variance_", "validation_loss_curve_"}
 
 
 @estimators

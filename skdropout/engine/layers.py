@@ -209,14 +209,19 @@ def fold(params, moments, batch_norm):
     Before the activation  k = γ / √(v + ε)  scales what leads to a unit, and after it what leads away from it.
     """
     coefs, intercepts = [W.copy() for W in params.coefs], [b.copy() for b in params.intercepts]
-    for i, (mean, variance, _) in enumerate(moments):
-        k = params.scales[i] / np.sqrt(variance + EPSILON)
+    for i, (k, c) in enumerate(at_rest(params.scales, params.shifts, moments)):
         if batch_norm == "before_activation":
             coefs[i] *= k
-            intercepts[i] -= mean
             intercepts[i] *= k
-            intercepts[i] += params.shifts[i]
+            intercepts[i] += c
         else:
-            intercepts[i + 1] += (params.shifts[i] - mean * k) @ coefs[i + 1]
+            intercepts[i + 1] += c @ coefs[i + 1]
             coefs[i + 1] *= k[:, np.newaxis]
     return coefs, intercepts
+
+
+def at_rest(scales, shifts, moments):
+    """Batch normalisation of each hidden layer at its running moments: k and c of  y = k x + c."""
+    for scale, shift, (mean, variance, *_) in zip(scales, shifts, moments, strict=True):
+        k = scale / np.sqrt(variance + EPSILON)
+        yield k, shift - mean * k

@@ -23,6 +23,11 @@ def resume_stream(state):
     return rng
 
 
+def stream(seed, *key):
+    """A mask generator of its own for each `key` of integers under one `seed`, a sequence of integers."""
+    return np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed, spawn_key=key)))
+
+
 def random_words(size, rng):
     """`size` independent uniform 16-bit words, cut out of 64-bit draws.
 
