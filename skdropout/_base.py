@@ -394,7 +394,10 @@ class BaseDropoutMLP(BaseEstimator, ABC):
         """X and the targets of y."""
         check_is_fitted(self)
         X, y = self._validate_xy(X, y, reset=False)
-        return X, self._encode(y, "y")
+        Y = self._encode(y, "y")
+        if Y.ndim == 2 and Y.shape[1] != self.n_outputs_:
+            raise ValueError(f"`y` has {Y.shape[1]} output(s), but the estimator was fitted with {self.n_outputs_}.")
+        return X, Y
 
     @abstractmethod
     def _log_likelihood(self, outputs, Y):
@@ -488,10 +491,10 @@ class BaseDropoutMLP(BaseEstimator, ABC):
     def _sample(self, X, *, n_samples, **sampling):
         """The outputs of noisy passes, (n_rows, n_outputs, n_samples)."""
         X = self._validate_predict(X)
-        blocks = noisy_passes(self, X, lambda outputs, rows: outputs.transpose(1, 2, 0), n_samples=n_samples, **sampling)
+        blocks = noisy_passes(self, X, lambda outputs, rows: outputs, n_samples=n_samples, **sampling)
         samples = np.empty((X.shape[0], self.n_outputs_, n_samples), self.coefs_[0].dtype)
         for rows, passes, outputs in blocks:
-            samples[rows, :, passes] = outputs
+            samples[rows, :, passes] = outputs.transpose(1, 2, 0)
         return samples
 
     def _has_partial_fit(self):

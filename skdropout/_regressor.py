@@ -597,23 +597,25 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
 
     def _estimate_noise(self, rows):
         if self.noise_variance is None:
-            squares = (rows.Y - self._network().predict(rows.X)) ** 2
+            squares = np.square(rows.Y - self._network().predict(rows.X), dtype=float)
             mean = np.average(squares, axis=0, weights=rows.sample_weight)
             noise = np.maximum(mean, np.finfo(float).tiny)  # of a network that fits its rows exactly
         else:
-            noise = np.asarray(self.noise_variance, dtype=float)
-            if noise.ndim and noise.shape != (self.n_outputs_,):
-                raise InvalidParameterError(
-                    f"noise_variance must be one number, or one for each of the {self.n_outputs_} outputs, "
-                    f"got shape {noise.shape}."
-                )
-            if not (np.isfinite(noise) & (noise > 0)).all():
-                raise InvalidParameterError(f"noise_variance must be in (0, inf), got {self.noise_variance!r}.")
-            noise = np.broadcast_to(noise, self.n_outputs_)
-        self.noise_variance_ = float(noise[0]) if self.n_outputs_ == 1 else noise.astype(float)
+            noise = np.full(self.n_outputs_, self.noise_variance, dtype=float)
+        self.noise_variance_ = float(noise[0]) if self.n_outputs_ == 1 else noise
 
     def _learn_labels(self, y, fresh, incremental, classes):
-        """A regressor has no labels."""
+        """A regressor has no labels; the noise of its targets may be known."""
+        if self.noise_variance is None:
+            return
+        noise, n_outputs = np.asarray(self.noise_variance), y.shape[1] if y.ndim == 2 else 1
+        if noise.ndim and noise.shape != (n_outputs,):
+            raise InvalidParameterError(
+                f"noise_variance must be one number, or one for each of the {n_outputs} output(s) of y, "
+                f"got shape {noise.shape}."
+            )
+        if noise.dtype.kind not in "iuf" or not (np.isfinite(noise) & (noise > 0)).all():
+            raise InvalidParameterError(f"noise_variance must be in (0, inf), got {self.noise_variance!r}.")
 
     def _encode(self, y, name):
         if y.dtype.kind not in "biuf":

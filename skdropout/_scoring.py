@@ -33,7 +33,7 @@ def unwrap(estimator, X, y):
 
 
 def _transform(estimator, y, log_slope):
-    """The targets as the regressor inside sees them; the slope, by central differences, is exact for linear scalings."""
+    """The targets the regressor inside sees; the slope is by central differences, exact for a linear scaling."""
 
     def transform(values):
         columns = values if values.ndim == 2 else values[:, np.newaxis]

@@ -14,9 +14,7 @@ from .engine.params import Params
 from .engine.sampling import Sampler
 
 
-def noisy_passes(
-    estimator, X, reduce, *, n_samples, random_state, dropout=None, input_dropout=None, mask_sharing="sample", n_jobs=None
-):
+def noisy_passes(estimator, X, reduce, *, n_samples, random_state, dropout, input_dropout, mask_sharing, n_jobs):
     """Iterate over (rows, passes, reduce(outputs, rows)), blocks of rows in order, and the passes of each in order.
 
     `outputs` are those of some passes for some rows, (n_passes, n_rows, n_outputs). ``reduce`` runs in joblib's
@@ -46,21 +44,21 @@ def _in_threads(work, blocks, n_jobs):
 def _rates(estimator, dropout, input_dropout):
     """The rate on the input of each layer: what the user asks for, else what was in force at the end of training."""
     known = estimator.dropout_
-    if dropout is None and input_dropout is None and not any(known):
-        if any(any(rates) for rates in getattr(estimator, "dropout_curve_", [])):
-            raise ValueError(
-                "The dropout rates ended at 0, and so there is no noise to sample: "
-                f"dropout_schedule={estimator.dropout_schedule!r} took them there. Give a rate for sampling, for example "
-                f"dropout={max(estimator.dropout_curve_[0]):.2g} (dropout=0 for no noise), or fit with "
-                "dropout_schedule='constant'."
-            )
+    given = dropout is not None or input_dropout is not None
+    if not (given or any(known)) and any(map(any, getattr(estimator, "dropout_curve_", []))):
+        raise ValueError(
+            "The dropout rates ended at 0, and so there is no noise to sample: "
+            f"dropout_schedule={estimator.dropout_schedule!r} took them there. Give a rate for sampling, for example "
+            f"dropout={max(map(max, estimator.dropout_curve_)):.2g} (or dropout=0 for no noise), or fit with "
+            "dropout_schedule='constant'."
+        )
     return dropout_rates(
         known[1:] if dropout is None else dropout, known[0] if input_dropout is None else input_dropout, len(known) - 1
     )
 
 
 def _sampler(estimator, rates, shared):
-    """What samples the network: as it predicts, unless batch normalisation stands between an activation and the noise."""
+    """What samples the network: the one that predicts, unless normalisation stands between activation and noise."""
     network, norms = estimator._network(), ()
     batch_norm, vector, _ = getattr(estimator, "_unfolded", (False, None, None))
     if batch_norm == "after_activation":  # folded, the noise would miss its shift

@@ -8,7 +8,7 @@ from .dropout import DROPOUTS
 from .network import BLOCK
 from .rng import stream
 
-PASSES = 16  # passes of a block of rows at a time, at least: the layers before the first noise are computed once for all
+PASSES = 16  # of a block of rows at a time, at least: the layers before the first noise are computed once for all
 
 
 class Sampler:
