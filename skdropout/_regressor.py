@@ -90,8 +90,8 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
 
     early_stopping : bool, default=False
         Whether to stop when `scoring`, on rows held out, has not improved by `tol` for `n_iter_no_change`
-        epochs, and to keep the best weights. If False, the training loss is watched. With dropout that
-        loss is noisy, and training on it may stop early: prefer True, or a larger `n_iter_no_change`.
+        epochs, and to keep the best weights. If False, the training loss is watched; with dropout, whose noise
+        would end the training too early, the noise-free loss of at most 1000 training rows, evenly spread.
 
     validation_fraction : float, default=0.1
         Share of the training rows to hold out for early stopping, in [0, 1), unless ``fit`` gets `X_val`.
@@ -231,7 +231,8 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         Training loss of each epoch. Not with 'lbfgs'.
 
     best_loss_ : float or None
-        Least of `loss_curve_`; None with early stopping.
+        Least training loss of an epoch; with dropout at a constant rate, the noise-free one that convergence is judged
+        by. None with early stopping.
 
     validation_scores_ : list of float or None
         Score of each epoch on the rows held out, dropout off; None without such rows.

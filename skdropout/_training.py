@@ -20,6 +20,7 @@ from .engine.schedules import DROPOUT_SCHEDULES, LEARNING_RATES, warm_up
 from .engine.training import epochs
 
 INTERRUPTED = "Training interrupted by user."
+JUDGED = 1000  # training rows that convergence is judged on where there is noise, at most: a forward pass an epoch
 
 
 class Model(NamedTuple):
@@ -86,6 +87,9 @@ class Training:
         # Losses under different rates cannot be compared, so a schedule runs to its end
         self.to_the_end = self.policy.moves or (schedule != "constant" and bool(self.backprop.noises))
         self.scheduled = self.to_the_end or estimator.warmup_fraction > 0
+        # The loss of an epoch with noise scatters by more than `tol`, and its least value is soon out of reach
+        noisy = bool(self.backprop.noises) and not (estimator.early_stopping or self.to_the_end or incremental)
+        self.judged = self._some_rows() if noisy and estimator.n_iter_no_change < np.inf else None
         if estimator.batch_norm and self.batches.batch_size == 1:
             warnings.warn("batch_norm learns nothing from batches of one row: give it larger batches.")
         self._start_curves()
@@ -198,6 +202,8 @@ class Training:
         if estimator.early_stopping:
             stalled, better = score < best_score + estimator.tol, score > best_score
         else:
+            if self.judged is not None:
+                loss = self._noise_free_loss()
             stalled, better = loss > estimator.best_loss_ - estimator.tol, loss < estimator.best_loss_
             estimator.best_loss_ = min(loss, estimator.best_loss_)
         estimator._no_improvement_count = estimator._no_improvement_count + 1 if stalled else 0
@@ -228,9 +234,29 @@ class Training:
             score = estimator._default_score(rows.y, estimator._decode(P), rows.sample_weight)
         elif scoring != "loss":
             score = self._scorer_says(rows)
-        objective = self.backprop.loss
-        loss = objective.function(P, rows.Y, rows.sample_weight) * objective.share(estimator.n_outputs_)
+        loss = self._loss(P, rows.Y, rows.sample_weight)
         return float(-loss if scoring == "loss" else score), loss
+
+    def _loss(self, P, Y, sample_weight):
+        """The loss as it is reported, without penalty."""
+        objective = self.backprop.loss
+        return objective.function(P, Y, sample_weight) * objective.share(self.estimator.n_outputs_)
+
+    def _some_rows(self):
+        """X, Y and weights of training rows, evenly spread, and the mean weight of a batch."""
+        batches = self.batches
+        rows = batches.rows[:: -(-len(batches.rows) // JUDGED)]
+        weights = batches.sample_weight
+        total = len(batches.rows) if weights is None else float(weights[batches.rows].sum())
+        return batches.X[rows], batches.Y[rows], None if weights is None else weights[rows], total / batches.n_batches
+
+    def _noise_free_loss(self):
+        """The objective on the rows it is judged by, of the weights as they are."""
+        estimator = self.estimator
+        X, Y, sample_weight, batch_weight = self.judged
+        estimator._publish(self.model)
+        penalty = self.backprop.add_penalty(batch_weight)  # to a gradient that the next step overwrites
+        return self._loss(estimator._network().predict(X), Y, sample_weight) + penalty
 
     def _scorer_says(self, rows):
         """The user's score of the rows held out; their weights are for the scorers that take them."""

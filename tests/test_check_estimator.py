@@ -28,6 +28,7 @@ CONFIGURATIONS = [
     {"batch_norm": "before_activation", "dropout_kind": "spatial", "dropout_schedule": "flat_cos"},
     {"batch_norm": "after_dropout", "dropout": 0},
     {"mask_sharing": "batch", "input_dropout": 0.1},
+    {"mask_sharing": "batch", "dropout": 0.5},
 ]
 SKIPPED = {"check_classifiers_multilabel_output_format_decision_function"}  # there is no decision_function
 
