@@ -1,8 +1,15 @@
 """Dropout for scikit-learn's multi-layer perceptrons: change the import, keep the code."""
 
 from ._classifier import DropoutMLPClassifier
+from ._display import CoverageDisplay, ReliabilityDisplay
 from ._regressor import DropoutMLPRegressor
 from ._scoring import log_predictive_density_scorer
 
 __version__ = "0.1.0"
-__all__ = ["DropoutMLPClassifier", "DropoutMLPRegressor", "log_predictive_density_scorer"]
+__all__ = [
+    "CoverageDisplay",
+    "DropoutMLPClassifier",
+    "DropoutMLPRegressor",
+    "ReliabilityDisplay",
+    "log_predictive_density_scorer",
+]

@@ -7,15 +7,15 @@ from sklearn.utils.validation import check_is_fitted
 
 
 def unwrap(estimator, X, y):
-    """The network inside pipelines and :class:`~sklearn.compose.TransformedTargetRegressor`, with the X and y it sees.
+    """What is inside pipelines, searches and :class:`~sklearn.compose.TransformedTargetRegressor`, with its X and y.
 
     Returns
     -------
-    network, X, y, log_slope : log_slope, (n_samples,), is log |dt/dy| at y of the transformation t of the targets.
+    inner, X, y, log_slope : log_slope, (n_samples,), is log |dt/dy| at y of the transformation t of the targets.
     """
     check_is_fitted(estimator)
     log_slope = np.zeros(len(y))
-    while not hasattr(estimator, "log_predictive_density"):
+    while True:
         if isinstance(estimator, Pipeline):
             X = estimator[:-1].transform(X) if len(estimator) > 1 else X
             estimator = estimator[-1]
@@ -25,11 +25,7 @@ def unwrap(estimator, X, y):
         elif hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
         else:
-            raise TypeError(
-                f"There is no DropoutMLPClassifier or DropoutMLPRegressor in {estimator!r}: a predictive density needs "
-                "one, by itself or at the end of a Pipeline, a TransformedTargetRegressor or a search."
-            )
-    return estimator, X, y, log_slope
+            return estimator, X, y, log_slope
 
 
 def _transform(estimator, y, log_slope):
@@ -43,8 +39,8 @@ def _transform(estimator, y, log_slope):
     slope = np.abs(transform(y + step) - transform(y - step)) / (2 * step)
     if not (np.isfinite(slope) & (slope > 0)).all():
         raise ValueError(
-            f"The targets have no density under {estimator.transformer_!r}, which is flat or undefined at some of "
-            "them: use a transformer that is strictly monotone there, such as StandardScaler."
+            f"{estimator.transformer_!r} is flat or undefined at some of the targets: use a transformer that is "
+            "strictly monotone there, such as StandardScaler."
         )
     return transform(y), log_slope + np.log(slope).reshape(len(y), -1).sum(axis=1)
 
@@ -102,4 +98,9 @@ def log_predictive_density_scorer(estimator, X, y, sample_weight=None, **samplin
     True
     """
     network, X, y, log_slope = unwrap(estimator, X, y)
+    if not hasattr(network, "log_predictive_density"):
+        raise TypeError(
+            f"There is no DropoutMLPClassifier or DropoutMLPRegressor in {estimator!r}: a predictive density needs "
+            "one, by itself or at the end of a Pipeline, a TransformedTargetRegressor or a search."
+        )
     return float(np.average(network.log_predictive_density(X, y, **sampling) + log_slope, weights=sample_weight))

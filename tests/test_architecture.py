@@ -63,7 +63,8 @@ ARROWS = {
     "_classifier.py": {"_base", "_sklearn", "_uncertainty", "engine"},
     "_regressor.py": {"_base", "_sklearn", "_uncertainty"},
     "_scoring.py": set(),
-    "__init__.py": {"_classifier", "_regressor", "_scoring"},
+    "_display.py": {"_scoring", "_sklearn"},
+    "__init__.py": {"_classifier", "_display", "_regressor", "_scoring"},
 }
 ENGINE_ARROWS = {
     "network.py": {"activations"},

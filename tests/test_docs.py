@@ -6,25 +6,29 @@ from pathlib import Path
 
 import pytest
 from numpydoc.docscrape import ClassDoc, FunctionDoc
+from sklearn.base import BaseEstimator
 
 import skdropout
 
 ROOT = Path(__file__).parents[1]
-CLASSES = [getattr(skdropout, name) for name in skdropout.__all__ if inspect.isclass(getattr(skdropout, name))]
+PUBLIC = [getattr(skdropout, name) for name in skdropout.__all__]
+CLASSES = [public for public in PUBLIC if inspect.isclass(public)]
+ESTIMATORS = [cls for cls in CLASSES if issubclass(cls, BaseEstimator)]
 
 
 def parameters(doc):
     """Name -> description; an entry may name several."""
-    return {name: (p.type, p.desc) for p in doc["Parameters"] for name in re.split(r",\s*", p.name)}
+    return {name.lstrip("*"): (p.type, p.desc) for p in doc["Parameters"] for name in re.split(r",\s*", p.name)}
 
 
 def attributes(doc):
     return {name: (p.type, p.desc) for p in doc["Attributes"] for name in re.split(r",\s*", p.name)}
 
 
-@pytest.mark.parametrize("cls", CLASSES)
-def test_every_parameter_is_documented_in_order(cls):
-    assert list(parameters(ClassDoc(cls))) == list(inspect.signature(cls).parameters)
+@pytest.mark.parametrize("public", PUBLIC)
+def test_every_parameter_is_documented_in_order(public):
+    doc = ClassDoc(public) if public in CLASSES else FunctionDoc(public)
+    assert list(parameters(doc)) == list(inspect.signature(public).parameters)
 
 
 def test_both_estimators_say_the_same():
@@ -39,7 +43,7 @@ def test_both_estimators_say_the_same():
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("cls", CLASSES)
+@pytest.mark.parametrize("cls", ESTIMATORS)
 def test_every_fitted_attribute_is_documented(cls):
     import numpy as np
     import pandas as pd
@@ -53,10 +57,19 @@ def test_every_fitted_attribute_is_documented(cls):
 
 @pytest.mark.parametrize("cls", CLASSES)
 def test_public_methods_document_their_parameters(cls):
-    for name, method in inspect.getmembers(cls, inspect.isfunction):
+    for name, method in inspect.getmembers(cls, inspect.isroutine):  # classmethods too
         if not name.startswith("_") and method.__module__.startswith("skdropout"):
-            documented = [p.name for p in FunctionDoc(method)["Parameters"]]
-            assert documented == [p for p in inspect.signature(method).parameters if p != "self"], name
+            expected = [p for p in inspect.signature(method).parameters if p != "self"]
+            assert list(parameters(FunctionDoc(method))) == expected, name
+
+
+def test_every_attribute_of_a_display_is_documented():
+    for disp in (
+        skdropout.ReliabilityDisplay.from_predictions([0, 1], [0.2, 0.7]),
+        skdropout.CoverageDisplay.from_predictions([0, 1], [0, 1], [1, 1]),
+    ):
+        doc = ClassDoc(type(disp))
+        assert set(vars(disp)) == {*parameters(doc), *attributes(doc)}
 
 
 def test_the_version_is_in_the_changelog_and_the_citation():

@@ -1,0 +1,586 @@
+"""Is it calibrated? Displays in scikit-learn's manner, of probabilities and of predictive intervals."""
+
+from inspect import signature
+from numbers import Integral
+
+import numpy as np
+from scipy.special import ndtri
+from sklearn.base import is_classifier, is_regressor
+from sklearn.utils import check_array, check_consistent_length, check_scalar
+from sklearn.utils.validation import column_or_1d
+
+from ._scoring import unwrap
+from ._sklearn import InvalidParameterError, check_matplotlib_support
+
+DIAGONAL = "Perfectly calibrated"
+
+
+def _axes(display, ax, ref_line, xlabel, ylabel):
+    """Prepare the unit square to draw `display` on, with its diagonal; True if the diagonal was not there yet."""
+    check_matplotlib_support(f"{type(display).__name__}.plot")
+    import matplotlib.pyplot as plt
+
+    ax = plt.subplots()[1] if ax is None else ax
+    display.ax_, display.figure_ = ax, ax.figure
+    ax.set(xlabel=xlabel, ylabel=ylabel, xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+    first = ref_line and DIAGONAL not in ax.get_legend_handles_labels()[1]
+    if first:
+        ax.plot([0, 1], [0, 1], "k:", label=DIAGONAL)
+    return first
+
+
+def _draw(display, x, y, label, kwargs):
+    if label:
+        kwargs = {"label": label, **kwargs}
+    (display.line_,) = display.ax_.plot(x, y, **{"marker": "o", "markersize": 4, **kwargs})
+    if display.ax_.get_legend_handles_labels()[1]:
+        display.ax_.legend(loc="best")
+    return display
+
+
+def _refuse_rates(rates, reason):
+    for name, rate in rates.items():
+        if rate is not None:
+            raise InvalidParameterError(f"{name}={rate!r} has no effect {reason}: leave it out.")
+
+
+class ReliabilityDisplay:
+    """Reliability diagram: accuracy against confidence, for any number of classes.
+
+    The confidence of a prediction is the probability of the predicted class, the greatest of its row. Rows are binned
+    by it; in each bin B of a calibrated classifier the accuracy is the mean confidence [1]_ [2]_. Below the diagonal a
+    classifier is overconfident. The label has the expected calibration error over the n rows [2]_,
+
+        ECE = Σ_B |B| / n · |accuracy(B) - confidence(B)|.
+
+    Make one by :meth:`from_estimator` or :meth:`from_predictions`.
+
+    Parameters
+    ----------
+    accuracy : ndarray of shape (n_bins,)
+        Share of right predictions in each bin.
+
+    confidence : ndarray of shape (n_bins,)
+        Mean probability of the predicted class in each bin.
+
+    counts : ndarray of shape (n_bins,)
+        Rows in each bin.
+
+    estimator_name : str, default=None
+        Name for the legend.
+
+    Attributes
+    ----------
+    calibration_error : float
+        Expected calibration error.
+
+    line_ : matplotlib Line2D
+        The curve.
+
+    ax_ : matplotlib Axes
+        Axes with the curve.
+
+    figure_ : matplotlib Figure
+        Figure with the curve.
+
+    See Also
+    --------
+    CoverageDisplay : The same question for regression.
+    sklearn.calibration.CalibrationDisplay : The probability of the positive class, for two classes.
+    DropoutMLPClassifier.predict_uncertainty : Mean probabilities of noisy passes.
+
+    Notes
+    -----
+    The expected calibration error of a finite sample is above 0 even for a calibrated classifier, the more so the
+    more bins there are: compare it at equal rows and bins.
+
+    References
+    ----------
+    .. [1] A. Niculescu-Mizil and R. Caruana (2005). Predicting Good Probabilities With Supervised Learning. ICML.
+    .. [2] C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger (2017). On Calibration of Modern Neural Networks. ICML.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skdropout import DropoutMLPClassifier, ReliabilityDisplay
+    >>> X, y = load_wine(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.5, random_state=0)
+    >>> clf = DropoutMLPClassifier(20, dropout=0.3, max_iter=400, random_state=0)
+    >>> model = make_pipeline(StandardScaler(), clf).fit(X_train, y_train)
+    >>> disp = ReliabilityDisplay.from_estimator(model, X_test, y_test, name="noise-free")
+    >>> disp = ReliabilityDisplay.from_estimator(model, X_test, y_test, n_samples=50, ax=disp.ax_)
+    >>> disp.ax_.get_xlabel()
+    'Mean confidence'
+    """
+
+    def __init__(self, accuracy, confidence, counts, *, estimator_name=None):
+        self.accuracy = accuracy
+        self.confidence = confidence
+        self.counts = counts
+        self.estimator_name = estimator_name
+        self.calibration_error = float(np.average(np.abs(accuracy - confidence), weights=counts))
+
+    def plot(self, *, ax=None, name=None, ref_line=True, **kwargs):
+        """Draw the diagram.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None for a new figure.
+
+        name : str, default=None
+            Name for the legend; None for `estimator_name`.
+
+        ref_line : bool, default=True
+            Whether to draw the diagonal, unless it is there.
+
+        **kwargs : dict
+            For :meth:`matplotlib.axes.Axes.plot`.
+
+        Returns
+        -------
+        display : ReliabilityDisplay
+            Itself.
+        """
+        _axes(self, ax, ref_line, "Mean confidence", "Accuracy")
+        name = self.estimator_name if name is None else name
+        error = f"ECE = {self.calibration_error:.3f}"
+        return _draw(self, self.confidence, self.accuracy, error if name is None else f"{name} ({error})", kwargs)
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        y,
+        *,
+        n_samples=None,
+        random_state=0,
+        dropout=None,
+        input_dropout=None,
+        n_bins=10,
+        strategy="uniform",
+        name=None,
+        ax=None,
+        ref_line=True,
+        **kwargs,
+    ):
+        """Draw the diagram of a classifier, without noise or of the mean of noisy passes.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted classifier with ``predict_proba``; with `n_samples` a :class:`DropoutMLPClassifier`, by itself or
+            at the end of a :class:`~sklearn.pipeline.Pipeline` or a search.
+
+        X : {array-like, sparse matrix} of shape (n_samples_X, n_features)
+            Rows, better not those of the training.
+
+        y : array-like of shape (n_samples_X,)
+            Their true labels.
+
+        n_samples : int, default=None
+            Number of noisy passes to take the mean of, at least 1; None for ``predict_proba``, without noise.
+
+        random_state : int, RandomState instance or None, default=0
+            Seeds the masks.
+
+        dropout : float or array-like of shape (n_hidden,), default=None
+            Rate of the hidden layers while sampling, in [0, 1); None for the rates in force at the end of training.
+
+        input_dropout : float, default=None
+            The same for the inputs.
+
+        n_bins : int, default=10
+            Number of bins, at least 1. Empty ones are not drawn.
+
+        strategy : {'uniform', 'quantile'}, default='uniform'
+            Bins of equal width, or of equally many rows.
+
+        name : str, default=None
+            Name for the legend; None for the class of `estimator` and the number of passes.
+
+        ax : matplotlib Axes, default=None
+            Where to draw; None for a new figure.
+
+        ref_line : bool, default=True
+            Whether to draw the diagonal, unless it is there.
+
+        **kwargs : dict
+            For :meth:`matplotlib.axes.Axes.plot`.
+
+        Returns
+        -------
+        display : ReliabilityDisplay
+            What was drawn.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        if not is_classifier(estimator):
+            raise TypeError(f"{estimator!r} is not a classifier: for a regressor there is CoverageDisplay.")
+        rates = {"dropout": dropout, "input_dropout": input_dropout}
+        if n_samples is None:
+            _refuse_rates(rates, "without n_samples, the number of noisy passes")
+            P = estimator.predict_proba(X)
+        else:
+            network, X, y, _ = unwrap(estimator, X, y)
+            if not hasattr(network, "predict_uncertainty"):
+                raise TypeError(
+                    f"n_samples={n_samples!r} asks for noisy passes, but there is no DropoutMLPClassifier in "
+                    f"{estimator!r}: n_samples=None takes its predict_proba."
+                )
+            P = network.predict_uncertainty(X, n_samples=n_samples, random_state=random_state, **rates).proba
+        if name is None:
+            name = type(estimator).__name__ + (f", mean of {n_samples} passes" if n_samples else "")
+        return cls.from_predictions(
+            y,
+            P,
+            labels=estimator.classes_,
+            n_bins=n_bins,
+            strategy=strategy,
+            name=name,
+            ax=ax,
+            ref_line=ref_line,
+            **kwargs,
+        )
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y_true,
+        y_proba,
+        *,
+        labels=None,
+        n_bins=10,
+        strategy="uniform",
+        name=None,
+        ax=None,
+        ref_line=True,
+        **kwargs,
+    ):
+        """Draw the diagram of given probabilities.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n_samples,)
+            True labels.
+
+        y_proba : array-like of shape (n_samples, n_classes) or (n_samples,)
+            Probability of each class, or with two classes of the second.
+
+        labels : array-like of shape (n_classes,), default=None
+            The class of each column, ``classes_`` of the classifier; None for the sorted labels in `y_true`.
+
+        n_bins : int, default=10
+            Number of bins, at least 1. Empty ones are not drawn.
+
+        strategy : {'uniform', 'quantile'}, default='uniform'
+            Bins of equal width, or of equally many rows.
+
+        name : str, default=None
+            Name for the legend.
+
+        ax : matplotlib Axes, default=None
+            Where to draw; None for a new figure.
+
+        ref_line : bool, default=True
+            Whether to draw the diagonal, unless it is there.
+
+        **kwargs : dict
+            For :meth:`matplotlib.axes.Axes.plot`.
+
+        Returns
+        -------
+        display : ReliabilityDisplay
+            What was drawn.
+        """
+        check_scalar(n_bins, "n_bins", Integral, min_val=1)
+        if strategy not in ("uniform", "quantile"):
+            raise InvalidParameterError(f"strategy must be 'uniform' or 'quantile', got {strategy!r}.")
+        confidence, right = _confidence(y_true, y_proba, labels)
+        # the bins of sklearn.calibration.calibration_curve, which does not tell how many rows are in them
+        inner = np.linspace(0, 1, n_bins + 1)[1:-1]
+        bins = np.searchsorted(inner if strategy == "uniform" else np.quantile(confidence, inner), confidence)
+        counts = np.bincount(bins)
+        full = counts > 0
+        counts = counts[full]
+        accuracy, confidence = (np.bincount(bins, weights=a)[full] / counts for a in (right, confidence))
+        return cls(accuracy, confidence, counts, estimator_name=name).plot(ax=ax, ref_line=ref_line, **kwargs)
+
+
+def _confidence(y_true, y_proba, labels):
+    """Probability of the predicted class of each row, and whether it is the true one."""
+    if np.ndim(y_true) == 2 and np.shape(y_true)[1] > 1:
+        raise ValueError(
+            f"y_true has shape {np.shape(y_true)}, but a reliability diagram is of one label per row: draw one for "
+            "each column, ReliabilityDisplay.from_predictions(y_true[:, k], y_proba[:, k], ax=ax)."
+        )
+    y_true = column_or_1d(y_true)
+    P = check_array(y_proba, ensure_2d=False, dtype=[np.float64, np.float32], input_name="y_proba")
+    if P.ndim == 1:
+        P = np.column_stack([1 - P, P])
+    check_consistent_length(y_true, P)
+    labels = np.unique(y_true) if labels is None else np.asarray(labels)
+    if P.shape[1] != len(labels):
+        raise ValueError(
+            f"y_proba has a column for each of {P.shape[1]} classes, but there are {len(labels)} labels, {labels}: "
+            "give the class of each column as labels, such as labels=classifier.classes_."
+        )
+    unknown = np.setdiff1d(y_true, labels)
+    if len(unknown):
+        raise ValueError(f"y_true has labels {unknown}, which are not among the classes {labels}.")
+    bad = (P < 0).any(axis=1) | (np.abs(P.sum(axis=1) - 1) > 1e-3)  # float32, and numbers rounded for a table
+    if bad.any():
+        row = int(bad.argmax())
+        raise ValueError(
+            f"y_proba must be probabilities, in [0, 1] and with rows that sum to 1, but row {row} is {P[row]}: give "
+            "what predict_proba returns, rather than decision_function."
+        )
+    return P.max(axis=1), labels[P.argmax(axis=1)] == y_true
+
+
+class CoverageDisplay:
+    """Coverage of predictive intervals: the share of targets inside them against the level they claim.
+
+    At level p the central interval of a normal predictive distribution is µ ± z σ with z = Φ⁻¹((1 + p) / 2), and with
+    honest µ and σ a share p of the targets is inside [1]_. Below the diagonal intervals are too narrow, above it too
+    wide. The grey band is two standard errors wide to each side, √(p (1 - p) / n), for n independent targets: what
+    chance does to the coverage of honest intervals.
+
+    Make one by :meth:`from_estimator` or :meth:`from_predictions`.
+
+    Parameters
+    ----------
+    levels : ndarray of shape (n_levels,)
+        Nominal levels.
+
+    coverage : ndarray of shape (n_levels,)
+        Share of the targets inside the intervals of each level.
+
+    n_targets : int
+        How many targets there were, over all outputs.
+
+    estimator_name : str, default=None
+        Name for the legend.
+
+    Attributes
+    ----------
+    line_ : matplotlib Line2D
+        The curve.
+
+    ax_ : matplotlib Axes
+        Axes with the curve.
+
+    figure_ : matplotlib Figure
+        Figure with the curve.
+
+    See Also
+    --------
+    ReliabilityDisplay : The same question for classification.
+    DropoutMLPRegressor.predict : Has the standard deviation, with ``return_std=True``.
+    log_predictive_density_scorer : One number that also judges how narrow the intervals are.
+
+    Notes
+    -----
+    Calibrated is not the same as good: the mean and the standard deviation of all targets, whatever the row, have
+    honest intervals too, only wide ones.
+
+    References
+    ----------
+    .. [1] V. Kuleshov, N. Fenner and S. Ermon (2018). Accurate Uncertainties for Deep Learning Using Calibrated
+       Regression. ICML.
+
+    Examples
+    --------
+    >>> from sklearn.compose import TransformedTargetRegressor
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skdropout import CoverageDisplay, DropoutMLPRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+    >>> reg = DropoutMLPRegressor(
+    ...     hidden_layer_sizes=20, dropout=0.1, dropout_schedule="constant", early_stopping=True, random_state=0
+    ... )
+    >>> model = make_pipeline(StandardScaler(), TransformedTargetRegressor(reg, transformer=StandardScaler()))
+    >>> disp = CoverageDisplay.from_estimator(model.fit(X_train, y_train), X_test, y_test)
+    >>> disp.ax_.get_xlabel()
+    'Nominal level'
+    """
+
+    def __init__(self, levels, coverage, n_targets, *, estimator_name=None):
+        self.levels = levels
+        self.coverage = coverage
+        self.n_targets = n_targets
+        self.estimator_name = estimator_name
+
+    def plot(self, *, ax=None, name=None, ref_line=True, **kwargs):
+        """Draw the coverage.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None for a new figure.
+
+        name : str, default=None
+            Name for the legend; None for `estimator_name`.
+
+        ref_line : bool, default=True
+            Whether to draw the diagonal and its band, unless they are there.
+
+        **kwargs : dict
+            For :meth:`matplotlib.axes.Axes.plot`.
+
+        Returns
+        -------
+        display : CoverageDisplay
+            Itself.
+        """
+        if _axes(self, ax, ref_line, "Nominal level", "Coverage"):
+            p = np.linspace(0, 1, 201)
+            error = 2 * np.sqrt(p * (1 - p) / self.n_targets)
+            label = f"±2 standard errors, n = {self.n_targets}"
+            self.ax_.fill_between(p, p - error, p + error, color="0.9", linewidth=0, label=label)
+        return _draw(self, self.levels, self.coverage, self.estimator_name if name is None else name, kwargs)
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        y,
+        *,
+        levels=None,
+        n_samples=100,
+        random_state=0,
+        dropout=None,
+        input_dropout=None,
+        name=None,
+        ax=None,
+        ref_line=True,
+        **kwargs,
+    ):
+        """Draw the coverage of the intervals of a regressor.
+
+        A :class:`~sklearn.compose.TransformedTargetRegressor` is judged on the targets as the regressor inside sees
+        them: where the transformation is monotone, a target is inside the interval there if it is here.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted :class:`DropoutMLPRegressor`, or another regressor with ``predict(X, return_std=True)``, by itself
+            or inside of a :class:`~sklearn.pipeline.Pipeline`, a :class:`~sklearn.compose.TransformedTargetRegressor`
+            or a search.
+
+        X : {array-like, sparse matrix} of shape (n_samples_X, n_features)
+            Rows, better not those of the training.
+
+        y : array-like of shape (n_samples_X,) or (n_samples_X, n_outputs)
+            Their true targets; several outputs are pooled.
+
+        levels : array-like of shape (n_levels,), default=None
+            Nominal levels in (0, 1); None for 0.05, 0.1, ..., 0.95.
+
+        n_samples : int, default=100
+            Number of noisy passes of a :class:`DropoutMLPRegressor`, at least 1.
+
+        random_state : int, RandomState instance or None, default=0
+            Seeds its masks.
+
+        dropout : float or array-like of shape (n_hidden,), default=None
+            Rate of its hidden layers while sampling, in [0, 1); None for the rates in force at the end of training.
+
+        input_dropout : float, default=None
+            The same for the inputs.
+
+        name : str, default=None
+            Name for the legend; None for the class of `estimator`.
+
+        ax : matplotlib Axes, default=None
+            Where to draw; None for a new figure.
+
+        ref_line : bool, default=True
+            Whether to draw the diagonal and its band, unless they are there.
+
+        **kwargs : dict
+            For :meth:`matplotlib.axes.Axes.plot`.
+
+        Returns
+        -------
+        display : CoverageDisplay
+            What was drawn.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        if not is_regressor(estimator):
+            raise TypeError(f"{estimator!r} is not a regressor: for a classifier there is ReliabilityDisplay.")
+        regressor, X, y, _ = unwrap(estimator, X, y)
+        options = signature(regressor.predict).parameters
+        if "return_std" not in options:
+            raise TypeError(
+                f"{regressor!r} has no predict(X, return_std=True): give a regressor that does, such as "
+                "DropoutMLPRegressor, or means and standard deviations to CoverageDisplay.from_predictions."
+            )
+        sampling = {"dropout": dropout, "input_dropout": input_dropout}
+        if "dropout" in options:
+            sampling |= {"n_samples": n_samples, "random_state": random_state}
+        else:
+            _refuse_rates(sampling, f"on {type(regressor).__name__}")
+            sampling = {}
+        mean, std = regressor.predict(X, return_std=True, **sampling)
+        name = type(estimator).__name__ if name is None else name
+        return cls.from_predictions(y, mean, std, levels=levels, name=name, ax=ax, ref_line=ref_line, **kwargs)
+
+    @classmethod
+    def from_predictions(cls, y_true, y_mean, y_std, *, levels=None, name=None, ax=None, ref_line=True, **kwargs):
+        """Draw the coverage of given intervals.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            True targets; several outputs are pooled.
+
+        y_mean : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Means of the predictive distributions.
+
+        y_std : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their standard deviations, those of observations: with the noise.
+
+        levels : array-like of shape (n_levels,), default=None
+            Nominal levels in (0, 1); None for 0.05, 0.1, ..., 0.95.
+
+        name : str, default=None
+            Name for the legend.
+
+        ax : matplotlib Axes, default=None
+            Where to draw; None for a new figure.
+
+        ref_line : bool, default=True
+            Whether to draw the diagonal and its band, unless they are there.
+
+        **kwargs : dict
+            For :meth:`matplotlib.axes.Axes.plot`.
+
+        Returns
+        -------
+        display : CoverageDisplay
+            What was drawn.
+        """
+        levels = np.linspace(0.05, 0.95, 19) if levels is None else np.sort(np.ravel(levels)).astype(float)
+        if not (len(levels) and ((levels > 0) & (levels < 1)).all()):
+            raise InvalidParameterError(f"levels must be in (0, 1), such as 0.95 for 95 %, got {levels}.")
+        columns = {}
+        for key, values in {"y_true": y_true, "y_mean": y_mean, "y_std": y_std}.items():
+            values = check_array(values, ensure_2d=False, dtype=float, input_name=key)
+            columns[key] = values.reshape(len(values), -1)  # (n,) and (n, 1) are one output
+        if len({values.shape for values in columns.values()}) > 1:
+            shapes = ", ".join(f"{key} {np.shape(values)}" for key, values in columns.items())
+            raise ValueError(f"Each target needs a mean and a standard deviation, but the shapes differ: {shapes}.")
+        y_true, y_mean, y_std = columns.values()
+        if (y_std < 0).any():
+            raise ValueError(f"y_std must not be negative, got {y_std.min()}: give standard deviations.")
+        error = np.abs(y_true - y_mean)
+        coverage = np.array([np.mean(error <= z * y_std) for z in ndtri((1 + levels) / 2)])
+        return cls(levels, coverage, y_true.size, estimator_name=name).plot(ax=ax, ref_line=ref_line, **kwargs)
