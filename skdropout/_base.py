@@ -8,7 +8,6 @@ from numbers import Integral
 
 import numpy as np
 from scipy.sparse import issparse
-from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, is_regressor
 from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_random_state, column_or_1d
@@ -26,7 +25,7 @@ from ._spec import (
     unit_groups,
 )
 from ._training import INTERRUPTED, Model, Training
-from ._uncertainty import log_mean_exp, noisy_passes
+from ._uncertainty import MonteCarloMixin
 from .engine.activations import ACTIVATIONS
 from .engine.backprop import Backprop
 from .engine.dropout import DROPOUTS
@@ -52,10 +51,10 @@ PRIVATE_STATE = {
 }
 
 
-class BaseDropoutMLP(BaseEstimator, ABC):
+class BaseDropoutMLP(MonteCarloMixin, BaseEstimator, ABC):
     """Base class of the multi-layer perceptrons with dropout.
 
-    A subclass says what its targets are: ``_encode``, ``_decode``, ``_loss_name``, ``_default_score``.
+    A subclass says what its targets are: ``_encode``, ``_decode``, ``_loss_name``, ``_default_score`` and more.
     """
 
     _doc_link_module = "skdropout"
@@ -399,79 +398,6 @@ class BaseDropoutMLP(BaseEstimator, ABC):
             raise ValueError(f"`y` has {Y.shape[1]} output(s), but the estimator was fitted with {self.n_outputs_}.")
         return X, Y
 
-    @abstractmethod
-    def _log_likelihood(self, outputs, Y):
-        """log p(y | pass) of each row and pass, (n_passes, n_rows)."""
-
-    def log_predictive_density(
-        self,
-        X,
-        y,
-        *,
-        n_samples=100,
-        random_state=0,
-        dropout=None,
-        input_dropout=None,
-        mask_sharing="sample",
-        n_jobs=None,
-    ):
-        """Logarithm of the density, or probability, that the mean of noisy passes gives to y.
-
-        Row by row,  log (1/T Σ_t p(y | f_t(x))),  f_t being the network with the t-th masks: in regression a mixture
-        of normal distributions of variance ``noise_variance_``, in classification the mean of the probabilities.
-        Several outputs or labels count together.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples_X, n_features)
-            The rows to judge.
-
-        y : array-like of shape (n_samples_X,) or (n_samples_X, n_outputs)
-            Their true targets.
-
-        n_samples : int, default=100
-            Number of noisy passes T, at least 1. Few passes bias the result downwards.
-
-        random_state : int, RandomState instance or None, default=0
-            Seeds the masks.
-
-        dropout : float or array-like of shape (n_hidden,), default=None
-            Rate of the hidden layers while sampling, in [0, 1); None for the rates in force at the end of training.
-
-        input_dropout : float, default=None
-            The same for the inputs.
-
-        mask_sharing : {'sample', 'batch'}, default='sample'
-            Whether each row has masks of its own in each pass, or all rows of X share them.
-
-        n_jobs : int, default=None
-            Threads of joblib; the numbers do not depend on it.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples_X,)
-            In nats, for y as it was given to ``fit``. A scorer of its mean is
-            :func:`skdropout.log_predictive_density_scorer`.
-
-        Raises
-        ------
-        ValueError
-            If the rates ended at 0 by a schedule and no rate is given.
-        """
-        X, Y = self._validate_predict_xy(X, y)
-        blocks = noisy_passes(
-            self,
-            X,
-            lambda outputs, rows: logsumexp(self._log_likelihood(outputs, Y[rows]), axis=0),
-            n_samples=n_samples,
-            random_state=random_state,
-            dropout=dropout,
-            input_dropout=input_dropout,
-            mask_sharing=mask_sharing,
-            n_jobs=n_jobs,
-        )
-        return log_mean_exp(blocks, X.shape[0], n_samples)
-
     def predict(self, X):
         """Predict the targets of X. No noise, no random numbers: the whole network, unchanged.
 
@@ -487,15 +413,6 @@ class BaseDropoutMLP(BaseEstimator, ABC):
         """
         X = self._validate_predict(X)
         return self._decode(self._network().predict(X))
-
-    def _sample(self, X, *, n_samples, **sampling):
-        """The outputs of noisy passes, (n_rows, n_outputs, n_samples)."""
-        X = self._validate_predict(X)
-        blocks = noisy_passes(self, X, lambda outputs, rows: outputs, n_samples=n_samples, **sampling)
-        samples = np.empty((X.shape[0], self.n_outputs_, n_samples), self.coefs_[0].dtype)
-        for rows, passes, outputs in blocks:
-            samples[rows, :, passes] = outputs.transpose(1, 2, 0)
-        return samples
 
     def _has_partial_fit(self):
         if self.solver not in OPTIMIZERS:

@@ -217,7 +217,8 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         Biases of each layer.
 
     dropout_ : tuple of float
-        Rate on the input of each layer, ``(input_dropout, *dropout)``, in the last epoch.
+        Rate on the input of each layer, ``(input_dropout, *dropout)``, at the end of training: that of the last epoch,
+        or, with early stopping, of the one whose weights were kept.
 
     dropout_curve_ : list of tuple of float
         The same at the end of each epoch. Not with 'lbfgs'.

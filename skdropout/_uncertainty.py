@@ -1,9 +1,11 @@
 """Monte-Carlo dropout: noisy passes over all rows, in parallel, in memory that does not grow with their number."""
 
+from abc import ABC, abstractmethod
 from numbers import Integral
 
 import numpy as np
 from joblib import Parallel, delayed
+from scipy.special import logsumexp
 from sklearn.utils import check_random_state, check_scalar
 
 from ._sklearn import InvalidParameterError, get_threadpool_controller
@@ -12,6 +14,92 @@ from .engine.layers import at_rest
 from .engine.network import Network
 from .engine.params import Params
 from .engine.sampling import Sampler
+
+
+class MonteCarloMixin(ABC):
+    """What classifier and regressor share: noisy passes and the density of targets under their mean."""
+
+    @abstractmethod
+    def _log_likelihood(self, outputs, Y):
+        """log p(y | pass) of each row and pass, (n_passes, n_rows)."""
+
+    def log_predictive_density(
+        self,
+        X,
+        y,
+        *,
+        n_samples=100,
+        random_state=0,
+        dropout=None,
+        input_dropout=None,
+        mask_sharing="sample",
+        n_jobs=None,
+    ):
+        """Logarithm of the density, or probability, that the mean of noisy passes gives to y.
+
+        Row by row,  log (1/T Σ_t p(y | f_t(x))),  f_t being the network with the t-th masks: in regression a mixture
+        of normal distributions of variance ``noise_variance_``, in classification the mean of the probabilities.
+        Several outputs or labels count together.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples_X, n_features)
+            The rows to judge.
+
+        y : array-like of shape (n_samples_X,) or (n_samples_X, n_outputs)
+            Their true targets.
+
+        n_samples : int, default=100
+            Number of noisy passes T, at least 1. Few passes bias the result downwards.
+
+        random_state : int, RandomState instance or None, default=0
+            Seeds the masks.
+
+        dropout : float or array-like of shape (n_hidden,), default=None
+            Rate of the hidden layers while sampling, in [0, 1); None for the rates in force at the end of training.
+
+        input_dropout : float, default=None
+            The same for the inputs.
+
+        mask_sharing : {'sample', 'batch'}, default='sample'
+            Whether each row has masks of its own in each pass, or all rows of X share them.
+
+        n_jobs : int, default=None
+            Threads of joblib; the numbers do not depend on it.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples_X,)
+            In nats, for y as it was given to ``fit``. A scorer of its mean is
+            :func:`skdropout.log_predictive_density_scorer`.
+
+        Raises
+        ------
+        ValueError
+            If the rates ended at 0 by a schedule and no rate is given.
+        """
+        X, Y = self._validate_predict_xy(X, y)
+        blocks = noisy_passes(
+            self,
+            X,
+            lambda outputs, rows: logsumexp(self._log_likelihood(outputs, Y[rows]), axis=0),
+            n_samples=n_samples,
+            random_state=random_state,
+            dropout=dropout,
+            input_dropout=input_dropout,
+            mask_sharing=mask_sharing,
+            n_jobs=n_jobs,
+        )
+        return log_mean_exp(blocks, X.shape[0], n_samples)
+
+    def _sample(self, X, *, n_samples, **sampling):
+        """The outputs of noisy passes, (n_rows, n_outputs, n_samples)."""
+        X = self._validate_predict(X)
+        blocks = noisy_passes(self, X, lambda outputs, rows: outputs, n_samples=n_samples, **sampling)
+        samples = np.empty((X.shape[0], self.n_outputs_, n_samples), self.coefs_[0].dtype)
+        for rows, passes, outputs in blocks:
+            samples[rows, :, passes] = outputs.transpose(1, 2, 0)
+        return samples
 
 
 def noisy_passes(estimator, X, reduce, *, n_samples, random_state, dropout, input_dropout, mask_sharing, n_jobs):
