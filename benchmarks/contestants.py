@@ -118,7 +118,7 @@ def _settings(workload):
 
 def ours(workload, X, y, **params):
     kind = DropoutMLPRegressor if workload.regression else DropoutMLPClassifier
-    settings = _settings(workload) | {"dropout": workload.rates} | params
+    settings = _settings(workload) | {"dropout": workload.rates, "dropout_schedule": "constant"} | params
     settings["batch_norm"] = "after_dropout" if workload.batch_norm else False
     return _of_scikit_learn(kind(**settings), workload, X, y)
 

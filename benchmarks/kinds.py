@@ -59,7 +59,7 @@ def uci_rmse(name, split, params):
         n_iter_no_change=np.inf,
         dtype="float32",
         random_state=split,
-        **params,
+        **{"dropout_schedule": "constant"} | params,
     ).fit(scaler.transform(data.X[train]), (data.y[train] - mean) / std)
     prediction = model.predict(scaler.transform(data.X[test])) * std + mean
     return np.sqrt(np.mean((prediction - data.y[test]) ** 2))

@@ -116,7 +116,9 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     dropout : float or array-like of shape (n_hidden,), default=0.2
         Probability in [0, 1) that a hidden unit is **dropped** in training, after its activation: one rate
         for all hidden layers or one per layer. Usual values are 0.1 to 0.3 for layers of 64 to 256 units, and
-        0.5 for wide ones; too high a rate underfits. At 0 the weights are those of scikit-learn's MLP.
+        0.5 for wide ones; too high a rate underfits. At 0 the weights are those of scikit-learn's MLP. The default is
+        by measurement: with all other parameters at theirs, error at 0.2 over error at 0 was 0.975 ± 0.008, and log
+        loss 0.976 ± 0.003, in the geometric mean over ten data sets (``benchmarks/defaults.py``, ten splits).
 
     input_dropout : float, default=0.0
         The same for the inputs. 0.1 to 0.2 suits many redundant features (pixels, bags of words); with
@@ -147,8 +149,9 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         different rates tell nothing of convergence; with `early_stopping` the best weights still come back.
 
         - 'constant', 1.
-        - 'flat_cos', 1 up to t = 1/2, then half a cosine to 0: keeps the gain on noisy targets and spares smooth ones.
-          Try it first in regression [12]_.
+        - 'flat_cos', 1 up to t = 1/2, then half a cosine to 0: keeps the gain on noisy targets and spares smooth ones;
+          made for regression [12]_. Here 'constant' was the better default: 0.980 ± 0.009 and 0.988 ± 0.002 of the
+          comparison above.
         - 'annealed', ``1 - t``, the simplest of its sort [13]_.
         - 'early', ``max(0, 1 - 6 t)``: against underfitting [5]_.
         - 'late', 0 up to t = 1/6, then 1 [5]_.

@@ -108,10 +108,14 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     max_fun : int, default=15000
         Most evaluations of the loss by 'lbfgs'.
 
-    dropout : float or array-like of shape (n_hidden,), default=0.2
+    dropout : float or array-like of shape (n_hidden,), default=0.0
         Probability in [0, 1) that a hidden unit is **dropped** in training, after its activation: one rate
-        for all hidden layers or one per layer. Usual values are 0.1 to 0.3 for layers of 64 to 256 units, and
-        0.5 for wide ones; too high a rate underfits. At 0 the weights are those of scikit-learn's MLP.
+        for all hidden layers or one per layer; too high a rate underfits. At 0 the weights are those of scikit-learn's
+        MLP. 0.05 to 0.2 helps where targets are noisy and the network is trained until it overfits, and harms where
+        they are a smooth function of few features. The default is by measurement: with all other parameters at
+        theirs, RMSE at rate 0.1 over RMSE at 0 was 0.96 to 0.99 on diabetes, linnerud and red wine and 1.01 to 1.05
+        on concrete, energy and yacht, in the geometric mean 1.003 ± 0.003, and 1.000 ± 0.002 at 0.05
+        (``benchmarks/defaults.py``, ten splits).
 
     input_dropout : float, default=0.0
         The same for the inputs. 0.1 to 0.2 suits many redundant features (pixels, bags of words); with
@@ -136,14 +140,15 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         those of 'sample' (-0.00 ± 0.04 points); on 5 000 two thirds of what dropout gains are lost (+0.27 ± 0.05
         points), and in regression on tables of a few hundred or a thousand rows it mostly does harm.
 
-    dropout_schedule : str or callable, default='constant'
+    dropout_schedule : str or callable, default='flat_cos'
         Factor of all rates over the progress t of the training, 0 to 1 at epoch `max_iter`. A callable maps t to the
         factor; ``partial_fit`` counts its calls as epochs. Training runs to the end of the schedule, since losses at
         different rates tell nothing of convergence; with `early_stopping` the best weights still come back.
 
         - 'constant', 1.
-        - 'flat_cos', 1 up to t = 1/2, then half a cosine to 0: keeps the gain on noisy targets and spares smooth ones.
-          Try it first in regression [12]_.
+        - 'flat_cos', 1 up to t = 1/2, then half a cosine to 0: keeps the gain on noisy targets and spares smooth ones
+          [12]_. In regression better than 'constant' at the same rate, in the comparison above by 1 % of the RMSE, and
+          Monte-Carlo dropout then needs a rate of its own, or 'constant'.
         - 'annealed', ``1 - t``, the simplest of its sort [13]_.
         - 'early', ``max(0, 1 - 6 t)``: against underfitting [5]_.
         - 'late', 0 up to t = 1/6, then 1 [5]_.
@@ -372,11 +377,11 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         epsilon=1e-8,
         n_iter_no_change=10,
         max_fun=15000,
-        dropout=0.2,
+        dropout=0.0,
         input_dropout=0.0,
         dropout_kind="bernoulli",
         mask_sharing="sample",
-        dropout_schedule="constant",
+        dropout_schedule="flat_cos",
         group_size=1,
         input_groups=None,
         batch_norm=False,

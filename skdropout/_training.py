@@ -229,16 +229,18 @@ class Training:
         estimator, rows = self.estimator, self.held_out
         estimator._publish(self.model)
         P = estimator._network().predict(rows.X)
+        loss = self._loss(P.copy(), rows.Y, rows.sample_weight)
         scoring = estimator._watched()
+        if scoring == "loss" or not isfinite(loss):  # scorers would refuse the predictions, and not say why
+            return -loss, loss
         if scoring is None:
             score = estimator._default_score(rows.y, estimator._decode(P), rows.sample_weight)
-        elif scoring != "loss":
+        else:
             score = self._scorer_says(rows)
-        loss = self._loss(P, rows.Y, rows.sample_weight)
-        return float(-loss if scoring == "loss" else score), loss
+        return float(score), loss
 
     def _loss(self, P, Y, sample_weight):
-        """The loss as it is reported, without penalty."""
+        """The loss as it is reported, without penalty; it overwrites P."""
         objective = self.backprop.loss
         return objective.function(P, Y, sample_weight) * objective.share(self.estimator.n_outputs_)
 

@@ -109,12 +109,9 @@ def test_a_new_fit_forgets_the_old(estimator):
 @estimators
 def test_a_rate_for_all_layers_or_one_each(estimator, dropout, expected):
     _, X, y = ESTIMATORS[estimator]
-    model = (
-        estimator((6, 5), dropout=dropout, input_dropout=0.1, max_iter=2)
-        if estimator is DropoutMLPClassifier
-        else (estimator(hidden_layer_sizes=(6, 5), dropout=dropout, input_dropout=0.1, max_iter=2))
-    )
-    model.fit(X, y)
+    model = estimator(
+        hidden_layer_sizes=(6, 5), dropout=dropout, input_dropout=0.1, dropout_schedule="constant", max_iter=2
+    ).fit(X, y)
     assert model.dropout_ == pytest.approx(expected)
     assert all(type(rate) is float for rate in model.dropout_)
 

@@ -28,7 +28,8 @@ K = rng.randint(0, 4, size=30)  # zeros among them
 
 def fit(task, X, y, sample_weight=None, **params):
     estimator, _, extra = TARGETS[task]
-    defaults = {"dropout": 0.5, "input_dropout": 0.2, "max_iter": 15, "random_state": 0, "hidden_layer_sizes": (8, 5)}
+    defaults = {"dropout": 0.5, "input_dropout": 0.2, "dropout_schedule": "constant", "hidden_layer_sizes": (8, 5)}
+    defaults |= {"max_iter": 15, "random_state": 0}
     return estimator(**defaults | extra | params).fit(X, y, sample_weight=sample_weight)
 
 

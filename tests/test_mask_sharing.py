@@ -215,6 +215,8 @@ def test_training_with_other_shared_noise(estimator, data, params):
         "batch_size": 32,
         "random_state": 0,
         "learning_rate_init": 0.01,
+        "dropout": 0.2,
+        "dropout_schedule": "constant",
     } | params
     a, b, other = (
         estimator(max_iter=60, mask_sharing=sharing, **settings).fit(*data) for sharing in ("batch", "batch", "sample")

@@ -38,6 +38,7 @@ for name, rows in {"all rows": np.arange(len(y)), "distinct rows": np.sort(disti
                 batch_size=256,
                 max_iter=100,
                 n_iter_no_change=np.inf,
+                dropout_schedule="constant",
                 dtype="float32",
                 random_state=0,
                 **network,
