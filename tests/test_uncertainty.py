@@ -141,7 +141,7 @@ def test_a_rate_for_sampling_takes_the_place_of_that_of_training(dropout):
 
 @pytest.mark.parametrize("input_dropout", [0, 0.3])
 def test_sparse_rows_are_sampled_as_dense_ones(input_dropout):
-    S = sparse.random_array((60, 30), density=0.1, rng=np.random.default_rng(0), format="csr")
+    S = sparse.csr_array(sparse.random(60, 30, density=0.1, random_state=0))
     model = regressor(input_dropout=input_dropout).fit(S, y)
     if input_dropout:  # other draws, the same distribution
         model.set_params(activation="identity").fit(S, y)
