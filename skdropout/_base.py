@@ -158,15 +158,16 @@ class BaseDropoutMLP(MonteCarloMixin, BaseEstimator, ABC):
         specs = layer_specs(sizes, n_outputs, activations, rates, *noise)
         streams = self._streams(fresh, incremental, noise=any(rates))
         model = self._start_model(specs, X.shape[1], dtype, streams[0], fresh)
+        rates_before = rates if fresh else self.dropout_
         self.n_layers_, self.n_outputs_, self.dropout_ = len(specs) + 1, n_outputs, rates
         self.out_activation_ = LOSSES[self._loss_name()].output
-        self._activations, self._noise = activations, noise
+        self._activations, self._noise = activations, (*noise, rates, self.dropout_schedule)
         self.t_ = getattr(self, "t_", 0)
         self._publish(model)
         if self.solver == "lbfgs":
             self._fit_lbfgs(model, rows)
         else:
-            training = Training(self, model, rows, held_out, streams, fresh, incremental)
+            training = Training(self, model, rows, held_out, streams, fresh, incremental, rates_before)
             held_out = training.held_out
             training.run()
         self._publish(model)

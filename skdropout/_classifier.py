@@ -96,7 +96,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     early_stopping : bool, default=False
         Whether to stop when `scoring`, on rows held out, has not improved by `tol` for `n_iter_no_change`
         epochs, and to keep the best weights. If False, the training loss is watched; with dropout, whose noise
-        would end the training too early, the noise-free loss of at most 1000 training rows, evenly spread.
+        would end the training too early, the noise-free loss of at most 1000 training rows, drawn at random.
 
     validation_fraction : float, default=0.1
         Share of the training rows to hold out for early stopping, in [0, 1), unless ``fit`` gets `X_val`.
@@ -240,8 +240,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         Training loss of each epoch. Not with 'lbfgs'.
 
     best_loss_ : float or None
-        Least training loss of an epoch; with dropout at a constant rate, the noise-free one that convergence is judged
-        by. None with early stopping.
+        Least of `loss_curve_`; None with early stopping.
 
     validation_scores_ : list of float or None
         Score of each epoch on the rows held out, dropout off; None without such rows.
@@ -633,8 +632,9 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         proba = np.zeros((X.shape[0], len(self.classes_)))
         expected = np.zeros(proba.shape if self._is_multilabel() else len(proba))
         for rows, _, (P, H) in blocks:
-            proba[rows] += P / n_samples
-            expected[rows] += H / n_samples
+            proba[rows] += P
+            expected[rows] += H
+        proba, expected = proba / n_samples, expected / n_samples  # of sums: a mean of ones is 1, and not above it
         predictive = self._entropy(proba)
         return Bunch(
             proba=proba.astype(self.coefs_[0].dtype, copy=False),
@@ -650,12 +650,14 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
 
     def _entropy(self, P):
         """Entropy over the classes, axis 1, or of each label by itself."""
-        return entr(P) + entr(1 - P) if self._is_multilabel() else entr(P).sum(axis=1)
+        return entr(P) + entr(np.maximum(1 - P, 0)) if self._is_multilabel() else entr(np.minimum(P, 1)).sum(axis=1)
 
     def _is_multilabel(self):
         return self._label_binarizer.y_type_.startswith("multilabel")
 
     def _log_likelihood(self, outputs, Y):
+        if len(self.classes_) == 1:
+            return np.zeros(outputs.shape[:2])
         P = np.clip(outputs.astype(float), *LIMITS[outputs.dtype.char])
         if Y.ndim == 1:
             return np.log(P[:, np.arange(len(Y)), Y])

@@ -91,7 +91,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     early_stopping : bool, default=False
         Whether to stop when `scoring`, on rows held out, has not improved by `tol` for `n_iter_no_change`
         epochs, and to keep the best weights. If False, the training loss is watched; with dropout, whose noise
-        would end the training too early, the noise-free loss of at most 1000 training rows, evenly spread.
+        would end the training too early, the noise-free loss of at most 1000 training rows, drawn at random.
 
     validation_fraction : float, default=0.1
         Share of the training rows to hold out for early stopping, in [0, 1), unless ``fit`` gets `X_val`.
@@ -228,7 +228,9 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         `noise_variance`, or else its estimate: the mean squared residual of the noise-free prediction on the
         validation rows, or, if there are none, on the training rows of the last call. Validation rows count the
         network's own error as noise, so that intervals tend to be too wide; training rows the network has adapted to,
-        so that they tend to be too narrow, the more so the more it overfits.
+        so that they tend to be too narrow, the more so the more it overfits. Whatever the loss, it is the constant
+        variance of normal noise around the prediction: sensible around a mean or a median, rough for counts, and
+        around other quantiles no description of y.
 
     loss_ : float
         Training loss at the end: the mean over the last epoch, penalty included, with dropout on.
@@ -237,8 +239,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         Training loss of each epoch. Not with 'lbfgs'.
 
     best_loss_ : float or None
-        Least training loss of an epoch; with dropout at a constant rate, the noise-free one that convergence is judged
-        by. None with early stopping.
+        Least of `loss_curve_`; None with early stopping.
 
     validation_scores_ : list of float or None
         Score of each epoch on the rows held out, dropout off; None without such rows.
@@ -476,6 +477,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
 
             µ = 1/T Σ_t f_t(x),    σ² = noise_variance_ + 1/T Σ_t f_t(x)² - µ².
 
+        Without dropout all passes are the same, and σ² is ``noise_variance_``.
         After training at a constant rate µ is often the more accurate prediction, above all in networks with more
         than one hidden layer, where the noise-free pass is biased; at a rate the network was not trained with, as
         after an annealed schedule, it is the less accurate one. The other parameters are for ``return_std=True`` only.

@@ -6,21 +6,26 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 
-def unwrap(estimator, X, y):
+def unwrap(estimator, X, y, with_slope=False):
     """What is inside pipelines, searches and :class:`~sklearn.compose.TransformedTargetRegressor`, with its X and y.
 
     Returns
     -------
-    inner, X, y, log_slope : log_slope, (n_samples,), is log |dt/dy| at y of the transformation t of the targets.
+    inner, X, y, log_slope : log_slope, (n_samples,) or 0, is log |dt/dy| at y of the transformation t of the targets.
     """
     check_is_fitted(estimator)
-    log_slope = np.zeros(len(y))
+    log_slope = 0.0
     while True:
         if isinstance(estimator, Pipeline):
             X = estimator[:-1].transform(X) if len(estimator) > 1 else X
             estimator = estimator[-1]
         elif isinstance(estimator, TransformedTargetRegressor):
-            y, log_slope = _transform(estimator, np.asarray(y, dtype=float), log_slope)
+            y, transformer = np.asarray(y, dtype=float), estimator.transformer_
+            columns = y.reshape(len(y), -1)
+            T = transformer.transform(columns)
+            if with_slope:
+                log_slope = log_slope + _log_slope(transformer, columns, T)
+            y = T.ravel() if T.shape[1] == 1 else T
             estimator = estimator.regressor_
         elif hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
@@ -28,21 +33,22 @@ def unwrap(estimator, X, y):
             return estimator, X, y, log_slope
 
 
-def _transform(estimator, y, log_slope):
-    """The targets the regressor inside sees; the slope is by central differences, exact for a linear scaling."""
-
-    def transform(values):
-        columns = values if values.ndim == 2 else values[:, np.newaxis]
-        return estimator.transformer_.transform(columns).reshape(values.shape)
-
-    step = np.cbrt(np.finfo(float).eps) * np.maximum(np.abs(y), y.std() or 1.0)
-    slope = np.abs(transform(y + step) - transform(y - step)) / (2 * step)
-    if not (np.isfinite(slope) & (slope > 0)).all():
+def _log_slope(transformer, y, T):
+    """log |dt/dy| at y, (n, n_outputs), and T = t(y): by central differences of the inverse, exact if it is linear."""
+    inverse = transformer.inverse_transform
+    step = np.cbrt(np.finfo(float).eps) * np.maximum(1, np.abs(T))
+    columns = []
+    for j in range(T.shape[1]):
+        h = np.zeros_like(T)
+        h[:, j] = step[:, j]
+        columns.append((inverse(T + h) - inverse(T - h)) / (2 * step[:, [j]]))
+    log_slope = -np.linalg.slogdet(np.stack(columns, axis=2))[1]
+    if not (np.isfinite(log_slope).all() and np.allclose(inverse(T), y, rtol=1e-3)):
         raise ValueError(
-            f"{estimator.transformer_!r} is flat or undefined at some of the targets: use a transformer that is "
-            "strictly monotone there, such as StandardScaler."
+            f"{transformer!r} has no inverse at some of the targets, or is flat there: use a transformer that is "
+            "strictly monotone, such as StandardScaler."
         )
-    return transform(y), log_slope + np.log(slope).reshape(len(y), -1).sum(axis=1)
+    return log_slope
 
 
 def log_predictive_density_scorer(estimator, X, y, sample_weight=None, **sampling):
@@ -78,7 +84,8 @@ def log_predictive_density_scorer(estimator, X, y, sample_weight=None, **samplin
     TypeError
         If there is no such network in `estimator`.
     ValueError
-        If the rates of dropout ended at 0 by a schedule and no rate is given.
+        If the rates of dropout ended at 0 by a schedule and no rate is given. A search reports it as a score of NaN:
+        set ``dropout_schedule="constant"``, or give a rate as above.
 
     Examples
     --------
@@ -97,7 +104,7 @@ def log_predictive_density_scorer(estimator, X, y, sample_weight=None, **samplin
     >>> bool((scores > -6).all())
     True
     """
-    network, X, y, log_slope = unwrap(estimator, X, y)
+    network, X, y, log_slope = unwrap(estimator, X, y, with_slope=True)
     if not hasattr(network, "log_predictive_density"):
         raise TypeError(
             f"There is no DropoutMLPClassifier or DropoutMLPRegressor in {estimator!r}: a predictive density needs "

@@ -51,10 +51,13 @@ class Training:
         Whether the weights are new.
     incremental : bool
         Whether this is one ``partial_fit``.
+    rates : tuple of float
+        The dropout rates that the weights come from.
     """
 
-    def __init__(self, estimator, model, rows, held_out, streams, fresh, incremental):
+    def __init__(self, estimator, model, rows, held_out, streams, fresh, incremental, rates):
         self.estimator, self.model, self.fresh, self.incremental = estimator, model, fresh, incremental
+        self.rates = rates
         self.random_state, self.masks = streams
         params, specs = model.params, model.specs
         train, self.held_out = np.arange(rows.X.shape[0]), held_out
@@ -89,7 +92,7 @@ class Training:
         self.scheduled = self.to_the_end or estimator.warmup_fraction > 0
         # The loss of an epoch with noise scatters by more than `tol`, and its least value is soon out of reach
         noisy = bool(self.backprop.noises) and not (estimator.early_stopping or self.to_the_end or incremental)
-        self.judged = self._some_rows() if noisy and estimator.n_iter_no_change < np.inf else None
+        self.judge_by = self._some_rows() if noisy and estimator.n_iter_no_change < np.inf else None
         if estimator.batch_norm and self.batches.batch_size == 1:
             warnings.warn("batch_norm learns nothing from batches of one row: give it larger batches.")
         self._start_curves()
@@ -106,7 +109,7 @@ class Training:
             clip_norm=None if estimator.clip_norm is None else float(estimator.clip_norm),
         )
         n_epochs = 1 if self.incremental else estimator.max_iter
-        best = copy.deepcopy((params.vector, moments, estimator.dropout_)) if estimator.early_stopping else None
+        best = copy.deepcopy((params.vector, moments, self.rates)) if estimator.early_stopping else None
         try:
             for estimator.n_iter_, loss in zip(range(1, n_epochs + 1), losses, strict=False):
                 estimator.t_ += self.batches.n_rows
@@ -179,6 +182,7 @@ class Training:
             )
         estimator.loss_ = estimator.loss_curve_[-1] if estimator.loss_curve_ else np.nan
         estimator.best_loss_ = None if estimator.early_stopping else known("best_loss_", np.inf)
+        self.best = estimator.best_loss_ if self.judge_by is None else np.inf
         estimator._no_improvement_count = known("_no_improvement_count", 0) if self.incremental else 0
         estimator.validation_scores_ = estimator.validation_loss_curve_ = estimator.best_validation_score_ = None
         if self.held_out is not None:
@@ -202,10 +206,9 @@ class Training:
         if estimator.early_stopping:
             stalled, better = score < best_score + estimator.tol, score > best_score
         else:
-            if self.judged is not None:
-                loss = self._noise_free_loss()
-            stalled, better = loss > estimator.best_loss_ - estimator.tol, loss < estimator.best_loss_
-            estimator.best_loss_ = min(loss, estimator.best_loss_)
+            judged = loss if self.judge_by is None else self._noise_free_loss()
+            stalled, better = judged > self.best - estimator.tol, judged < self.best
+            self.best, estimator.best_loss_ = min(judged, self.best), min(loss, estimator.best_loss_)
         estimator._no_improvement_count = estimator._no_improvement_count + 1 if stalled else 0
         return better
 
@@ -245,17 +248,19 @@ class Training:
         return objective.function(P, Y, sample_weight) * objective.share(self.estimator.n_outputs_)
 
     def _some_rows(self):
-        """X, Y and weights of training rows, evenly spread, and the mean weight of a batch."""
-        batches = self.batches
-        rows = batches.rows[:: -(-len(batches.rows) // JUDGED)]
-        weights = batches.sample_weight
-        total = len(batches.rows) if weights is None else float(weights[batches.rows].sum())
+        """X, Y and weights of training rows, drawn at random if there are many, and the mean weight of a batch."""
+        batches, weights = self.batches, self.batches.sample_weight
+        rows, total = batches.rows, len(batches.rows)
+        if weights is not None:
+            rows, total = rows[weights[rows] > 0], float(weights[rows].sum())
+        if len(rows) > JUDGED:
+            rows = np.random.RandomState(0).choice(rows, JUDGED, replace=False)
         return batches.X[rows], batches.Y[rows], None if weights is None else weights[rows], total / batches.n_batches
 
     def _noise_free_loss(self):
         """The objective on the rows it is judged by, of the weights as they are."""
         estimator = self.estimator
-        X, Y, sample_weight, batch_weight = self.judged
+        X, Y, sample_weight, batch_weight = self.judge_by
         estimator._publish(self.model)
         penalty = self.backprop.add_penalty(batch_weight)  # to a gradient that the next step overwrites
         return self._loss(estimator._network().predict(X), Y, sample_weight) + penalty
@@ -264,6 +269,7 @@ class Training:
         """The user's score of the rows held out; their weights are for the scorers that take them."""
         bare = copy.copy(self.estimator)  # the rows are plain arrays: names would make predict warn
         vars(bare).pop("feature_names_in_", None)
+        bare._estimate_noise(rows)  # for scorers of distributions
         scorer = check_scoring(bare, bare.scoring)
         taken = signature(getattr(scorer, "_score_func", scorer)).parameters
         weighted = {"sample_weight": rows.sample_weight} if "sample_weight" in taken else {}

@@ -2,18 +2,23 @@
 
 from abc import ABC, abstractmethod
 from numbers import Integral
+from threading import Lock
 
 import numpy as np
 from joblib import Parallel, delayed
+from scipy.sparse import issparse
 from scipy.special import logsumexp
 from sklearn.utils import check_random_state, check_scalar
 
+from ._rows import canonical
 from ._sklearn import InvalidParameterError, get_threadpool_controller
 from ._spec import dropout_rates
 from .engine.layers import at_rest
 from .engine.network import Network
 from .engine.params import Params
 from .engine.sampling import Sampler
+
+NEXT_TO_0 = 2**-17  # rates below it are rounding, such as the end of a user's cosine; masks have a grid of 2⁻¹⁶
 
 
 class MonteCarloMixin(ABC):
@@ -109,35 +114,62 @@ def noisy_passes(estimator, X, reduce, *, n_samples, random_state, dropout, inpu
     threads; the blocks, and so all numbers, are the same whatever `n_jobs`.
     """
     check_scalar(n_samples, "n_samples", Integral, min_val=1)
-    if mask_sharing not in ("sample", "batch"):
+    if not isinstance(mask_sharing, str) or mask_sharing not in {"sample", "batch"}:
         raise InvalidParameterError(f"mask_sharing must be 'sample' or 'batch', got {mask_sharing!r}.")
-    rates = _rates(estimator, dropout, input_dropout)
+    rates, X = _rates(estimator, dropout, input_dropout), canonical(X)
+    if issparse(X) and rates[0] > 0 and estimator._noise[0][0] == "alpha":
+        raise ValueError(
+            f"dropout_kind='alpha' with input_dropout={rates[0]!r} would make a sparse X dense: sample with "
+            "input_dropout=0, or make X dense."
+        )
     seed = check_random_state(random_state).randint(0, 2**32, size=4, dtype=np.uint32)
     sampler = _sampler(estimator, rates, shared=mask_sharing == "batch")
 
     def work(rows, passes):
         return rows, passes, reduce(sampler.sample(X, rows, passes, seed), rows)
 
-    return _in_threads(work, sampler.blocks(X.shape[0], n_samples), n_jobs)
+    return _in_threads(work, sampler.blocks(X, n_samples), n_jobs)
+
+
+class OneBlasThread:
+    """A context in which BLAS has one thread, in the whole process: the first in sees to it, the last out undoes it."""
+
+    def __init__(self):
+        self.lock, self.n_inside = Lock(), 0
+
+    def __enter__(self):
+        with self.lock:
+            if self.n_inside == 0:
+                self.limit = get_threadpool_controller().limit(limits=1, user_api="blas")
+            self.n_inside += 1
+
+    def __exit__(self, *error):
+        with self.lock:
+            self.n_inside -= 1
+            if self.n_inside == 0:
+                self.limit.restore_original_limits()
+
+
+ONE_BLAS_THREAD = OneBlasThread()
 
 
 def _in_threads(work, blocks, n_jobs):
     """The results of ``work(*block)``, in order. BLAS has one thread, lest the two pools of threads get in each
     other's way, and whatever `n_jobs`, lest the last digits depend on it."""
     parallel = Parallel(n_jobs=n_jobs, require="sharedmem", return_as="generator")
-    with get_threadpool_controller().limit(limits=1, user_api="blas"):
+    with ONE_BLAS_THREAD:
         yield from parallel(delayed(work)(*block) for block in blocks)
 
 
 def _rates(estimator, dropout, input_dropout):
     """The rate on the input of each layer: what the user asks for, else what was in force at the end of training."""
     known = estimator.dropout_
-    given = dropout is not None or input_dropout is not None
-    if not (given or any(known)) and any(map(any, getattr(estimator, "dropout_curve_", []))):
+    *_, trained, schedule = estimator._noise
+    if dropout is None and input_dropout is None and any(trained) and max(known) < NEXT_TO_0:
+        name, rate = ("dropout", max(trained[1:])) if any(trained[1:]) else ("input_dropout", trained[0])
         raise ValueError(
-            "The dropout rates ended at 0, and so there is no noise to sample: "
-            f"dropout_schedule={estimator.dropout_schedule!r} took them there. Give a rate for sampling, for example "
-            f"dropout={max(map(max, estimator.dropout_curve_)):.2g} (or dropout=0 for no noise), or fit with "
+            f"The weights were left by dropout_schedule={schedule!r} with rates of 0, and so there is no noise to "
+            f"sample. Give a rate for sampling, for example {name}={rate:g} (or dropout=0 for no noise), or fit with "
             "dropout_schedule='constant'."
         )
     return dropout_rates(
@@ -155,7 +187,7 @@ def _sampler(estimator, rates, shared):
         moments = zip(estimator.batch_norm_mean_, estimator.batch_norm_var_, strict=True)
         norms = list(at_rest(params.scales, params.shifts, moments))
         network = Network(params.coefs, params.intercepts, network.activations, network.output)
-    kinds, groups = estimator._noise
+    kinds, groups, *_ = estimator._noise
     return Sampler(network, list(zip(kinds, rates, groups, strict=True)), norms, shared)
 
 

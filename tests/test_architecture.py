@@ -58,7 +58,7 @@ ARROWS = {
     "_spec.py": {"_sklearn", "engine"},
     "_rows.py": {"_sklearn", "engine"},
     "_training.py": {"_rows", "engine"},
-    "_uncertainty.py": {"_sklearn", "_spec", "engine"},
+    "_uncertainty.py": {"_rows", "_sklearn", "_spec", "engine"},
     "_base.py": {"_sklearn", "_spec", "_rows", "_training", "_uncertainty", "engine"},
     "_classifier.py": {"_base", "_sklearn", "_uncertainty", "engine"},
     "_regressor.py": {"_base", "_sklearn", "_uncertainty"},

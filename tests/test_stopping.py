@@ -14,24 +14,56 @@ X = rng.normal(size=(2500, 3))
 y = np.sin(X[:, 0]) + X[:, 1] + 0.1 * rng.normal(size=2500)
 
 
+@pytest.fixture
+def judged(monkeypatch):
+    """What convergence is judged by, epoch by epoch."""
+    losses, noise_free_loss = [], Training._noise_free_loss
+
+    def note(self):
+        losses.append(noise_free_loss(self))
+        return losses[-1]
+
+    monkeypatch.setattr(Training, "_noise_free_loss", note)
+    return losses
+
+
+@pytest.mark.parametrize("extra", [{}, {"l1_ratio": 0.5}, {"batch_norm": "before_activation"}], ids=str)
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize(("n_rows", "step"), [(900, 1), (2500, 3)])
-def test_the_loss_without_noise_on_at_most_1000_rows_is_judged(n_rows, step, weighted):
-    objectives, weight = [], rng.uniform(0.5, 2, size=n_rows) if weighted else np.ones(n_rows)
+@pytest.mark.parametrize("n_rows", [900, 2500])
+def test_the_objective_without_noise_on_at_most_1000_rows_is_judged(judged, n_rows, weighted, extra):
+    params = dict(extra)
+    objectives, weight = [], np.ones(n_rows)
+    if weighted:
+        weight = rng.uniform(0.5, 2, size=n_rows) * (np.arange(n_rows) % 2)
+    rows = np.flatnonzero(weight)
+    if len(rows) > 1000:
+        rows = np.random.RandomState(0).choice(rows, 1000, replace=False)
 
     def note(estimator, X, y):
-        loss = np.average((estimator.predict(X) - y) ** 2, weights=weight[::step]) / 2
-        batch_weight = weight.sum() / np.ceil(n_rows / 200)
-        objectives.append(loss + 0.1 / 2 * sum((W**2).sum() for W in estimator.coefs_) / batch_weight)
+        loss = np.average((estimator.predict(X) - y) ** 2, weights=weight[rows]) / 2
+        l1, W = params.get("l1_ratio", 0), estimator.coefs_
+        if params.get("batch_norm"):  # the penalty is on the weights as they are trained
+            W = [estimator._unfolded[1][: 3 * 20 + 20]]
+        penalty = sum(l1 * np.abs(w).sum() + (1 - l1) / 2 * (w**2).sum() for w in W)
+        objectives.append(loss + 0.1 * penalty / (weight.sum() / np.ceil(n_rows / 200)))
         return 0
 
+    params |= {"dropout": 0.3, "dropout_schedule": "constant", "alpha": 0.1, "scoring": note}
+    model = DropoutMLPRegressor(hidden_layer_sizes=(20,), max_iter=8, **params)
+    model.fit(X[:n_rows], y[:n_rows], weight if weighted else None, X_val=X[rows], y_val=y[rows])
+    np.testing.assert_allclose(judged, objectives[-8:], rtol=1e-9)
+    assert judged[-1] < model.loss_curve_[-1]  # with the noise on
+    assert model.best_loss_ == min(model.loss_curve_)
+
+
+def test_partial_fit_after_fit_is_judged_by_its_own_losses():
     model = DropoutMLPRegressor(
-        hidden_layer_sizes=(20,), dropout=0.3, dropout_schedule="constant", alpha=0.1, max_iter=8, scoring=note
-    )
-    rows = slice(n_rows)
-    model.fit(X[rows], y[rows], weight if weighted else None, X_val=X[rows][::step], y_val=y[rows][::step])
-    assert model.best_loss_ == pytest.approx(min(objectives[-8:]), rel=1e-9)
-    assert model.best_loss_ < min(model.loss_curve_)  # these are with the noise on
+        solver="sgd", learning_rate="adaptive", dropout=0.5, dropout_schedule="constant", max_iter=30, random_state=0
+    ).fit(X[:200], y[:200])
+    for _ in range(30):
+        model.partial_fit(X[:200], y[:200])
+    assert model.best_loss_ == min(model.loss_curve_)
+    assert model._optimizer.learning_rate > 1e-4
 
 
 def patience_on(losses, tol=1e-4, n_iter_no_change=10):

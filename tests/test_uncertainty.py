@@ -12,14 +12,17 @@ from scipy.special import logsumexp
 from scipy.stats import lognorm, norm
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_diabetes, load_iris
+from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+import skdropout._uncertainty
 import skdropout.engine.sampling
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor, log_predictive_density_scorer
+from skdropout._rows import Rows
 from skdropout.engine.dropout import DROPOUTS
 from skdropout.engine.layers import EPSILON
 
@@ -150,6 +153,25 @@ def test_sparse_rows_are_sampled_as_dense_ones(input_dropout):
         np.testing.assert_allclose(model.sample_y(S, 5), model.sample_y(S.toarray(), 5), atol=1e-12)
 
 
+@pytest.mark.parametrize("stored", ["zeros", "duplicates"])
+def test_how_sparse_rows_are_stored_does_not_matter(stored):
+    model = regressor(input_dropout=0.5).fit(X, y)
+    if stored == "zeros":
+        rows = sparse.csr_array((np.array([1.0, 0.0, 2.0]), (np.zeros(3, int), np.array([0, 1, 2]))), shape=(1, 4))
+        plain = [[1.0, 0, 2, 0]]
+    else:
+        rows = sparse.csr_array((np.full(4, 0.5), np.zeros(4, int), np.array([0, 4])), shape=(1, 4))
+        plain = [[2.0, 0, 0, 0]]
+    np.testing.assert_allclose(model.sample_y(rows, 9), model.sample_y(sparse.csr_array(plain), 9), rtol=1e-12)
+
+
+def test_alpha_noise_on_sparse_inputs_is_refused():
+    model = regressor(dropout_kind="alpha").fit(sparse.csr_array(X), y)
+    model.sample_y(sparse.csr_array(X), 2)
+    with pytest.raises(ValueError, match=r"alpha.*input_dropout=0\.1 .*input_dropout=0, or make X dense"):
+        model.sample_y(sparse.csr_array(X), 2, input_dropout=0.1)
+
+
 def test_prediction_stays_noise_free():
     model = regressor().fit(X, y)
     np.testing.assert_array_equal(model.predict(X), (hidden(model, X) @ model.coefs_[1] + model.intercepts_[1]).ravel())
@@ -168,12 +190,32 @@ def test_rates_that_ended_at_0_are_an_error_with_a_way_out(schedule):
         partial(classifier(dropout_schedule=schedule).fit(X, LABELS).predict_uncertainty, X),
         partial(classifier(dropout_schedule=schedule).fit(X, LABELS).sample_proba, X),
     ):
-        with pytest.raises(ValueError, match=rf"{schedule}.*dropout=0\.3.*dropout_schedule='constant'"):
+        with pytest.raises(ValueError, match=rf"{schedule}.* dropout=0\.3 .*dropout_schedule='constant'"):
             call()
         call(dropout=0.1)
     mean, std = model.predict(X, return_std=True, dropout=0)
     np.testing.assert_allclose(mean, model.predict(X))
     np.testing.assert_allclose(std, np.sqrt(model.noise_variance_))
+
+
+def test_the_way_out_names_what_was_on_and_the_schedule_that_was():
+    model = regressor(dropout=0, input_dropout=0.2, dropout_schedule=lambda t: np.cos(np.pi * t / 2)).fit(X, y)
+    assert 0 < max(model.dropout_) < 1e-16  # not quite 0
+    with pytest.raises(ValueError, match=r"lambda.* input_dropout=0\.2 "):
+        model.set_params(dropout_schedule="constant").sample_y(X)
+
+
+def test_going_on_without_dropout_is_no_schedule_that_ended_at_0():
+    model = regressor(warm_start=True).fit(X, y).set_params(dropout=0).fit(X, y)
+    np.testing.assert_allclose(model.sample_y(X, 2)[:, 1], model.predict(X))
+
+
+def test_weights_that_warm_start_does_not_improve_keep_their_rates():
+    model = regressor(dropout_schedule="annealed", early_stopping=True, warm_start=True).fit(X, y)
+    kept, weights = model.dropout_, model.coefs_[0].copy()
+    model.set_params(learning_rate_init=10.0, max_iter=3, tol=0).fit(X, y)
+    np.testing.assert_array_equal(model.coefs_[0], weights)
+    assert model.dropout_ == kept != (0, 0.3)
 
 
 def test_the_rates_at_the_end_of_training_are_those_of_sampling():
@@ -242,7 +284,8 @@ def test_a_pass_with_shared_masks_is_one_function(small_blocks):
     for start in range(0, 300, 60):
         np.testing.assert_allclose(functions[start : start + 60], functions[:60], rtol=1e-12)
     np.testing.assert_allclose(model.sample_y(X[7:9], 9, mask_sharing="batch"), functions[7:9], rtol=1e-12)
-    assert len(np.unique(functions[0])) == 9
+    many = model.sample_y(X, 300, mask_sharing="batch", input_dropout=0.4, dropout=0.4)
+    assert len(np.unique(many[0])) > 200  # blocks of passes do not repeat each other
     points = model.sample_y(np.tile(X[:1], (60, 1)), 9)
     assert len(np.unique(points)) > 100  # of 2 to the number of units that are on
 
@@ -263,6 +306,59 @@ def test_memory_grows_neither_with_the_rows_nor_with_the_passes(n_samples):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 40e6  # the passes alone would take 12 and 96 MB, with their hidden units 144 and 1152
+
+
+@pytest.mark.parametrize("input_dropout", [0, 0.1])
+@pytest.mark.parametrize("dropout", [0, 0.3])
+@pytest.mark.parametrize("wide", [False, "dense", "sparse"])
+def test_blocks_are_bounded_and_cover_each_row_and_pass_once(monkeypatch, wide, dropout, input_dropout):
+    monkeypatch.setattr(skdropout.engine.sampling, "BLOCK", 5000)
+    rows = sparse.random(70, 900, density=0.01, random_state=0).tocsr() if wide else X
+    rows = rows.toarray() if wide == "dense" else rows
+    model = regressor(dropout=dropout, input_dropout=input_dropout).fit(rows, np.arange(rows.shape[0]))
+    sampler = skdropout._uncertainty._sampler(model, (input_dropout, dropout), shared=False)
+    seen = np.zeros((rows.shape[0], 333), int)
+    for some_rows, passes in sampler.blocks(rows, 333):
+        seen[some_rows, passes] += 1
+        n_rows, n_passes = (s.stop - s.start for s in (some_rows, passes))
+        width = 900 if wide == "dense" else 1
+        assert n_rows == 1 or n_rows * width <= 5000
+        assert n_rows == 1 or n_rows * n_passes * (12 if not input_dropout else max(12, width)) <= 5000
+    assert (seen == 1).all()
+
+
+def test_calls_at_the_same_time_leave_blas_as_it_was(monkeypatch):
+    log = []
+
+    class Controller:
+        def limit(self, limits, user_api):
+            log.append((limits, user_api))
+            return self
+
+        def restore_original_limits(self):
+            log.append("restored")
+
+    monkeypatch.setattr(skdropout._uncertainty, "get_threadpool_controller", Controller)
+    model = regressor().fit(X, y)
+    first, second = (
+        skdropout._uncertainty.noisy_passes(
+            model,
+            np.tile(X, (5000, 1)),
+            lambda outputs, rows: None,
+            n_samples=20,
+            random_state=0,
+            dropout=None,
+            input_dropout=None,
+            mask_sharing="sample",
+            n_jobs=1,
+        )
+        for _ in range(2)
+    )
+    next(first), next(second)
+    first.close()
+    assert log == [(1, "blas")]
+    second.close()
+    assert log == [(1, "blas"), "restored"]
 
 
 # The noise of the observations
@@ -307,6 +403,19 @@ def test_a_bad_noise_variance_is_an_error_before_training(given):
     with pytest.raises(ValueError, match="noise_variance"):
         model.set_params(noise_variance=given, max_iter=10**9).fit(X, y)
     np.testing.assert_array_equal(model.predict(X), before)
+
+
+def test_residuals_of_0_leave_a_density():
+    model = regressor().fit(X, y)
+    model._estimate_noise(Rows(X, y, model.predict(X)[:, np.newaxis], None))
+    assert model.noise_variance_ > 0
+    assert np.isfinite(model.log_predictive_density(X, model.predict(X), dropout=0)).all()
+
+
+def test_early_stopping_can_watch_the_density():
+    for model, targets in ((regressor(), y), (classifier(), LABELS)):
+        model.set_params(early_stopping=True, scoring=log_predictive_density_scorer).fit(X, targets)
+        assert np.isfinite(model.validation_scores_).all()
 
 
 def test_float32_stays_float32():
@@ -369,6 +478,36 @@ def test_the_density_of_transformed_targets_counts_the_slope():
     assert log_predictive_density_scorer(model, X, positive, dropout=0) == pytest.approx(expected, rel=1e-6)
 
 
+def test_the_slope_of_small_targets():
+    skewed = np.exp(3 * y)  # from 1e-4 to 1e3
+    model = TransformedTargetRegressor(regressor(noise_variance=0.3), func=np.log, inverse_func=np.exp).fit(X, skewed)
+    expected = lognorm.logpdf(skewed, np.sqrt(0.3), scale=np.exp(model.regressor_.predict(X))).mean()
+    assert log_predictive_density_scorer(model, X, skewed, dropout=0) == pytest.approx(expected, rel=1e-8)
+
+
+def test_several_targets_transformed_together_and_twice():
+    model = regressor(noise_variance=[0.3, 0.5])
+    rotated = TransformedTargetRegressor(model, transformer=PCA(whiten=True))
+    twice = TransformedTargetRegressor(rotated, transformer=StandardScaler()).fit(X, 10 * Y2)
+    inner = twice.regressor_.regressor_
+    linear = np.linalg.inv(np.cov(Y2.T / Y2.std(0)[:, None])) / np.outer(*[10 * Y2.std(0)] * 2)
+    z = twice.regressor_.transformer_.transform(twice.transformer_.transform(10 * Y2))
+    expected = inner.log_predictive_density(X, z).mean() + 0.5 * np.linalg.slogdet(linear)[1]
+    assert log_predictive_density_scorer(twice, X, 10 * Y2) == pytest.approx(expected, rel=1e-8)
+
+
+def test_sparse_labels_are_scored():
+    model = classifier().fit(X, MULTILABEL)
+    expected = model.log_predictive_density(X, MULTILABEL).mean()
+    assert log_predictive_density_scorer(model, X, sparse.csr_matrix(MULTILABEL)) == pytest.approx(expected)
+
+
+def test_a_label_that_is_out_of_the_question_has_a_finite_density():
+    model = classifier(dropout=0).fit(X, LABELS == 1)
+    model.intercepts_[-1] += 1e3
+    assert np.isfinite(model.log_predictive_density(X, np.zeros(60, bool))).all()
+
+
 def test_a_search_over_rates_and_noise_by_predictive_density():
     data, target = load_diabetes(return_X_y=True)
     target = (target - target.mean()) / target.std()
@@ -418,8 +557,19 @@ def test_entropies(small_blocks, targets):
     np.testing.assert_allclose(P.sum(1) if targets.ndim == 1 else 1, 1, rtol=1e-12)
 
 
+@pytest.mark.parametrize("targets", [LABELS == 1, MULTILABEL], ids=["binary", "multilabel"])
+def test_entropies_of_certainty(small_blocks, targets):
+    model = classifier().fit(X.astype("f"), targets)
+    found = model.predict_uncertainty(1e5 * X.astype("f"), n_samples=99, dropout=0.01)
+    assert (found.proba == 1).any()
+    assert (found.predictive_entropy >= 0).all()
+    assert (found.predictive_entropy == 0).any()
+
+
 def test_one_class_leaves_no_doubt():
-    found = classifier().fit(X, np.ones(60)).predict_uncertainty(X)
+    model = classifier().fit(X, np.ones(60))
+    np.testing.assert_array_equal(model.log_predictive_density(X, np.ones(60)), 0)
+    found = model.predict_uncertainty(X)
     np.testing.assert_array_equal(found.proba, 1)
     for name in ("predictive_entropy", "expected_entropy", "mutual_information"):
         np.testing.assert_array_equal(found[name], 0)
@@ -434,6 +584,7 @@ def test_one_class_leaves_no_doubt():
         ({"n_samples": 0}, "n_samples == 0, must be >= 1"),
         ({"n_samples": 2.5}, "n_samples must be an instance of int"),
         ({"mask_sharing": "row"}, "mask_sharing must be 'sample' or 'batch', got 'row'"),
+        ({"mask_sharing": ["batch", "sample"]}, "mask_sharing must be 'sample' or 'batch', got"),
         ({"dropout": 1.0}, r"dropout must be a float in the range \[0.0, 1.0\)"),
         ({"dropout": (0.1, 0.2)}, r"dropout has 2 rate\(s\) but .* 1 hidden layer"),
         ({"input_dropout": -0.1}, "input_dropout must be a float"),

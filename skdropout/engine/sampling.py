@@ -34,13 +34,17 @@ class Sampler:
         self.layers = list(zip(coefs, network.intercepts, activations, [*norms, *[None] * len(coefs)], strict=False))
         self.noises, self.shared = list(noises), shared
         self.n_quiet = next((i for i, (_, rate, _) in enumerate(self.noises) if rate > 0), len(coefs))
-        self.widest = max(coefs[0].shape[0] if self.n_quiet == 0 else 1, *(W.shape[1] for W in coefs))
+        self.widest = max(W.shape[1] for W in coefs)
 
-    def blocks(self, n_rows, n_passes):
+    def blocks(self, X, n_passes):
         """Yield slices of rows and of passes, of bounded work: block by block of rows, pass after pass."""
-        budget = max(1, BLOCK // self.widest)
-        passes = min(n_passes, max(PASSES, budget // n_rows))
-        rows = max(1, min(n_rows, budget // passes))
+        n_rows, n_inputs = X.shape
+        if sparse.issparse(X):
+            n_inputs = max(1, X.nnz // n_rows)
+        budget = max(1, BLOCK // max(self.widest, n_inputs if self.n_quiet == 0 else 1))
+        least = PASSES if self.n_quiet < len(self.layers) else n_passes  # without noise a row is computed once for all
+        passes = min(n_passes, max(least, budget // n_rows))
+        rows = max(1, min(n_rows, budget // passes, BLOCK // n_inputs))
         for i in range(0, n_rows, rows):
             for j in range(0, n_passes, passes):
                 yield slice(i, min(i + rows, n_rows)), slice(j, min(j + passes, n_passes))
