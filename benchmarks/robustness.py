@@ -6,8 +6,8 @@ Digits (1 437 training rows, 64-100-100-10) and MNIST with 1 000 (784-128-128-10
 epochs and splits are those of benchmarks.evidence, ten repeats. Noise and missing features are met at prediction only:
 to every pixel a Gaussian of the given standard deviation is added, or pixels drawn for each image are set to their
 mean over the training rows. Wrong labels are met in training only: the given share of the labels, validation rows
-included, becomes another class at random. Rates are fixed in advance, nothing is tuned. All networks of a repeat see
-the same rows, noise and labels; means with standard errors over the repeats.
+included, becomes another class at random. Rates are fixed in advance and nothing is tuned; dropout trains without early
+stopping. All networks of a repeat see the same rows, noise and labels; means with standard errors over the repeats.
 """
 
 import argparse
@@ -23,8 +23,8 @@ from skdropout import DropoutMLPClassifier
 NETS = {
     "no dropout": {"dropout": 0.0},
     "no dropout, early stopping": {"dropout": 0.0, "early_stopping": True, "n_iter_no_change": 15},
-    "hidden 0.5": {"dropout": 0.5},
-    "hidden 0.5, input 0.2": {"dropout": 0.5, "input_dropout": 0.2},
+    "dropout 0.5": {"dropout": 0.5},
+    "dropout 0.5, input 0.2": {"dropout": 0.5, "input_dropout": 0.2},
 }
 LEVELS = {
     "noise": ("standard deviation of Gaussian noise on the pixels", [0, 0.1, 0.2, 0.3, 0.4, 0.5]),
