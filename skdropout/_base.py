@@ -158,7 +158,7 @@ class BaseDropoutMLP(MonteCarloMixin, BaseEstimator, ABC):
         specs = layer_specs(sizes, n_outputs, activations, rates, *noise)
         streams = self._streams(fresh, incremental, noise=any(rates))
         model = self._start_model(specs, X.shape[1], dtype, streams[0], fresh)
-        rates_before = rates if fresh else self.dropout_
+        rates_before = rates if fresh else getattr(self, "dropout_", rates)
         self.n_layers_, self.n_outputs_, self.dropout_ = len(specs) + 1, n_outputs, rates
         self.out_activation_ = LOSSES[self._loss_name()].output
         self._activations, self._noise = activations, (*noise, rates, self.dropout_schedule)

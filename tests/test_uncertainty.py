@@ -269,13 +269,12 @@ def test_rows_come_back_in_order(small_blocks, mask_sharing):
     assert np.median(np.abs(mean - model.predict(many))) < 1e-3
 
 
-@pytest.mark.parametrize("n_jobs", [2, -1])
 @pytest.mark.parametrize("mask_sharing", ["sample", "batch"])
-def test_the_numbers_do_not_depend_on_the_number_of_threads(small_blocks, n_jobs, mask_sharing):
-    many, model = np.tile(X, (5, 1)), regressor().fit(X, y)
-    options = {"n_samples": 100, "mask_sharing": mask_sharing}
+def test_the_numbers_do_not_depend_on_the_number_of_threads(small_blocks, mask_sharing):
+    many, model = np.tile(X, (3, 1)), regressor().fit(X, y)
+    options = {"n_samples": 40, "mask_sharing": mask_sharing}
     for call in (partial(model.predict, return_std=True), model.sample_y, classifier().fit(X, LABELS).sample_proba):
-        np.testing.assert_array_equal(call(many, **options), call(many, **options, n_jobs=n_jobs))
+        np.testing.assert_array_equal(call(many, **options), call(many, **options, n_jobs=3))
 
 
 def test_a_pass_with_shared_masks_is_one_function(small_blocks):
