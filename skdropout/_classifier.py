@@ -650,7 +650,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
 
     def _entropy(self, P):
         """Entropy over the classes, axis 1, or of each label by itself."""
-        return entr(P) + entr(np.maximum(1 - P, 0)) if self._is_multilabel() else entr(np.minimum(P, 1)).sum(axis=1)
+        return entr(P) + entr(1 - P) if self._is_multilabel() else entr(P).sum(axis=1)
 
     def _is_multilabel(self):
         return self._label_binarizer.y_type_.startswith("multilabel")

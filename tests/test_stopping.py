@@ -56,6 +56,13 @@ def test_the_objective_without_noise_on_at_most_1000_rows_is_judged(judged, n_ro
     assert model.best_loss_ == min(model.loss_curve_)
 
 
+def test_the_weights_judged_are_those_of_the_epoch(judged):
+    """Batch normalisation is folded into copies of them."""
+    params = {"batch_norm": "before_activation", "dropout": 0.3, "dropout_schedule": "constant", "alpha": 0.0}
+    DropoutMLPRegressor(max_iter=4, **params).fit(X[:100], y[:100])
+    assert len(set(judged)) == 4
+
+
 def test_partial_fit_after_fit_is_judged_by_its_own_losses():
     model = DropoutMLPRegressor(
         solver="sgd", learning_rate="adaptive", dropout=0.5, dropout_schedule="constant", max_iter=30, random_state=0
