@@ -16,7 +16,6 @@ CONFIGURATIONS = [
     {"dropout": 0},
     {"dropout": 0.5},
     {"hidden_layer_sizes": (50, 20), "dropout": (0.2, 0.5)},
-    {"input_dropout": 0.1},
     {"solver": "sgd"},
     {"dropout_kind": "gaussian", "input_dropout": 0.1},
     {"dropout_kind": "alpha", "activation": "selu", "dropout": 0.1},
@@ -26,7 +25,6 @@ CONFIGURATIONS = [
     {"batch_norm": "after_dropout"},
     {"batch_norm": "before_activation", "dropout_kind": "alpha", "activation": "selu", "dropout": 0.1},
     {"batch_norm": "before_activation", "dropout_kind": "spatial", "dropout_schedule": "flat_cos"},
-    {"batch_norm": "after_dropout", "dropout": 0},
     {"mask_sharing": "batch", "input_dropout": 0.1},
     {"mask_sharing": "batch", "dropout": 0.5},
 ]
