@@ -318,3 +318,10 @@ def test_without_matplotlib_the_error_says_what_to_install(cls, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
     with pytest.raises(ImportError, match=rf"{cls.__name__}\.plot requires matplotlib"):
         disp.plot()
+
+
+def test_the_band_is_two_standard_errors_to_each_side():
+    disp = CoverageDisplay.from_predictions(np.zeros(100), np.zeros(100), np.ones(100))
+    edges = disp.ax_.collections[0].get_paths()[0].vertices
+    middle = edges[np.isclose(edges[:, 0], 0.5), 1]
+    assert np.ptp(middle) == pytest.approx(4 * np.sqrt(0.25 / 100))
