@@ -1,5 +1,6 @@
 """Dropout for scikit-learn's multi-layer perceptrons: change the import, keep the code."""
 
+from ._callbacks import Checkpoint, EarlyStopping
 from ._classifier import DropoutMLPClassifier
 from ._display import CoverageDisplay, ReliabilityDisplay
 from ._regressor import DropoutMLPRegressor
@@ -7,9 +8,11 @@ from ._scoring import log_predictive_density_scorer
 
 __version__ = "0.1.0"
 __all__ = [
+    "Checkpoint",
     "CoverageDisplay",
     "DropoutMLPClassifier",
     "DropoutMLPRegressor",
+    "EarlyStopping",
     "ReliabilityDisplay",
     "log_predictive_density_scorer",
 ]

@@ -3,7 +3,6 @@
 import copy
 import warnings
 from abc import ABC, abstractmethod
-from math import isfinite
 from numbers import Integral
 
 import numpy as np
@@ -13,8 +12,10 @@ from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ._callbacks import Tasks
+from ._lbfgs import minimize
 from ._rows import Rows, canonical, positive_weights
-from ._sklearn import InvalidParameterError, check_optimize_result, fit_context
+from ._sklearn import CallbackSupportMixin, InvalidParameterError, fit_context, with_callbacks
 from ._spec import (
     CONSTRAINTS,
     column_groups,
@@ -24,10 +25,9 @@ from ._spec import (
     names_per_layer,
     unit_groups,
 )
-from ._training import INTERRUPTED, Model, Training
+from ._training import Model, Training
 from ._uncertainty import MonteCarloMixin
 from .engine.activations import ACTIVATIONS
-from .engine.backprop import Backprop
 from .engine.dropout import DROPOUTS
 from .engine.initializers import initialize
 from .engine.layers import fold
@@ -36,7 +36,6 @@ from .engine.network import Network
 from .engine.optimizers import OPTIMIZERS
 from .engine.params import Params
 from .engine.rng import mask_stream, resume_stream
-from .engine.training import lbfgs
 
 PRIVATE_STATE = {
     "_activations",
@@ -49,9 +48,20 @@ PRIVATE_STATE = {
     "_random_state",
     "_unfolded",
 }
+WEIGHTS = {
+    "coefs_",
+    "intercepts_",
+    "batch_norm_scale_",
+    "batch_norm_shift_",
+    "batch_norm_mean_",
+    "batch_norm_var_",
+    "_unfolded",
+    "dropout_",
+    "noise_variance_",
+}
 
 
-class BaseDropoutMLP(MonteCarloMixin, BaseEstimator, ABC):
+class BaseDropoutMLP(MonteCarloMixin, CallbackSupportMixin, BaseEstimator, ABC):
     """Base class of the multi-layer perceptrons with dropout.
 
     A subclass says what its targets are: ``_encode``, ``_decode``, ``_loss_name``, ``_default_score`` and more.
@@ -135,7 +145,9 @@ class BaseDropoutMLP(MonteCarloMixin, BaseEstimator, ABC):
         self.__dict__ = vars(twin)
         return self
 
+    @with_callbacks
     def _train(self, X, y, sample_weight, validation=(None, None, None), incremental=False, classes=None):
+        given = X, y, sample_weight
         if incremental:
             self._validate_params()  # fit_context leaves it out once fitted, but set_params may have come between
         sizes = hidden_sizes(self.hidden_layer_sizes)
@@ -164,22 +176,39 @@ class BaseDropoutMLP(MonteCarloMixin, BaseEstimator, ABC):
         self._activations, self._noise = activations, (*noise, rates, self.dropout_schedule)
         self.t_ = getattr(self, "t_", 0)
         self._publish(model)
+        tasks = Tasks(self, *given, 1 if incremental else self.max_iter)
         if self.solver == "lbfgs":
-            self._fit_lbfgs(model, rows)
+            minimize(self, model, rows, streams, tasks)
         else:
-            training = Training(self, model, rows, held_out, streams, fresh, incremental, rates_before)
+            training = Training(self, model, rows, held_out, streams, fresh, incremental, rates_before, tasks)
             held_out = training.held_out
             training.run()
         self._publish(model)
         trained = [model.params.vector, *self.coefs_, *self.intercepts_, *(m for ms in model.moments for m in ms)]
         if not all(np.isfinite(a).all() for a in trained):
             raise self._diverged("The last step overflowed")
-        self._estimate_noise(rows if held_out is None else held_out)
+        self._settle(rows if held_out is None else held_out, streams)
+        tasks.end_all()
+
+    def _settle(self, rows, streams):
+        """What is known once training has stopped: the noise of the observations, and where the streams are."""
+        self._estimate_noise(rows)
         random_state, masks = streams
         if masks is not None:
             self._mask_state = masks.bit_generator.state
         if isinstance(self.random_state, Integral):
             self._random_state = random_state
+
+    def _as_if_stopped(self, model, rows, streams):
+        """Copies of all that ``fit`` would leave if it stopped here, by name."""
+        self._publish(model)
+        self._settle(rows, streams)
+        return {name: copy.deepcopy(getattr(self, name)) for name in self._fitted() - {"_optimizer"}}
+
+    def _take_weights(self, other):
+        """Predict with the weights of a copy made during the training."""
+        for name in WEIGHTS & set(vars(other)):
+            setattr(self, name, getattr(other, name))
 
     def _publish(self, model):
         """Make the model, batch normalisation folded into the affine maps, what this estimator predicts with."""
@@ -191,11 +220,15 @@ class BaseDropoutMLP(MonteCarloMixin, BaseEstimator, ABC):
             self.batch_norm_mean_, self.batch_norm_var_, seen = ([m[i] for m in model.moments] for i in range(3))
             self._unfolded = self.batch_norm, params.vector, seen
 
+    def _fitted(self):
+        """The names of what ``fit`` has left."""
+        names = set(vars(self)) - set(self.get_params(deep=False))
+        return {name for name in names if name in PRIVATE_STATE or (name.endswith("_") and not name.startswith("_"))}
+
     def _forget(self):
         """Drop what earlier fits have left."""
-        for name in set(vars(self)) - set(self.get_params(deep=False)):
-            if name in PRIVATE_STATE or (name.endswith("_") and not name.startswith("_")):
-                delattr(self, name)
+        for name in self._fitted():
+            delattr(self, name)
 
     # What goes in
 
@@ -339,34 +372,6 @@ class BaseDropoutMLP(MonteCarloMixin, BaseEstimator, ABC):
         return self.activation if isinstance(self.activation, str) else "identity"
 
     # Training
-
-    def _fit_lbfgs(self, model, rows):
-        """Minimise the objective over all rows, in float64: a line search needs the digits."""
-        rows, params = rows.astype(np.float64), model.params
-        exact = Params(params.units, np.float64, params.vector.astype(np.float64))  # a copy, whatever the dtype
-        backprop = Backprop(
-            exact, model.specs, self._loss_name(), rows.X.shape[0], alpha=self.alpha, loss_options=self._loss_options()
-        )
-        self.n_iter_, self.loss_ = 0, np.nan
-
-        def after_iteration(intermediate_result):
-            self.n_iter_ += 1
-            self.loss_ = float(intermediate_result.fun)
-            params.vector[:] = intermediate_result.x
-            if self.verbose:
-                print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
-
-        limits = {"max_iter": self.max_iter, "max_fun": self.max_fun, "tol": self.tol}
-        try:
-            result = lbfgs(backprop, rows.X, rows.Y, rows.sample_weight, after_iteration=after_iteration, **limits)
-        except KeyboardInterrupt:
-            warnings.warn(INTERRUPTED)
-            return
-        self.n_iter_ = check_optimize_result("lbfgs", result, self.max_iter)
-        self.loss_ = float(result.fun)
-        params.vector[:] = result.x
-        if not isfinite(self.loss_):
-            raise self._diverged(f"The training loss became {self.loss_}")
 
     def _diverged(self, what):
         way_out = "scale the inputs (for example with StandardScaler)"

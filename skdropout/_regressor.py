@@ -77,7 +77,8 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         Least improvement of the loss, or of the validation score, that counts as one.
 
     verbose : bool, default=False
-        Whether to print the progress.
+        Whether to print a line an epoch: training loss, loss and score of the rows held out, learning rate, the
+        largest dropout rate if a schedule moves it, and seconds.
 
     warm_start : bool, default=False
         Whether ``fit`` goes on from the weights of the last ``fit``; patience starts afresh.

@@ -1,5 +1,6 @@
 """The one door to scikit-learn's private names, so that an upgrade breaks in one place."""
 
+import sklearn
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import Interval, InvalidParameterError, Options, StrOptions
@@ -8,7 +9,31 @@ from sklearn.utils.optimize import _check_optimize_result as check_optimize_resu
 from sklearn.utils.parallel import _get_threadpool_controller as get_threadpool_controller
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # scikit-learn < 1.9
+
+    class CallbackSupportMixin:
+        def set_callbacks(self, *callbacks):
+            """Not available: callbacks need scikit-learn 1.9.
+
+            Parameters
+            ----------
+            *callbacks : callback instances
+                Refused.
+            """
+            raise NotImplementedError(f"Callbacks need scikit-learn >= 1.9, and this is {sklearn.__version__}.")
+
+    def with_callbacks(method):
+        return method
+
+
+# what scikit-learn notes on an estimator for the sake of its callbacks
+CALLBACK_STATE = {"_callback_fit_ctx", "_parent_callback_ctx", "_skl_callbacks", "_skl_callbacks_to_teardown"}
+
 __all__ = [
+    "CALLBACK_STATE",
+    "CallbackSupportMixin",
     "Interval",
     "InvalidParameterError",
     "Options",
@@ -19,4 +44,5 @@ __all__ = [
     "check_sample_weight",
     "fit_context",
     "get_threadpool_controller",
+    "with_callbacks",
 ]

@@ -5,6 +5,7 @@ import warnings
 from inspect import signature
 from math import isfinite
 from numbers import Real
+from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,19 @@ from .engine.training import epochs
 
 INTERRUPTED = "Training interrupted by user."
 JUDGED = 1000  # training rows that convergence is judged on where there is noise, at most: a forward pass an epoch
+
+
+def progress(estimator, rates, seconds):
+    """What ``verbose`` prints of an epoch: one line."""
+    figures = {"loss": estimator.loss_}
+    if getattr(estimator, "validation_scores_", None):
+        figures["validation loss"] = estimator.validation_loss_curve_[-1]
+        if estimator._watched() != "loss":
+            figures["validation score"] = estimator.validation_scores_[-1]
+    columns = [f"{name} {figure:.5f}" for name, figure in figures.items()]
+    columns += [f"{name} {rate:.3g}" for name, rate in rates.items()]
+    width = len(str(estimator.max_iter))
+    return "  ".join([f"Iteration {estimator.n_iter_:{width}}/{estimator.max_iter}", *columns, f"{seconds:.2f} s"])
 
 
 class Model(NamedTuple):
@@ -53,11 +67,13 @@ class Training:
         Whether this is one ``partial_fit``.
     rates : tuple of float
         The dropout rates that the weights come from.
+    tasks : Tasks
+        What callbacks are told of each epoch.
     """
 
-    def __init__(self, estimator, model, rows, held_out, streams, fresh, incremental, rates):
+    def __init__(self, estimator, model, rows, held_out, streams, fresh, incremental, rates, tasks):
         self.estimator, self.model, self.fresh, self.incremental = estimator, model, fresh, incremental
-        self.rates = rates
+        self.rows, self.rates, self.tasks = rows, rates, tasks
         self.random_state, self.masks = streams
         params, specs = model.params, model.specs
         train, self.held_out = np.arange(rows.X.shape[0]), held_out
@@ -110,12 +126,17 @@ class Training:
         )
         n_epochs = 1 if self.incremental else estimator.max_iter
         best = copy.deepcopy((params.vector, moments, self.rates)) if estimator.early_stopping else None
+        start = perf_counter()
         try:
-            for estimator.n_iter_, loss in zip(range(1, n_epochs + 1), losses, strict=False):
+            for estimator.n_iter_, loss in zip(range(1, n_epochs + 1), self.tasks.around(losses), strict=False):
                 estimator.t_ += self.batches.n_rows
                 if self._record(loss) and estimator.early_stopping:
                     best = copy.deepcopy((params.vector, moments, estimator.dropout_))
-                if not self._prepare_next_epoch():
+                if estimator.verbose:
+                    print(progress(estimator, self._rates_in_force(), perf_counter() - start))
+                    start = perf_counter()
+                stopped = self.tasks.end(self._as_if_stopped)
+                if stopped or not self._prepare_next_epoch():
                     break
             else:
                 if not (self.incremental or self.to_the_end):
@@ -199,8 +220,6 @@ class Training:
         estimator.loss_ = loss
         estimator.loss_curve_.append(loss)
         estimator.dropout_curve_.append(estimator.dropout_)
-        if estimator.verbose:
-            print(f"Iteration {estimator.n_iter_}, loss = {loss:.8f}")
         if self.held_out is not None:
             best_score, score = estimator.best_validation_score_, self._record_score()
         if estimator.early_stopping:
@@ -223,9 +242,19 @@ class Training:
         estimator.validation_scores_.append(score)
         estimator.validation_loss_curve_.append(loss)
         estimator.best_validation_score_ = max(score, estimator.best_validation_score_)
-        if estimator.verbose:
-            print(f"Validation score: {score:f}")
         return score
+
+    def _rates_in_force(self):
+        """The learning rate, and by what factor the schedule has scaled the dropout, for ``verbose``."""
+        rates = {"learning rate": self.optimizer.learning_rate * self.optimizer.factor}
+        full = max(spec.rate for spec in self.model.specs)
+        if full and self.estimator.dropout_schedule != "constant":
+            rates["dropout"] = max(self.estimator.dropout_)
+        return rates
+
+    def _as_if_stopped(self):
+        rows = self.rows if self.held_out is None else self.held_out
+        return self.estimator._as_if_stopped(self.model, rows, (self.random_state, self.masks))
 
     def _judge(self):
         """Score and loss of the weights as they are, without noise, on the rows held out."""

@@ -57,14 +57,16 @@ ARROWS = {
     "_sklearn.py": set(),
     "_spec.py": {"_sklearn", "engine"},
     "_rows.py": {"_sklearn", "engine"},
+    "_callbacks.py": {"_sklearn"},
     "_training.py": {"_rows", "engine"},
+    "_lbfgs.py": {"_sklearn", "_training", "engine"},
     "_uncertainty.py": {"_rows", "_sklearn", "_spec", "engine"},
-    "_base.py": {"_sklearn", "_spec", "_rows", "_training", "_uncertainty", "engine"},
+    "_base.py": {"_callbacks", "_lbfgs", "_sklearn", "_spec", "_rows", "_training", "_uncertainty", "engine"},
     "_classifier.py": {"_base", "_sklearn", "_uncertainty", "engine"},
     "_regressor.py": {"_base", "_sklearn", "_uncertainty"},
     "_scoring.py": set(),
     "_display.py": {"_scoring", "_sklearn"},
-    "__init__.py": {"_classifier", "_display", "_regressor", "_scoring"},
+    "__init__.py": {"_callbacks", "_classifier", "_display", "_regressor", "_scoring"},
 }
 ENGINE_ARROWS = {
     "network.py": {"activations"},

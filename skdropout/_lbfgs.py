@@ -1,0 +1,58 @@
+"""A run of L-BFGS, over all rows at once."""
+
+import warnings
+from math import isfinite
+from time import perf_counter
+
+import numpy as np
+
+from ._sklearn import check_optimize_result
+from ._training import INTERRUPTED, progress
+from .engine.backprop import Backprop
+from .engine.params import Params
+from .engine.training import lbfgs
+
+
+def minimize(estimator, model, rows, streams, tasks):
+    """Minimise the objective over all rows, in float64: a line search needs the digits.
+
+    Parameters are those of ``Training``.
+    """
+    rows, params = rows.astype(np.float64), model.params
+    exact = Params(params.units, np.float64, params.vector.astype(np.float64))  # a copy, whatever the dtype
+    backprop = Backprop(
+        exact,
+        model.specs,
+        estimator._loss_name(),
+        rows.X.shape[0],
+        alpha=estimator.alpha,
+        loss_options=estimator._loss_options(),
+    )
+    estimator.n_iter_, estimator.loss_, start = 0, np.nan, perf_counter()
+
+    def after_iteration(intermediate_result):
+        nonlocal start
+        estimator.n_iter_ += 1
+        estimator.loss_ = float(intermediate_result.fun)
+        params.vector[:] = intermediate_result.x
+        if estimator.verbose:
+            print(progress(estimator, {}, perf_counter() - start))
+            start = perf_counter()
+        if tasks.end(lambda: estimator._as_if_stopped(model, rows, streams)):
+            raise StopIteration
+        tasks.begin()
+
+    limits = {"max_iter": estimator.max_iter, "max_fun": estimator.max_fun, "tol": estimator.tol}
+    tasks.begin()
+    try:
+        result = lbfgs(backprop, rows.X, rows.Y, rows.sample_weight, after_iteration=after_iteration, **limits)
+    except KeyboardInterrupt:
+        warnings.warn(INTERRUPTED)
+        return
+    if tasks.stopped:  # by a callback, at the last iterate
+        return
+    estimator.n_iter_ = check_optimize_result("lbfgs", result, estimator.max_iter)
+    estimator.loss_ = float(result.fun)
+    params.vector[:] = result.x
+    if not isfinite(estimator.loss_):
+        raise estimator._diverged(f"The training loss became {estimator.loss_}")
