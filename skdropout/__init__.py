@@ -2,6 +2,7 @@
 
 from ._callbacks import Checkpoint, EarlyStopping
 from ._classifier import DropoutMLPClassifier
+from ._diagnosis import diagnose
 from ._display import CoverageDisplay, ReliabilityDisplay
 from ._regressor import DropoutMLPRegressor
 from ._scoring import log_predictive_density_scorer
@@ -14,5 +15,6 @@ __all__ = [
     "DropoutMLPRegressor",
     "EarlyStopping",
     "ReliabilityDisplay",
+    "diagnose",
     "log_predictive_density_scorer",
 ]

@@ -25,7 +25,7 @@ from ._spec import (
     names_per_layer,
     unit_groups,
 )
-from ._training import Model, Training
+from ._training import Model, Start, Training
 from ._uncertainty import MonteCarloMixin
 from .engine.activations import ACTIVATIONS
 from .engine.dropout import DROPOUTS
@@ -138,16 +138,37 @@ class BaseDropoutMLP(MonteCarloMixin, CallbackSupportMixin, BaseEstimator, ABC):
 
     def _attempt(self, *args, **kwargs):
         """Train a twin and become it in one assignment: a call that fails leaves this estimator as it was."""
-        twin = object.__new__(type(self))
-        vars(twin).update(vars(self))
+        twin = self._twin()
         with np.errstate(all="ignore"):  # a loss that overflows is raised as an error of ours, with a way out
             twin._train(*args, **kwargs)
         self.__dict__ = vars(twin)
         return self
 
+    def _twin(self):
+        """A copy that shares everything, the optimizer included."""
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self))
+        return twin
+
     @with_callbacks
     def _train(self, X, y, sample_weight, validation=(None, None, None), incremental=False, classes=None):
-        given = X, y, sample_weight
+        model, rows, held_out, streams, start = self._prepare(X, y, sample_weight, validation, incremental, classes)
+        tasks = Tasks(self, X, y, sample_weight, 1 if incremental else self.max_iter)
+        if self.solver == "lbfgs":
+            minimize(self, model, rows, streams, tasks)
+        else:
+            training = Training(self, model, rows, held_out, streams, start, tasks)
+            held_out = training.held_out
+            training.run()
+        self._publish(model)
+        trained = [model.params.vector, *self.coefs_, *self.intercepts_, *(m for ms in model.moments for m in ms)]
+        if not all(np.isfinite(a).all() for a in trained):
+            raise self._diverged("The last step overflowed")
+        self._settle(rows if held_out is None else held_out, streams)
+        tasks.end_all()
+
+    def _prepare(self, X, y, sample_weight, validation=(None, None, None), incremental=False, classes=None):
+        """Check all that is given; the model to train, its rows, those held out, the streams, and the start."""
         if incremental:
             self._validate_params()  # fit_context leaves it out once fitted, but set_params may have come between
         sizes = hidden_sizes(self.hidden_layer_sizes)
@@ -170,25 +191,13 @@ class BaseDropoutMLP(MonteCarloMixin, CallbackSupportMixin, BaseEstimator, ABC):
         specs = layer_specs(sizes, n_outputs, activations, rates, *noise)
         streams = self._streams(fresh, incremental, noise=any(rates))
         model = self._start_model(specs, X.shape[1], dtype, streams[0], fresh)
-        rates_before = rates if fresh else getattr(self, "dropout_", rates)
+        start = Start(fresh, incremental, rates if fresh else getattr(self, "dropout_", rates))
         self.n_layers_, self.n_outputs_, self.dropout_ = len(specs) + 1, n_outputs, rates
         self.out_activation_ = LOSSES[self._loss_name()].output
         self._activations, self._noise = activations, (*noise, rates, self.dropout_schedule)
         self.t_ = getattr(self, "t_", 0)
         self._publish(model)
-        tasks = Tasks(self, *given, 1 if incremental else self.max_iter)
-        if self.solver == "lbfgs":
-            minimize(self, model, rows, streams, tasks)
-        else:
-            training = Training(self, model, rows, held_out, streams, fresh, incremental, rates_before, tasks)
-            held_out = training.held_out
-            training.run()
-        self._publish(model)
-        trained = [model.params.vector, *self.coefs_, *self.intercepts_, *(m for ms in model.moments for m in ms)]
-        if not all(np.isfinite(a).all() for a in trained):
-            raise self._diverged("The last step overflowed")
-        self._settle(rows if held_out is None else held_out, streams)
-        tasks.end_all()
+        return model, rows, held_out, streams, start
 
     def _settle(self, rows, streams):
         """What is known once training has stopped: the noise of the observations, and where the streams are."""

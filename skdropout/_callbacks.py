@@ -27,7 +27,7 @@ class Tasks:
         How many there are at most.
     """
 
-    def __init__(self, estimator, X, y, sample_weight, n_epochs):
+    def __init__(self, estimator=None, X=None, y=None, sample_weight=None, n_epochs=0):
         self.root = self.epoch = None
         self.n_left, self.stopped = n_epochs, False
         if getattr(estimator, "_skl_callbacks", None):

@@ -6,8 +6,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 
-def unwrap(estimator, X, y, with_slope=False):
+def unwrap(estimator, X=None, y=None, with_slope=False):
     """What is inside pipelines, searches and :class:`~sklearn.compose.TransformedTargetRegressor`, with its X and y.
+
+    X and y may be left out.
 
     Returns
     -------
@@ -17,15 +19,16 @@ def unwrap(estimator, X, y, with_slope=False):
     log_slope = 0.0
     while True:
         if isinstance(estimator, Pipeline):
-            X = estimator[:-1].transform(X) if len(estimator) > 1 else X
+            X = estimator[:-1].transform(X) if X is not None and len(estimator) > 1 else X
             estimator = estimator[-1]
         elif isinstance(estimator, TransformedTargetRegressor):
-            y, transformer = np.asarray(y, dtype=float), estimator.transformer_
-            columns = y.reshape(len(y), -1)
-            T = transformer.transform(columns)
-            if with_slope:
-                log_slope = log_slope + _log_slope(transformer, columns, T)
-            y = T.ravel() if T.shape[1] == 1 else T
+            if y is not None:
+                y, transformer = np.asarray(y, dtype=float), estimator.transformer_
+                columns = y.reshape(len(y), -1)
+                T = transformer.transform(columns)
+                if with_slope:
+                    log_slope = log_slope + _log_slope(transformer, columns, T)
+                y = T.ravel() if T.shape[1] == 1 else T
             estimator = estimator.regressor_
         elif hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_

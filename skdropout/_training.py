@@ -13,6 +13,7 @@ from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 
+from ._callbacks import Tasks
 from ._rows import mini_batches, split_off
 from .engine.backprop import Backprop
 from .engine.optimizers import OPTIMIZERS
@@ -45,6 +46,14 @@ class Model(NamedTuple):
     specs: list
 
 
+class Start(NamedTuple):
+    """What a training starts from."""
+
+    fresh: bool  # whether the weights are new
+    incremental: bool  # whether this is one ``partial_fit``
+    rates: tuple  # the dropout rates that the weights come from
+
+
 class Training:
     """Epochs until the loss, or the score of rows held out, has stopped improving.
 
@@ -61,19 +70,15 @@ class Training:
         The user's validation rows.
     streams : (RandomState, Generator or None)
         For the rows, and for the masks if there is noise.
-    fresh : bool
-        Whether the weights are new.
-    incremental : bool
-        Whether this is one ``partial_fit``.
-    rates : tuple of float
-        The dropout rates that the weights come from.
-    tasks : Tasks
+    start : Start
+    tasks : Tasks, default=None
         What callbacks are told of each epoch.
     """
 
-    def __init__(self, estimator, model, rows, held_out, streams, fresh, incremental, rates, tasks):
-        self.estimator, self.model, self.fresh, self.incremental = estimator, model, fresh, incremental
-        self.rows, self.rates, self.tasks = rows, rates, tasks
+    def __init__(self, estimator, model, rows, held_out, streams, start, tasks=None):
+        self.estimator, self.model, self.rows = estimator, model, rows
+        self.fresh, self.incremental, self.rates = start
+        self.tasks = tasks or Tasks()
         self.random_state, self.masks = streams
         params, specs = model.params, model.specs
         train, self.held_out = np.arange(rows.X.shape[0]), held_out
@@ -107,7 +112,7 @@ class Training:
         self.to_the_end = self.policy.moves or (schedule != "constant" and bool(self.backprop.noises))
         self.scheduled = self.to_the_end or estimator.warmup_fraction > 0
         # The loss of an epoch with noise scatters by more than `tol`, and its least value is soon out of reach
-        noisy = bool(self.backprop.noises) and not (estimator.early_stopping or self.to_the_end or incremental)
+        noisy = bool(self.backprop.noises) and not (estimator.early_stopping or self.to_the_end or self.incremental)
         self.judge_by = self._some_rows() if noisy and estimator.n_iter_no_change < np.inf else None
         if estimator.batch_norm and self.batches.batch_size == 1:
             warnings.warn("batch_norm learns nothing from batches of one row: give it larger batches.")

@@ -58,15 +58,16 @@ ARROWS = {
     "_spec.py": {"_sklearn", "engine"},
     "_rows.py": {"_sklearn", "engine"},
     "_callbacks.py": {"_sklearn"},
-    "_training.py": {"_rows", "engine"},
+    "_training.py": {"_callbacks", "_rows", "engine"},
     "_lbfgs.py": {"_sklearn", "_training", "engine"},
     "_uncertainty.py": {"_rows", "_sklearn", "_spec", "engine"},
     "_base.py": {"_callbacks", "_lbfgs", "_sklearn", "_spec", "_rows", "_training", "_uncertainty", "engine"},
     "_classifier.py": {"_base", "_sklearn", "_uncertainty", "engine"},
     "_regressor.py": {"_base", "_sklearn", "_uncertainty"},
     "_scoring.py": set(),
+    "_diagnosis.py": {"_scoring", "_training", "engine"},
     "_display.py": {"_scoring", "_sklearn"},
-    "__init__.py": {"_callbacks", "_classifier", "_display", "_regressor", "_scoring"},
+    "__init__.py": {"_callbacks", "_classifier", "_diagnosis", "_display", "_regressor", "_scoring"},
 }
 ENGINE_ARROWS = {
     "network.py": {"activations"},

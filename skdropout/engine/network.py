@@ -37,24 +37,39 @@ class Network:
         """The output before its activation."""
         return self._in_blocks(X, OUTPUTS["identity"])
 
-    def _in_blocks(self, X, output):
+    def layer_inputs(self, X):
+        """Yield blocks of rows, as slices, with what goes into every layer: the rows, then each hidden layer's output.
+
+        The next block overwrites the outputs: copy what is to be kept.
+        """
         n_samples, dtype = X.shape[0], self.coefs[0].dtype
-        coefs = [W.astype(dtype, copy=False) for W in self.coefs]  # a user may have put in another
-        widths = [W.shape[1] for W in coefs]
+        coefs = [W.astype(dtype, copy=False) for W in self.coefs[:-1]]  # a user may have put in another
+        widths = [W.shape[1] for W in self.coefs]
         rows = max(1, min(n_samples, BLOCK // max(1 if issparse(X) else X.shape[1], *widths)))
-        Z = np.empty((n_samples, widths[-1]), dtype)
         hidden = [np.empty((rows, width), dtype) for width in widths[:-1]]
-        activations = [*(ACTIVATIONS[name].forward for name in self.activations), output]
         for start in range(0, n_samples, rows):
-            z = Z[start : start + rows]
-            x = X[start : start + rows].astype(dtype, copy=False)
-            for W, b, f, y in zip(coefs, self.intercepts, activations, [*hidden, z], strict=True):
-                y = y[: len(z)]
-                if issparse(x):
-                    y[:] = x @ W
-                else:
-                    np.dot(x, W, out=y)
-                y += b
-                f(y)
-                x = y
+            block = slice(start, min(start + rows, n_samples))
+            inputs = [X[block].astype(dtype, copy=False)]
+            for W, b, name, out in zip(coefs, self.intercepts, self.activations, hidden, strict=False):
+                y = _affine(inputs[-1], W, b, out[: block.stop - start])
+                ACTIVATIONS[name].forward(y)
+                inputs.append(y)
+            yield block, inputs
+
+    def _in_blocks(self, X, output):
+        dtype = self.coefs[0].dtype
+        W, b = self.coefs[-1].astype(dtype, copy=False), self.intercepts[-1]
+        Z = np.empty((X.shape[0], W.shape[1]), dtype)
+        for block, inputs in self.layer_inputs(X):
+            output(_affine(inputs[-1], W, b, Z[block]))
         return Z
+
+
+def _affine(x, W, b, out):
+    """x W + b, in `out`."""
+    if issparse(x):
+        out[:] = x @ W
+    else:
+        np.dot(x, W, out=out)
+    out += b
+    return out
