@@ -130,6 +130,8 @@ class EarlyStopping:
 
     Notes
     -----
+    Set it before callbacks that are to see the best weights at the end, such as :class:`Checkpoint`.
+
     One instance may serve all fits of a search, in threads or processes: each stops by its own scores. The attributes
     are of the fit that ended last in this process.
 
@@ -215,7 +217,8 @@ class EarlyStopping:
         run = self._runs[id(estimator)]
         if _is_whole_fit(context):
             if run.best_estimator is not None and hasattr(estimator, "_take_weights"):
-                estimator._take_weights(run.best_estimator)
+                for est in (estimator, fitted_estimator):  # and the copy that callbacks after this one are given
+                    est._take_weights(run.best_estimator)
             return False
         if fitted_estimator is None:
             return False

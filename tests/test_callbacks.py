@@ -307,6 +307,31 @@ def test_checkpoint_is_the_estimator_of_the_last_epoch_due(tmp_path):
 
 
 @needs_callbacks
+def test_checkpoint_after_early_stopping_has_the_best_weights(tmp_path):
+    path, stopping = tmp_path / "mlp.joblib", EarlyStopping(X, y, n_iter_no_change=2)
+    clf = Small(learning_rate_init=1.0, max_iter=50).set_callbacks(stopping, Checkpoint(path)).fit(X, y)
+    assert stopping.best_epoch_ < clf.n_iter_
+    np.testing.assert_array_equal(joblib.load(path).predict_proba(X), clf.predict_proba(X))
+
+
+@pytest.mark.slow
+@needs_callbacks
+def test_callbacks_in_processes(tmp_path):
+    from sklearn.callback import ScoringMonitor
+
+    monitor, stopping = ScoringMonitor(scoring="accuracy"), EarlyStopping(X, y, n_iter_no_change=1)
+    model = Small(max_iter=40, learning_rate_init=0.1)
+    model.set_callbacks(monitor, stopping, Checkpoint(tmp_path / "mlp.joblib"))
+    with joblib.parallel_config(backend="loky"):
+        search = GridSearchCV(model, {"dropout": [0.1, 0.3]}, cv=3, n_jobs=2).fit(X, y)
+    rows = monitor.get_logs().data
+    fits = {row["parent_task_id_path"] for row in rows if row["task_name"] == "epoch"}
+    assert len(list(tmp_path.iterdir())) == len(fits) == 7
+    assert sum(row["task_name"] == "epoch" for row in rows) < 7 * 40
+    assert stopping.best_epoch_ <= search.best_estimator_.n_iter_ < 40
+
+
+@needs_callbacks
 def test_checkpoints_of_a_search_are_files_of_their_own(tmp_path):
     model = make_pipeline(MinMaxScaler(), Small().set_callbacks(Checkpoint(tmp_path / "mlp.joblib")))
     GridSearchCV(model, {"dropoutmlpclassifier__dropout": [0.1, 0.3]}, cv=2).fit(X, y)
