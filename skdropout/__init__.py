@@ -6,6 +6,7 @@ from ._diagnosis import diagnose
 from ._display import CoverageDisplay, ReliabilityDisplay
 from ._regressor import DropoutMLPRegressor
 from ._scoring import log_predictive_density_scorer
+from ._tuning import DropoutRates, one_standard_error
 
 __version__ = "0.1.0"
 __all__ = [
@@ -13,8 +14,10 @@ __all__ = [
     "CoverageDisplay",
     "DropoutMLPClassifier",
     "DropoutMLPRegressor",
+    "DropoutRates",
     "EarlyStopping",
     "ReliabilityDisplay",
     "diagnose",
     "log_predictive_density_scorer",
+    "one_standard_error",
 ]

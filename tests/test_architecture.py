@@ -66,8 +66,9 @@ ARROWS = {
     "_regressor.py": {"_base", "_sklearn", "_uncertainty"},
     "_scoring.py": set(),
     "_diagnosis.py": {"_scoring", "_training", "engine"},
+    "_tuning.py": set(),
     "_display.py": {"_scoring", "_sklearn"},
-    "__init__.py": {"_callbacks", "_classifier", "_diagnosis", "_display", "_regressor", "_scoring"},
+    "__init__.py": {"_callbacks", "_classifier", "_diagnosis", "_display", "_regressor", "_scoring", "_tuning"},
 }
 ENGINE_ARROWS = {
     "network.py": {"activations"},
