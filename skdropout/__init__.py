@@ -3,20 +3,27 @@
 from ._callbacks import Checkpoint, EarlyStopping
 from ._classifier import DropoutMLPClassifier
 from ._diagnosis import diagnose
-from ._display import CoverageDisplay, ReliabilityDisplay
+from ._displays.calibration import CoverageDisplay, ReliabilityDisplay
+from ._displays.rates import DropoutRateDisplay
+from ._displays.training import TrainingCurveDisplay
+from ._displays.units import ActivationSparsityDisplay, FirstLayerWeightsDisplay
 from ._regressor import DropoutMLPRegressor
 from ._scoring import log_predictive_density_scorer
 from ._tuning import DropoutRates, one_standard_error
 
 __version__ = "0.1.0"
 __all__ = [
+    "ActivationSparsityDisplay",
     "Checkpoint",
     "CoverageDisplay",
     "DropoutMLPClassifier",
     "DropoutMLPRegressor",
+    "DropoutRateDisplay",
     "DropoutRates",
     "EarlyStopping",
+    "FirstLayerWeightsDisplay",
     "ReliabilityDisplay",
+    "TrainingCurveDisplay",
     "diagnose",
     "log_predictive_density_scorer",
     "one_standard_error",

@@ -4,6 +4,7 @@ import sklearn
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import Interval, InvalidParameterError, Options, StrOptions
+from sklearn.utils._plotting import _validate_score_name as validate_score_name
 from sklearn.utils.multiclass import _check_partial_fit_first_call as check_partial_fit_first_call
 from sklearn.utils.optimize import _check_optimize_result as check_optimize_result
 from sklearn.utils.parallel import _get_threadpool_controller as get_threadpool_controller
@@ -44,5 +45,6 @@ __all__ = [
     "check_sample_weight",
     "fit_context",
     "get_threadpool_controller",
+    "validate_score_name",
     "with_callbacks",
 ]

@@ -43,6 +43,14 @@ def test_the_engine_knows_nothing_of_scikit_learn_or_the_estimators(path):
         assert not module.startswith("skdropout") or module.startswith("skdropout.engine")
 
 
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_matplotlib_is_imported_inside_functions_only(path):
+    for node in ast.parse(path.read_text()).body:
+        modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        assert not any(module.startswith("matplotlib") for module in modules)
+
+
 @pytest.mark.parametrize("path", [p for p in FILES if p.name != "_sklearn.py"], ids=name)
 def test_private_names_of_scikit_learn_have_one_door(path):
     tree = ast.parse(path.read_text())
@@ -67,8 +75,13 @@ ARROWS = {
     "_scoring.py": set(),
     "_diagnosis.py": {"_scoring", "_training", "engine"},
     "_tuning.py": set(),
-    "_display.py": {"_scoring", "_sklearn"},
-    "__init__.py": {"_callbacks", "_classifier", "_diagnosis", "_display", "_regressor", "_scoring", "_tuning"},
+    "_displays/__init__.py": set(),
+    "_displays/_common.py": {"_scoring", "_sklearn", "engine"},
+    "_displays/calibration.py": {"_displays", "_scoring", "_sklearn"},
+    "_displays/rates.py": {"_displays", "_sklearn", "_tuning"},
+    "_displays/training.py": {"_displays", "_sklearn"},
+    "_displays/units.py": {"_displays", "_sklearn"},
+    "__init__.py": {"_callbacks", "_classifier", "_diagnosis", "_displays", "_regressor", "_scoring", "_tuning"},
 }
 ENGINE_ARROWS = {
     "network.py": {"activations"},
@@ -85,9 +98,9 @@ def targets(path, root):
     return {module.removeprefix(prefix).split(".")[0] for module in imports(path) if module.startswith(prefix)}
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("*.py")), ids=name)
+@pytest.mark.parametrize("path", sorted([*ROOT.glob("*.py"), *ROOT.glob("_displays/*.py")]), ids=name)
 def test_arrows_of_the_package(path):
-    assert targets(path, "skdropout") <= ARROWS[path.name]
+    assert targets(path, "skdropout") <= ARROWS[path.relative_to(ROOT).as_posix()]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "engine").glob("*.py")), ids=name)

@@ -4,6 +4,7 @@ import inspect
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from numpydoc.docscrape import ClassDoc, FunctionDoc
 from sklearn.base import BaseEstimator
@@ -45,7 +46,6 @@ def test_both_estimators_say_the_same():
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("cls", ESTIMATORS)
 def test_every_fitted_attribute_is_documented(cls):
-    import numpy as np
     import pandas as pd
 
     X = pd.DataFrame(np.random.RandomState(0).normal(size=(30, 3)), columns=list("abc"))
@@ -67,6 +67,10 @@ def test_every_attribute_of_a_display_is_documented():
     for disp in (
         skdropout.ReliabilityDisplay.from_predictions([0, 1], [0.2, 0.7]),
         skdropout.CoverageDisplay.from_predictions([0, 1], [0, 1], [1, 1]),
+        skdropout.TrainingCurveDisplay([2, 1]).plot(),
+        skdropout.DropoutRateDisplay([0, 0.5], [[1, 2], [2, 3]]).plot(),
+        skdropout.FirstLayerWeightsDisplay(np.ones((1, 2, 2))).plot(),
+        skdropout.ActivationSparsityDisplay(np.ones((1, 2))).plot(),
     ):
         doc = ClassDoc(type(disp))
         assert set(vars(disp)) == {*parameters(doc), *attributes(doc)}

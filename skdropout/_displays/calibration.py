@@ -9,19 +9,16 @@ from sklearn.base import is_classifier, is_regressor
 from sklearn.utils import check_array, check_consistent_length, check_scalar
 from sklearn.utils.validation import column_or_1d
 
-from ._scoring import unwrap
-from ._sklearn import InvalidParameterError, check_matplotlib_support
+from .._scoring import unwrap
+from .._sklearn import InvalidParameterError, check_matplotlib_support
+from ._common import start
 
 DIAGONAL = "Perfectly calibrated"
 
 
 def _axes(display, ax, ref_line, xlabel, ylabel):
     """Prepare the unit square to draw `display` on, with its diagonal; True if the diagonal was not there yet."""
-    check_matplotlib_support(f"{type(display).__name__}.plot")
-    import matplotlib.pyplot as plt
-
-    ax = plt.subplots()[1] if ax is None else ax
-    display.ax_, display.figure_ = ax, ax.figure
+    ax = start(display, ax)
     ax.set(xlabel=xlabel, ylabel=ylabel, xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
     first = ref_line and DIAGONAL not in ax.get_legend_handles_labels()[1]
     if first:

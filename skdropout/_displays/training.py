@@ -1,0 +1,204 @@
+"""How did training go? Loss and validation score, epoch by epoch."""
+
+import numpy as np
+
+from .._sklearn import InvalidParameterError, check_matplotlib_support
+from ._common import explain, find_mlp, start
+
+
+class TrainingCurveDisplay:
+    """Training and validation loss, or validation score, of each epoch, with the best epoch marked.
+
+    A wide gap between the two curves, and a validation loss that rises while the training loss falls, is overfitting.
+    But the two are not measured alike: the training loss is the mean over the mini-batches of the epoch, *with the
+    noise of dropout* and the penalty on the weights, the validation loss that of the network at the end of the epoch,
+    with neither. So with dropout the validation loss may well be the lower one [1]_.
+
+    The best epoch is the one whose weights were kept, that of the best validation score, where `early_stopping` was
+    on, and the best of the validation curve that is drawn otherwise. Without validation rows none is marked.
+
+    Make one by :meth:`from_estimator`.
+
+    Parameters
+    ----------
+    loss_curve : array-like of shape (n_epochs,)
+        Training loss of each epoch.
+
+    validation_loss_curve : array-like of shape (n_validated,), default=None
+        Validation loss of each epoch, or of the last `n_validated` ones.
+
+    validation_scores : array-like of shape (n_validated,), default=None
+        Validation score of each epoch, or of the last `n_validated` ones; greater is better.
+
+    best_epoch : int, default=None
+        The epoch whose weights were kept, counted from 1; None for the best of the validation curve that is drawn.
+
+    estimator_name : str, default=None
+        Name for the legend.
+
+    Attributes
+    ----------
+    training_line_ : matplotlib Line2D or None
+        The curve of the training loss; None if scores are drawn.
+
+    validation_line_ : matplotlib Line2D or None
+        The curve of validation; None if there is none.
+
+    ax_ : matplotlib Axes
+        Axes with the curves.
+
+    figure_ : matplotlib Figure
+        Figure with the curves.
+
+    See Also
+    --------
+    DropoutRateDisplay : Score against the rate of dropout.
+    sklearn.model_selection.LearningCurveDisplay : Score against the number of rows.
+
+    References
+    ----------
+    .. [1] N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever and R. Salakhutdinov (2014). Dropout: A Simple Way to
+       Prevent Neural Networks from Overfitting. JMLR 15.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skdropout import DropoutMLPClassifier, TrainingCurveDisplay
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> X = StandardScaler().fit_transform(X)
+    >>> clf = DropoutMLPClassifier(50, early_stopping=True, scoring="loss", random_state=0)
+    >>> disp = TrainingCurveDisplay.from_estimator(clf.set_params(dropout=0).fit(X, y), name="no dropout")
+    >>> disp = TrainingCurveDisplay.from_estimator(
+    ...     clf.set_params(dropout=0.5).fit(X, y), name="dropout 0.5", ax=disp.ax_
+    ... )
+    >>> disp.ax_.get_xlabel()
+    'Epoch'
+    """
+
+    def __init__(
+        self,
+        loss_curve,
+        *,
+        validation_loss_curve=None,
+        validation_scores=None,
+        best_epoch=None,
+        estimator_name=None,
+    ):
+        self.loss_curve = loss_curve
+        self.validation_loss_curve = validation_loss_curve
+        self.validation_scores = validation_scores
+        self.best_epoch = best_epoch
+        self.estimator_name = estimator_name
+
+    def plot(self, *, ax=None, name=None, curve="loss", **kwargs):
+        """Draw the curves.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None for a new figure.
+
+        name : str, default=None
+            Name for the legend; None for `estimator_name`.
+
+        curve : {'loss', 'score'}, default='loss'
+            Training and validation loss, or the validation score.
+
+        **kwargs : dict
+            For :meth:`matplotlib.axes.Axes.plot`, of every curve.
+
+        Returns
+        -------
+        display : TrainingCurveDisplay
+            Itself.
+        """
+        if curve not in ("loss", "score"):
+            raise InvalidParameterError(f"curve must be 'loss' or 'score', got {curve!r}.")
+        if curve == "score" and self.validation_scores is None:
+            raise ValueError(
+                "curve='score' needs validation scores, and there are none: fit with early_stopping=True, or with "
+                "rows for validation, fit(X, y, X_val=..., y_val=...)."
+            )
+        ax = start(self, ax)
+        from matplotlib.cbook import normalize_kwargs
+        from matplotlib.lines import Line2D
+
+        style = normalize_kwargs(kwargs, Line2D)
+        n_epochs = len(self.loss_curve)
+        self.training_line_ = self.validation_line_ = None
+        if curve == "loss":
+            explain(ax, "training", linestyle="--")
+            (self.training_line_,) = ax.plot(range(1, n_epochs + 1), self.loss_curve, **{"linestyle": "--", **style})
+            style = {"color": self.training_line_.get_color(), **style}
+        validated = self.validation_scores if curve == "score" else self.validation_loss_curve
+        if validated is not None:
+            if curve == "loss":
+                explain(ax, "validation")
+            epochs = np.arange(n_epochs - len(validated), n_epochs) + 1
+            (self.validation_line_,) = ax.plot(epochs, validated, **style)
+        self._mark_and_name(self.estimator_name if name is None else name, curve)
+        ax.set(xlabel="Epoch", ylabel="Loss" if curve == "loss" else "Validation score")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.legend(loc="best")
+        return self
+
+    def _mark_and_name(self, name, curve):
+        """Mark the best epoch on the curve that there is, and let that curve stand for the fit in the legend."""
+        line = self.training_line_ if self.validation_line_ is None else self.validation_line_
+        epochs, values = line.get_data()
+        best = self.best_epoch
+        if best is None and self.validation_line_ is not None:
+            best = int(epochs[np.argmax(values) if curve == "score" else np.argmin(values)])
+        if best is not None:
+            line.set(marker="o", markersize=8, markevery=[best - int(epochs[0])])
+        parts = [part for part in (name, best and f"best epoch {best}") if part]
+        if parts:
+            line.set_label(", ".join(parts))
+
+    @classmethod
+    def from_estimator(cls, estimator, *, curve="loss", name=None, ax=None, **kwargs):
+        """Draw the curves of a fitted network.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted :class:`DropoutMLPClassifier`, :class:`DropoutMLPRegressor` or multi-layer perceptron of
+            scikit-learn, by itself or inside of a :class:`~sklearn.pipeline.Pipeline`, a
+            :class:`~sklearn.compose.TransformedTargetRegressor` or a search.
+
+        curve : {'loss', 'score'}, default='loss'
+            Training and validation loss, or the validation score. scikit-learn's own networks record no validation
+            loss: the best epoch is then marked on the training loss.
+
+        name : str, default=None
+            Name for the legend; None for the class of the network.
+
+        ax : matplotlib Axes, default=None
+            Where to draw, such as ``ax_`` of another display; None for a new figure.
+
+        **kwargs : dict
+            For :meth:`matplotlib.axes.Axes.plot`, of every curve.
+
+        Returns
+        -------
+        display : TrainingCurveDisplay
+            What was drawn.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        mlp, _ = find_mlp(estimator)
+        if not hasattr(mlp, "loss_curve_"):
+            raise ValueError(
+                f"{type(mlp).__name__} was fitted with solver={mlp.solver!r} and has no loss_curve_, which is recorded "
+                "epoch by epoch: fit with solver='adam' or 'sgd'."
+            )
+        scores, best_epoch = getattr(mlp, "validation_scores_", None), None
+        if mlp.early_stopping and scores:
+            best_epoch = len(mlp.loss_curve_) - len(scores) + int(np.argmax(scores)) + 1
+        return cls(
+            mlp.loss_curve_,
+            validation_loss_curve=getattr(mlp, "validation_loss_curve_", None),
+            validation_scores=scores,
+            best_epoch=best_epoch,
+            estimator_name=type(mlp).__name__ if name is None else name,
+        ).plot(ax=ax, curve=curve, **kwargs)

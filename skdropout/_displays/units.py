@@ -1,0 +1,385 @@
+"""What have the hidden units learnt? First-layer weights as images, and how often units are active."""
+
+from math import isqrt
+from numbers import Integral
+
+import numpy as np
+from sklearn.utils import check_scalar, resample
+from sklearn.utils.validation import validate_data
+
+from .._sklearn import InvalidParameterError, check_matplotlib_support
+from ._common import find_mlp, legend_above, network_of, start
+
+
+class FirstLayerWeightsDisplay:
+    """Weights from the inputs into each first-layer unit as an image, all on one scale of colours.
+
+    Units trained with dropout tend to respond to spots, strokes and edges by themselves, those trained without to
+    patterns that make sense only together [1]_.
+
+    Make one by :meth:`from_estimator`.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n_units, height, width) or (n_units, height, width, 3)
+        Weights into each unit, as an image of one or of three channels.
+
+    units : ndarray of shape (n_units,), default=None
+        Which units these are; None for the first ones.
+
+    estimator_name : str, default=None
+        Name for the title.
+
+    Attributes
+    ----------
+    image_ : matplotlib AxesImage
+        All images, in rows from the top left corner.
+
+    colorbar_ : matplotlib Colorbar or None
+        The scale of the colours; None if it is not drawn.
+
+    ax_ : matplotlib Axes
+        Axes with the images.
+
+    figure_ : matplotlib Figure
+        Figure with the images.
+
+    See Also
+    --------
+    ActivationSparsityDisplay : How often the units are active.
+
+    References
+    ----------
+    .. [1] N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever and R. Salakhutdinov (2014). Dropout: A Simple Way to
+       Prevent Neural Networks from Overfitting. JMLR 15, section 7.1.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skdropout import DropoutMLPClassifier, FirstLayerWeightsDisplay
+    >>> X, y = load_digits(return_X_y=True)
+    >>> clf = DropoutMLPClassifier(50, dropout=0.5, early_stopping=True, dtype="float32", random_state=0)
+    >>> disp = FirstLayerWeightsDisplay.from_estimator(clf.fit(X / 16, y), units=16)
+    >>> disp.images.shape
+    (16, 8, 8)
+    """
+
+    def __init__(self, images, *, units=None, estimator_name=None):
+        self.images = images
+        self.units = units
+        self.estimator_name = estimator_name
+
+    def plot(self, *, ax=None, name=None, colorbar=True, **kwargs):
+        """Draw the images.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None for a new figure.
+
+        name : str, default=None
+            Title; None for `estimator_name`.
+
+        colorbar : bool, default=True
+            Whether to draw the scale of the colours. Images of three channels have none: grey is 0 there.
+
+        **kwargs : dict
+            For :meth:`matplotlib.axes.Axes.imshow`, such as `cmap`, or `vmin` and `vmax` to share one scale among
+            several networks.
+
+        Returns
+        -------
+        display : FirstLayerWeightsDisplay
+            Itself.
+        """
+        images = np.asarray(self.images)
+        mosaic, corners = _mosaic(images)
+        limit = np.abs(images).max()
+        side = 8 if len(images) > 36 else 6.4
+        ax = start(self, ax, figsize=(side, 0.85 * side * mosaic.shape[0] / mosaic.shape[1]), layout="constrained")
+        from matplotlib.patches import Rectangle
+
+        style = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit, "interpolation": "nearest", **kwargs}
+        self.colorbar_ = None
+        if mosaic.ndim == 3:
+            limit = max(abs(style["vmin"]), abs(style["vmax"])) or 1.0
+            mosaic = np.clip(0.5 + mosaic / (2 * limit), 0, 1)
+        self.image_ = ax.imshow(mosaic, **style)
+        if colorbar and mosaic.ndim == 2:
+            self.colorbar_ = ax.figure.colorbar(self.image_, ax=ax, label="Weight", shrink=0.8)
+        ax.set(xticks=[], yticks=[], title=self.estimator_name if name is None else name)
+        ax.spines[:].set_visible(False)
+        for top, left in corners:
+            frame = Rectangle((left - 0.5, top - 0.5), *images.shape[2:0:-1], fill=False, edgecolor="0.6")
+            ax.add_patch(frame).set_clip_on(False)
+        return self
+
+    @classmethod
+    def from_estimator(cls, estimator, *, image_shape=None, units=64, name=None, ax=None, colorbar=True, **kwargs):
+        """Draw the first-layer weights of a fitted network.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted :class:`DropoutMLPClassifier`, :class:`DropoutMLPRegressor` or multi-layer perceptron of
+            scikit-learn, by itself or inside of a :class:`~sklearn.pipeline.Pipeline`, a
+            :class:`~sklearn.compose.TransformedTargetRegressor` or a search. Its inputs are those that it gets
+            itself, after the other steps of a pipeline.
+
+        image_shape : tuple of int, default=None
+            (height, width) or (height, width, 3) of the rows of X as images; None for a square.
+
+        units : int, array-like of int or None, default=64
+            How many units to draw, those of the greatest norm first; or which ones; None for all, as they come.
+
+        name : str, default=None
+            Title; None for the class of the network.
+
+        ax : matplotlib Axes, default=None
+            Where to draw; None for a new figure.
+
+        colorbar : bool, default=True
+            Whether to draw the scale of the colours.
+
+        **kwargs : dict
+            For :meth:`matplotlib.axes.Axes.imshow`.
+
+        Returns
+        -------
+        display : FirstLayerWeightsDisplay
+            What was drawn.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        mlp, _ = find_mlp(estimator)
+        W = mlp.coefs_[0]
+        image_shape = _image_shape(image_shape, W.shape[0])
+        if units is None:
+            units = np.arange(W.shape[1])
+        elif isinstance(units, Integral):
+            check_scalar(units, "units", Integral, min_val=1)
+            units = np.argsort(-np.linalg.norm(W, axis=0), kind="stable")[:units]
+        else:
+            units = np.asarray(units)
+            if units.ndim != 1 or not units.size or units.min() < 0 or units.max() >= W.shape[1]:
+                raise InvalidParameterError(
+                    f"units must be among 0 to {W.shape[1] - 1}, the first layer's, got {units}."
+                )
+        images = W.T[units].reshape(-1, *image_shape)
+        name = type(mlp).__name__ if name is None else name
+        return cls(images, units=units, estimator_name=name).plot(ax=ax, colorbar=colorbar, **kwargs)
+
+
+def _image_shape(shape, n_inputs):
+    if shape is None:
+        side = isqrt(n_inputs)
+        if side**2 != n_inputs:
+            raise ValueError(
+                f"The network has {n_inputs} inputs, which are no square image: give image_shape=(height, width), or "
+                "(height, width, 3) for three channels."
+            )
+        return side, side
+    if len(shape) not in (2, 3) or tuple(shape[2:]) not in ((), (3,)) or np.prod(shape) != n_inputs:
+        raise InvalidParameterError(
+            f"image_shape must be (height, width) or (height, width, 3) with a product of {n_inputs}, the inputs of "
+            f"the network, got {shape!r}."
+        )
+    return tuple(shape)
+
+
+def _mosaic(images):
+    """The images in rows, NaN between them, and the row and column of their top left corners."""
+    n, height, width, *channels = images.shape
+    n_columns = isqrt(n - 1) + 1
+    n_rows = -(-n // n_columns)
+    mosaic = np.full((n_rows * (height + 1) - 1, n_columns * (width + 1) - 1, *channels), np.nan)
+    corners = [(i // n_columns * (height + 1), i % n_columns * (width + 1)) for i in range(n)]
+    for (top, left), image in zip(corners, images, strict=True):
+        mosaic[top : top + height, left : left + width] = image
+    return mosaic, corners
+
+
+class ActivationSparsityDisplay:
+    """Histogram of the activations of a hidden layer: how sparse they are, with and without dropout.
+
+    A unit that cannot rely on the others tends to respond to few rows, and strongly: with dropout the activations of
+    ``relu`` units are sparser and their means smaller [1]_. The activations are those of prediction, without noise,
+    of the layer's activation function; a batch normalisation that follows it is not in them.
+
+    Make one by :meth:`from_estimator`.
+
+    Parameters
+    ----------
+    activations : ndarray of shape (n_rows, n_units)
+        Output of each unit of the layer for each row.
+
+    estimator_name : str, default=None
+        Name for the legend.
+
+    Attributes
+    ----------
+    mean_activations : ndarray of shape (n_units,)
+        Mean over the rows.
+
+    share_of_zeros : float
+        Share of the activations that are exactly 0, those of silent units.
+
+    histogram_ : matplotlib StepPatch
+        The histogram.
+
+    ax_ : matplotlib Axes
+        Axes with the histogram.
+
+    figure_ : matplotlib Figure
+        Figure with the histogram.
+
+    See Also
+    --------
+    FirstLayerWeightsDisplay : What the units of the first layer look for.
+
+    References
+    ----------
+    .. [1] N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever and R. Salakhutdinov (2014). Dropout: A Simple Way to
+       Prevent Neural Networks from Overfitting. JMLR 15, section 7.2 and figure 8.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skdropout import ActivationSparsityDisplay, DropoutMLPClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> clf = DropoutMLPClassifier(50, early_stopping=True, dtype="float32", random_state=0)
+    >>> clf = clf.set_params(dropout=0).fit(X / 16, y)
+    >>> disp = ActivationSparsityDisplay.from_estimator(clf, X / 16, name="no dropout")
+    >>> clf = clf.set_params(dropout=0.5).fit(X / 16, y)
+    >>> disp = ActivationSparsityDisplay.from_estimator(clf, X / 16, name="dropout 0.5", ax=disp.ax_)
+    >>> disp.activations.shape
+    (1000, 50)
+    """
+
+    def __init__(self, activations, *, estimator_name=None):
+        self.activations = activations
+        self.estimator_name = estimator_name
+        self.mean_activations = np.mean(activations, axis=0)
+        self.share_of_zeros = float(np.mean(np.equal(activations, 0)))
+
+    def plot(self, *, ax=None, name=None, kind="activations", bins=None, **kwargs):
+        """Draw the histogram.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None for a new figure. Histograms on one axis have the bins of the first.
+
+        name : str, default=None
+            Name for the legend; None for `estimator_name`.
+
+        kind : {'activations', 'means'}, default='activations'
+            Activations of all units and rows, or the mean over the rows of each unit.
+
+        bins : int, default=None
+            Number of bins, at least 1; None for 40, of means 15.
+
+        **kwargs : dict
+            For :meth:`matplotlib.axes.Axes.stairs`.
+
+        Returns
+        -------
+        display : ActivationSparsityDisplay
+            Itself.
+        """
+        if kind not in ("activations", "means"):
+            raise InvalidParameterError(f"kind must be 'activations' or 'means', got {kind!r}.")
+        if bins is None:
+            bins = 40 if kind == "activations" else 15
+        check_scalar(bins, "bins", Integral, min_val=1)
+        values = np.ravel(self.activations) if kind == "activations" else self.mean_activations
+        ax = start(self, ax)
+        edges = _edges(values, bins, ax)
+        shares = np.histogram(values, edges)[0] / len(values)
+        name = self.estimator_name if name is None else name
+        label = f"{100 * self.share_of_zeros:.0f} % zeros, mean {np.mean(self.activations):z.2f}"
+        label = label if name is None else f"{name}: {label}"
+        self.histogram_ = ax.stairs(shares, edges, **{"label": label, "linewidth": 1.5, **kwargs})
+        whole, x = ("activations", "Activation") if kind == "activations" else ("units", "Mean activation of a unit")
+        ax.set(xlabel=x, ylabel=f"Share of {whole}")
+        legend_above(ax, ncols=1)
+        return self
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        *,
+        layer=0,
+        subsample=1000,
+        random_state=0,
+        kind="activations",
+        bins=None,
+        name=None,
+        ax=None,
+        **kwargs,
+    ):
+        """Draw the activations of a hidden layer of a fitted network.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted :class:`DropoutMLPClassifier`, :class:`DropoutMLPRegressor` or multi-layer perceptron of
+            scikit-learn, by itself or inside of a :class:`~sklearn.pipeline.Pipeline`, a
+            :class:`~sklearn.compose.TransformedTargetRegressor` or a search.
+
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        layer : int, default=0
+            Which hidden layer, counted from 0, or from -1 downwards for the last ones.
+
+        subsample : int or None, default=1000
+            How many rows of X to draw at random if there are more; None for all.
+
+        random_state : int, RandomState instance or None, default=0
+            Seeds that draw.
+
+        kind : {'activations', 'means'}, default='activations'
+            Activations of all units and rows, or the mean over the rows of each unit.
+
+        bins : int, default=None
+            Number of bins, at least 1; None for 40, of means 15.
+
+        name : str, default=None
+            Name for the legend; None for the class of the network.
+
+        ax : matplotlib Axes, default=None
+            Where to draw, such as ``ax_`` of another display; None for a new figure.
+
+        **kwargs : dict
+            For :meth:`matplotlib.axes.Axes.stairs`.
+
+        Returns
+        -------
+        display : ActivationSparsityDisplay
+            What was drawn.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+        if subsample is not None and check_scalar(subsample, "subsample", Integral, min_val=1) < n_rows:
+            X = resample(X, replace=False, n_samples=subsample, random_state=random_state)
+        mlp, X = find_mlp(estimator, X)
+        X = validate_data(mlp, X, reset=False, accept_sparse="csr")
+        n_hidden = len(mlp.coefs_) - 1
+        if not isinstance(layer, Integral) or not -n_hidden <= layer < n_hidden:
+            raise InvalidParameterError(f"layer must be one of the {n_hidden} hidden layers, from 0 on, got {layer!r}.")
+        inputs = network_of(mlp).layer_inputs(X)  # the output of a hidden layer is the input of the next
+        activations = np.concatenate([x[layer % n_hidden + 1].copy() for _, x in inputs])
+        name = type(mlp).__name__ if name is None else name
+        return cls(activations, estimator_name=name).plot(ax=ax, kind=kind, bins=bins, **kwargs)
+
+
+def _edges(values, n_bins, ax):
+    """Edges of bins over the values, at multiples of the width of those on `ax` if there are some."""
+    from matplotlib.patches import StepPatch
+
+    low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
+    drawn = [patch.get_data().edges for patch in ax.patches if isinstance(patch, StepPatch)]
+    width = drawn[0][1] - drawn[0][0] if drawn else (high - low) / n_bins or 1.0
+    return width * np.arange(np.floor(low / width), np.floor(high / width) + 2)
