@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from scipy.stats import uniform
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
@@ -206,7 +207,8 @@ def test_the_points_are_the_search_s(search, negate):
     assert_allclose(score, mean[[4, 3]])
     assert_allclose(bar, error[[4, 3]])
     assert_allclose(disp.baseline_.get_ydata(), mean[1])
-    assert_allclose(disp.band_.get_bbox().intervaly, [mean[1] - error[1], mean[1] + error[1]])
+    band = disp.ax_.transData.inverted().transform(disp.band_.get_window_extent())
+    assert_allclose(band[:, 1], [mean[1] - error[1], mean[1] + error[1]])
     assert_allclose(disp.best_.get_ydata(), sign * results["mean_test_neg_log_loss"].max())
     assert disp.best_rate == search.best_params_["dropoutmlpclassifier__dropout"]
     assert disp.ax_.get_ylabel() == ("Log loss" if negate else "Negative log loss")
@@ -269,15 +271,28 @@ def test_the_rate_is_found_inside_of_a_transformed_target():
 
 
 def test_of_other_parameters_the_best_is_taken():
-    grids = [{"alpha": [1e-4, 300.0], "dropout": [0.0, 0.3]}, {"alpha": [1.0]}]
-    search = RandomizedSearchCV(classifier(), grids, n_iter=5, cv=2, random_state=0).fit(X, y)
-    results = pd.DataFrame(search.cv_results_)
-    assert len(results) == 5
-    disp = DropoutRateDisplay.from_cv_results(search.cv_results_, score_name="accuracy")
-    assert disp.rates == [0.0, 0.3]  # without the candidate that leaves the rate alone
-    assert_allclose(disp.mean_scores, results.groupby("param_dropout")["mean_test_score"].max())
+    params = [{"alpha": a, "dropout": rate} for a in (1, 2) for rate in (0.3, 0.0)] + [{"alpha": 3}]
+    scores = np.array([[0.7, 0.8], [np.nan, 0.9], [0.8, 0.9], [0.2, 0.3], [0.9, 0.9]])
+    results = {
+        "params": params,
+        "param_dropout": np.ma.array([0.3, 0.0, 0.3, 0.0, 0.0], mask=[False] * 4 + [True]),
+        "mean_test_score": scores.mean(axis=1),
+        "split0_test_score": scores[:, 0],
+        "split1_test_score": scores[:, 1],
+    }
+    disp = DropoutRateDisplay.from_cv_results(results, score_name="accuracy")
+    assert disp.rates == [0.0, 0.3]
+    assert_allclose(disp.test_scores, [[0.2, 0.3], [0.8, 0.9]])  # not the last, which leaves the rate alone
     assert disp.ax_.get_ylabel() == "Accuracy"
-    assert legend(disp.ax_)[0] == "no dropout ± s.e."
+
+
+def test_a_randomized_search():
+    model = classifier(hidden_layer_sizes=(4,))
+    search = RandomizedSearchCV(model, {"dropout": uniform(0, 0.5)}, n_iter=3, cv=2, random_state=0).fit(X, y)
+    disp = DropoutRateDisplay.from_search(search)
+    assert_array_equal(disp.errorbar_[0].get_xdata(), np.sort(search.cv_results_["param_dropout"].astype(float)))
+    assert disp.baseline_ is None
+    assert legend(disp.ax_)[-1] == "DropoutMLPClassifier"
 
 
 def test_a_halving_search_is_drawn_by_iteration():

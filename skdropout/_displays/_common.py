@@ -30,7 +30,7 @@ def legend_above(ax, ncols):
     ax.autoscale(axis="y")
     low, high = ax.get_ylim()
     ax.set_ylim(low, low + (high - low) / (1 - share))
-    ax.legend(loc="upper left", ncols=ncols, fontsize="small", frameon=False)
+    ax.legend(loc="upper left", ncols=ncols, fontsize="small", framealpha=1, edgecolor="none")
 
 
 def find_mlp(estimator, X=None):

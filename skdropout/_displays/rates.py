@@ -196,11 +196,11 @@ class DropoutRateDisplay:
             self.baseline_ = ax.axhline(y[i], color=color, linestyle="--", linewidth=1, zorder=1)
             if np.isfinite(errors[i]):
                 self.band_ = ax.axhspan(y[i] - errors[i], y[i] + errors[i], color=color, alpha=0.1, linewidth=0)
-        star = {"marker": "*", "linestyle": "none", "markeredgecolor": "white"}
+        star = {"marker": "*", "linestyle": "none"}
         ring = {"marker": "o", "linestyle": "none", "fillstyle": "none", "markeredgewidth": 1.5}
-        explain(ax, "best", markersize=11, **star)
+        explain(ax, "best", markersize=10, **star)
         i = list(self.rates).index(self.best_rate)
-        (self.best_,) = ax.plot(x[i], y[i], color=color, markersize=17, zorder=3, **star)
+        (self.best_,) = ax.plot(x[i], y[i], color=color, markersize=17, markeredgecolor="white", zorder=3, **star)
         if self.one_standard_error_rate is not None:
             explain(ax, "least rate within one s.e. of the best", markersize=10, **ring)
             i = list(self.rates).index(self.one_standard_error_rate)
