@@ -1,5 +1,7 @@
 """The displays of training, rates and units: what is drawn is what was fitted, wherever the network is."""
 
+from functools import cache
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -57,9 +59,10 @@ def classifier(**parameters):
     return DropoutMLPClassifier(**{"hidden_layer_sizes": (8, 6), "max_iter": 6, "random_state": 0, **parameters})
 
 
-def wrapped(wrapping, **parameters):
+@cache
+def wrapped(wrapping):
     """An estimator fitted inside of another, and the network in it."""
-    inner = {"hidden_layer_sizes": (8, 6), "max_iter": 6, "random_state": 0, "early_stopping": True, **parameters}
+    inner = {"hidden_layer_sizes": (8, 6), "max_iter": 6, "random_state": 0, "early_stopping": True}
     if wrapping == "pipeline":
         model = make_pipeline(StandardScaler(), DropoutMLPClassifier(**inner)).fit(X, y)
         return model, model[-1]
