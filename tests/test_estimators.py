@@ -166,15 +166,17 @@ def test_random_state_may_be_none_or_an_instance(estimator):
 
 
 def test_dropout_regularises():
-    """On 120 digits, trained for long, a network fits its training rows less with dropout, and the others better."""
+    """On 120 digits, a quarter of them mislabelled, dropout fits the training rows less and the true labels better."""
     X, y = load_digits(return_X_y=True)
-    params = {"hidden_layer_sizes": (128, 128), "max_iter": 300, "n_iter_no_change": 300, "batch_size": 32}
+    rng = np.random.RandomState(0)
+    labels = np.where(rng.random_sample(len(y)) < 0.25, rng.randint(10, size=len(y)), y)
+    params = {"hidden_layer_sizes": (128, 128), "max_iter": 60, "batch_size": 32, "learning_rate_init": 0.003}
     train, test = {}, {}
     for rate in (0.0, 0.5):
         models = [
             DropoutMLPClassifier(
                 dropout=rate, input_dropout=0.4 * rate, dtype="float32", random_state=seed, **params
-            ).fit(X[seed::15] / 16, y[seed::15])
+            ).fit(X[seed::15] / 16, labels[seed::15])
             for seed in range(8)
         ]
         train[rate] = np.mean([model.loss_ for model in models])
@@ -289,7 +291,7 @@ def test_the_dtype_to_compute_in(estimator, solver, dtype):
 def test_labels_of_every_kind(labels, n_classes):
     y = labels[np.minimum(y_iris, n_classes - 1)]
     clf = DropoutMLPClassifier(
-        max_iter=300, random_state=0, early_stopping=True, n_iter_no_change=50, validation_fraction=0.2
+        max_iter=60, random_state=0, early_stopping=True, n_iter_no_change=50, learning_rate_init=0.01
     )
     clf.fit(X_iris, y, X_val=X_iris, y_val=y)
     np.testing.assert_array_equal(clf.classes_, labels[:n_classes])
@@ -502,21 +504,21 @@ def test_a_scorer_gets_rows_without_a_warning_about_names():
 @estimators
 def test_partial_fit_learns(estimator):
     _, X, y = ESTIMATORS[estimator]
-    model = estimator(dropout=0.1, random_state=0, batch_size=25)
+    model = estimator(dropout=0.1, random_state=0, batch_size=25, learning_rate_init=0.005)
     extra = {"classes": np.unique(y)} if estimator is DropoutMLPClassifier else {}
-    for _ in range(60):
+    for _ in range(15):
         for start in range(0, len(y), 50):
             rows = slice(start, start + 50)
             model.partial_fit(X[rows], y[rows], np.ones(len(y[rows])), **extra)
     assert model.n_iter_ == 1
-    assert model.t_ == 60 * len(y)
+    assert model.t_ == 15 * len(y)
     assert model.score(X, y) > (0.9 if estimator is DropoutMLPClassifier else 0.45)
 
 
 def test_partial_fit_multilabel():
     Y = np.eye(3, dtype=int)[y_iris]
-    clf = DropoutMLPClassifier(random_state=0)
-    for _ in range(300):
+    clf = DropoutMLPClassifier(random_state=0, learning_rate_init=0.01)
+    for _ in range(60):
         clf.partial_fit(X_iris, Y, classes=[0, 1, 2])
     assert clf.score(X_iris, Y) > 0.8
 
