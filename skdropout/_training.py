@@ -113,7 +113,8 @@ class Training:
         self.scheduled = self.to_the_end or estimator.warmup_fraction > 0
         # The loss of an epoch with noise scatters by more than `tol`, and its least value is soon out of reach
         noisy = bool(self.backprop.noises) and not (estimator.early_stopping or self.to_the_end or self.incremental)
-        self.judge_by = self._some_rows() if noisy and estimator.n_iter_no_change < np.inf else None
+        patient = estimator.n_iter_no_change >= estimator.max_iter  # patience cannot run out
+        self.judge_by = self._some_rows() if noisy and not patient else None
         if estimator.batch_norm and self.batches.batch_size == 1:
             warnings.warn("batch_norm learns nothing from batches of one row: give it larger batches.")
         self._start_curves()

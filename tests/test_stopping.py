@@ -49,7 +49,7 @@ def test_the_objective_without_noise_on_at_most_1000_rows_is_judged(judged, n_ro
         return 0
 
     params |= {"dropout": 0.3, "dropout_schedule": "constant", "alpha": 0.1, "scoring": note}
-    model = DropoutMLPRegressor(hidden_layer_sizes=(20,), max_iter=8, **params)
+    model = DropoutMLPRegressor(hidden_layer_sizes=(20,), max_iter=8, n_iter_no_change=7, **params)
     model.fit(X[:n_rows], y[:n_rows], weight if weighted else None, X_val=X[rows], y_val=y[rows])
     np.testing.assert_allclose(judged, objectives[-8:], rtol=1e-9)
     assert judged[-1] < model.loss_curve_[-1]  # with the noise on
@@ -59,7 +59,7 @@ def test_the_objective_without_noise_on_at_most_1000_rows_is_judged(judged, n_ro
 def test_the_weights_judged_are_those_of_the_epoch(judged):
     """Batch normalisation is folded into copies of them."""
     params = {"batch_norm": "before_activation", "dropout": 0.3, "dropout_schedule": "constant", "alpha": 0.0}
-    DropoutMLPRegressor(max_iter=4, **params).fit(X[:100], y[:100])
+    DropoutMLPRegressor(max_iter=4, n_iter_no_change=3, **params).fit(X[:100], y[:100])
     assert len(set(judged)) == 4
 
 
@@ -101,6 +101,7 @@ def test_training_does_not_stop_because_of_the_noise():
     [
         {"early_stopping": True},
         {"n_iter_no_change": np.inf},
+        {"n_iter_no_change": 3},  # there is no epoch left to stop before
         {"dropout": 0},
         {"dropout_schedule": "flat_cos"},
         {"learning_rate": "cosine"},
@@ -108,7 +109,8 @@ def test_training_does_not_stop_because_of_the_noise():
     ids=str,
 )
 def test_where_it_is_not_needed_it_costs_nothing(monkeypatch, params):
-    model = DropoutMLPRegressor(max_iter=3, **{"dropout": 0.3, "dropout_schedule": "constant", **params})
+    defaults = {"max_iter": 3, "n_iter_no_change": 2, "dropout": 0.3, "dropout_schedule": "constant"}
+    model = DropoutMLPRegressor(**defaults | params)
 
     def fail(self):
         raise AssertionError
@@ -118,4 +120,4 @@ def test_where_it_is_not_needed_it_costs_nothing(monkeypatch, params):
     if "early_stopping" not in params and "learning_rate" not in params:
         model.partial_fit(X[:100], y[:100])
     with pytest.raises(AssertionError):
-        DropoutMLPRegressor(max_iter=3, dropout=0.3, dropout_schedule="constant").fit(X[:100], y[:100])
+        DropoutMLPRegressor(**defaults).fit(X[:100], y[:100])
