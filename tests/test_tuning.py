@@ -7,7 +7,7 @@ from statistics import stdev
 
 import numpy as np
 import pytest
-from joblib import parallel_config
+from joblib import Parallel, cpu_count, delayed, parallel_config
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_iris
@@ -24,7 +24,7 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from skdropout import DropoutMLPClassifier, DropoutRates, log_predictive_density_scorer, one_standard_error
 
@@ -93,6 +93,7 @@ def test_halving(search, space, resource):
     search = search(pipeline(), {"mlp__dropout": space}, resource=resource, **resources, cv=CV, random_state=0)
     results = search.fit(X, y).cv_results_
     assert search.n_candidates_ == [3, 1]
+    assert one_standard_error(results) == 3  # the one that was left
     assert sorted(set(results["n_resources"])) == ([4, 12] if resource != "n_samples" else [45, 135])
     if resource != "n_samples":
         assert search.best_estimator_["mlp"].n_iter_ == 12
@@ -102,7 +103,7 @@ def test_halving(search, space, resource):
 
 
 def test_nested_cross_validation():
-    search = GridSearchCV(pipeline(), {"mlp__dropout": RATES}, cv=CV, refit=one_standard_error)
+    search = GridSearchCV(pipeline(), {"mlp__dropout": [0.0, (0.1, 0.6)]}, cv=2, refit=one_standard_error)
     scores = cross_val_score(search, X, y, cv=CV)
     for score, (train, test) in zip(scores, CV.split(X, y), strict=True):
         inner = clone(search).fit(X[train], y[train])
@@ -149,14 +150,15 @@ def test_weights_by_metadata_routing(kind):
 def blas_threads(estimator, X, y):
     """A scorer: the threads of BLAS where the fit is, and whether that is another process."""
     threads = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
-    return {"threads": max(threads), "pid": os.getpid(), "accuracy": estimator.score(X, y)}
+    return {"threads": max(threads, default=1), "pid": os.getpid(), "accuracy": estimator.score(X, y)}
 
 
 def search_and_fits(random_state, n_jobs=None, scoring=None):
     """A search that refits, and the networks fitted in the workers."""
     model = pipeline(random_state=random_state)
     refit = partial(one_standard_error, metric="accuracy") if scoring else True
-    search = GridSearchCV(model, {"mlp__dropout": RATES}, cv=CV, n_jobs=n_jobs, scoring=scoring, refit=refit).fit(X, y)
+    grid = {"mlp__dropout": RATES[1:]}
+    search = GridSearchCV(model, grid, cv=CV, n_jobs=n_jobs, scoring=scoring, refit=refit).fit(X, y)
     return search, cross_validate(model, X, y, cv=CV, n_jobs=n_jobs, return_estimator=True)["estimator"]
 
 
@@ -177,18 +179,25 @@ def test_threads_change_nothing(seed):
         assert_same(serial, search_and_fits(SEEDS[seed], n_jobs=2))
 
 
-def test_processes_change_nothing_and_have_one_blas_thread_each_on_two_cores(monkeypatch):
-    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)  # as a user has it: joblib keeps to what is set
-    for seed in SEEDS.values():
-        serial = search_and_fits(seed)
-        with parallel_config("loky"):
+def test_processes_change_nothing_and_share_the_cores(monkeypatch):
+    """joblib gives the BLAS of each process its share of the cores, unless the user has set OPENBLAS_NUM_THREADS."""
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    share = max(1, cpu_count() // 2)
+    wide = np.random.RandomState(0).normal(size=(60, 784)) @ np.diag(np.linspace(0, 1, 784))  # last digits depend on it
+    with threadpool_limits(share):
+        fits = [search_and_fits(seed) for seed in SEEDS.values()]
+        expected = network(hidden_layer_sizes=(256,)).fit(wide, np.arange(60) % 2).coefs_
+    with parallel_config("loky"):
+        for serial, seed in zip(fits, SEEDS.values(), strict=True):
             parallel = search_and_fits(seed, n_jobs=2, scoring=blas_threads)
-        assert_same(serial, parallel, metrics=("score", "accuracy"))
-        assert os.getpid() not in split_scores(parallel[0], "pid")
-        assert (split_scores(parallel[0], "threads") <= max(1, os.cpu_count() // 2)).all()
+            assert_same(serial, parallel, metrics=("score", "accuracy"))
+            assert os.getpid() not in split_scores(parallel[0], "pid")
+            assert (split_scores(parallel[0], "threads") <= share).all()
+        fitted = Parallel(2)(delayed(network(hidden_layer_sizes=(256,)).fit)(wide, np.arange(60) % 2) for _ in range(2))
+    for a, b in zip(expected, fitted[0].coefs_, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_dask_changes_nothing():
     distributed = pytest.importorskip("distributed")
     cluster = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
