@@ -103,7 +103,8 @@ def _of_scikit_learn(estimator, workload, X, y):
     return run
 
 
-def _settings(workload):
+def settings_of(workload):
+    """Parameters of ours and of scikit-learn's."""
     return {
         "hidden_layer_sizes": workload.units[1:-1],
         "solver": workload.solver,
@@ -118,7 +119,7 @@ def _settings(workload):
 
 def ours(workload, X, y, **params):
     kind = DropoutMLPRegressor if workload.regression else DropoutMLPClassifier
-    settings = _settings(workload) | {"dropout": workload.rates, "dropout_schedule": "constant"} | params
+    settings = settings_of(workload) | {"dropout": workload.rates, "dropout_schedule": "constant"} | params
     settings["batch_norm"] = "after_dropout" if workload.batch_norm else False
     return _of_scikit_learn(kind(**settings), workload, X, y)
 
@@ -126,7 +127,7 @@ def ours(workload, X, y, **params):
 def scikit_learn(workload, X, y):
     """Without dropout, and without batch normalisation, since it has neither."""
     kind = MLPRegressor if workload.regression else MLPClassifier
-    return _of_scikit_learn(kind(**_settings(workload)), workload, X, y)
+    return _of_scikit_learn(kind(**settings_of(workload)), workload, X, y)
 
 
 class TorchMLP(nn.Module):
@@ -160,7 +161,7 @@ def _torch_optimizer(workload):
     return torch.optim.SGD, options | {"momentum": workload.momentum, "nesterov": workload.momentum > 0}
 
 
-def _torch_dtype(X):
+def torch_dtype(X):
     return torch.float32 if X.dtype == np.float32 else torch.float64
 
 
@@ -179,7 +180,7 @@ def pytorch(workload, X, y):
 
     def run():
         start = perf_counter()
-        model = TorchMLP(workload, _torch_dtype(X))
+        model = TorchMLP(workload, torch_dtype(X))
         optimizer = optimizer_class(model.parameters(), **options)
         for _ in range(workload.epochs):
             order, total = torch.randperm(workload.n_rows), 0.0
@@ -194,16 +195,14 @@ def pytorch(workload, X, y):
     return run
 
 
-def skorch(workload, X, y):
+def skorch_net(workload, dtype):
     """As its documentation has it: a module and NeuralNetClassifier, with its DataLoader."""
-    if workload.non_zeros:
-        return None
     optimizer_class, options = _torch_optimizer(workload)
     kind = NeuralNetRegressor if workload.regression else NeuralNetClassifier
-    net = kind(
+    return kind(
         TorchMLP,
         module__workload=workload,
-        module__dtype=_torch_dtype(X),
+        module__dtype=dtype,
         criterion=nn.MSELoss if workload.regression else nn.CrossEntropyLoss,
         optimizer=optimizer_class,
         max_epochs=workload.epochs,
@@ -215,6 +214,12 @@ def skorch(workload, X, y):
         verbose=0,
         **{f"optimizer__{name}": value for name, value in options.items()},
     )
+
+
+def skorch(workload, X, y):
+    if workload.non_zeros:
+        return None
+    net = skorch_net(workload, torch_dtype(X))
     target = y.astype(X.dtype)[:, None] if workload.regression else y.astype(np.int64)
 
     def run():
