@@ -427,7 +427,7 @@ class BaseDropoutMLP(MonteCarloMixin, CallbackSupportMixin, BaseEstimator, ABC):
             Class labels, or real values.
         """
         X = self._validate_predict(X)
-        return self._decode(self._network().predict(X))
+        return self._network().predict(X, self._decode)
 
     def _has_partial_fit(self):
         if self.solver not in OPTIMIZERS:

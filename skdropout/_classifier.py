@@ -493,8 +493,10 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
             Columns in the order of ``classes_``.
         """
         X = self._validate_predict(X)
-        network = self._network()
-        Z = network.raw(X)
+        return self._network().raw(X, self._log_proba)
+
+    def _log_proba(self, Z):
+        """Logarithm of the probability of each class from the output before its activation."""
         P = Z.copy()
         OUTPUTS[self.out_activation_](P)
         P = self._one_column_per_class(P)
@@ -704,9 +706,10 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
                 f"`{name}` has classes not in `self.classes_`: {unseen}. `self.classes_` has {self.classes_}: "
                 "the first call must know them all."
             )
-        if binarizer.y_type_ == "multiclass":
-            return np.searchsorted(self.classes_, y)  # codes: a row of class indicators each would not scale
-        return y.astype(bool) if fitted else binarizer.transform(y).astype(bool)
+        if fitted:
+            return y.astype(bool)
+        codes = np.searchsorted(self.classes_, y)  # a row of class indicators each would not scale
+        return codes if binarizer.y_type_ == "multiclass" else codes.astype(bool).reshape(-1, 1)
 
     def _weigh_classes(self, y, sample_weight, dtype, learn):
         if self.class_weight is None:

@@ -30,6 +30,16 @@ class Rows(NamedTuple):
         return Rows(self.X.astype(dtype, copy=False), self.y, Y, weights)
 
 
+class Picked:
+    """Rows of a dense X by their index. A slice gathers its rows: what goes block by block needs no copy of them all."""
+
+    def __init__(self, X, index):
+        self.X, self.index, self.shape = X, index, (len(index), X.shape[1])
+
+    def __getitem__(self, rows):
+        return self.X[self.index[rows]]
+
+
 def positive_weights(sample_weight, X, dtype, name):
     """The weights of the rows of X, none of them negative and not all zero; None stays None."""
     if sample_weight is None:
@@ -46,7 +56,7 @@ def _some_positive(sample_weight, name):
 
 
 def split_off(rows, validation_fraction, stratify, random_state):
-    """The rows to train on, as an index: nothing is copied; and the rows held out."""
+    """The rows to train on, as an index, and the rows held out; a dense X is not copied."""
     train, test = train_test_split(
         np.arange(rows.X.shape[0]),
         test_size=validation_fraction,
@@ -58,7 +68,9 @@ def split_off(rows, validation_fraction, stratify, random_state):
     if rows.sample_weight is not None:
         _some_positive(rows.sample_weight[train], "the part of sample_weight left to train on")
         _some_positive(rows.sample_weight[test], "the part of sample_weight held out for validation")
-    return train, rows.take(test)
+    X, *rest = rows
+    held_out = X[test] if sparse.issparse(X) else Picked(X, test)
+    return train, Rows(held_out, *(None if a is None else a[test] for a in rest))
 
 
 def mini_batches(rows, train, batch_size, dtype, shuffle, merge):

@@ -267,12 +267,13 @@ class Training:
         estimator, rows = self.estimator, self.held_out
         estimator._publish(self.model)
         P = estimator._network().predict(rows.X)
-        loss = self._loss(P.copy(), rows.Y, rows.sample_weight)
         scoring = estimator._watched()
+        y_pred = np.array(estimator._decode(P)) if scoring is None else None  # before the loss overwrites P
+        loss = self._loss(P, rows.Y, rows.sample_weight)
         if scoring == "loss" or not isfinite(loss):  # scorers would refuse the predictions, and not say why
             return -loss, loss
         if scoring is None:
-            score = estimator._default_score(rows.y, estimator._decode(P), rows.sample_weight)
+            score = estimator._default_score(rows.y, y_pred, rows.sample_weight)
         else:
             score = self._scorer_says(rows)
         return float(score), loss
@@ -309,7 +310,7 @@ class Training:
         taken = signature(getattr(scorer, "_score_func", scorer)).parameters
         weighted = {"sample_weight": rows.sample_weight} if "sample_weight" in taken else {}
         try:
-            return float(scorer(bare, rows.X, rows.y, **(weighted if rows.sample_weight is not None else {})))
+            return float(scorer(bare, rows.X[:], rows.y, **(weighted if rows.sample_weight is not None else {})))
         except (ValueError, TypeError) as error:
             raise ValueError(f"scoring={bare.scoring!r} failed on the rows held out: {error}") from error
 

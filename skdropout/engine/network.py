@@ -29,13 +29,16 @@ class Network:
         self.coefs, self.intercepts = list(coefs), list(intercepts)
         self.activations, self.output = tuple(activations), output
 
-    def predict(self, X):
-        """The output of the network, (n_samples, n_features) -> (n_samples, n_outputs)."""
-        return self._in_blocks(X, OUTPUTS[self.output])
+    def predict(self, X, finish=np.asarray):
+        """The output of the network, (n_samples, n_features) -> (n_samples, n_outputs).
 
-    def raw(self, X):
-        """The output before its activation."""
-        return self._in_blocks(X, OUTPUTS["identity"])
+        Or what ``finish`` makes of the output of a block of rows, if it makes something smaller.
+        """
+        return self._in_blocks(X, OUTPUTS[self.output], finish)
+
+    def raw(self, X, finish=np.asarray):
+        """The output before its activation, or what ``finish`` makes of it."""
+        return self._in_blocks(X, OUTPUTS["identity"], finish)
 
     def layer_inputs(self, X):
         """Yield blocks of rows, as slices, with what goes into every layer: the rows, then each hidden layer's output.
@@ -56,13 +59,20 @@ class Network:
                 inputs.append(y)
             yield block, inputs
 
-    def _in_blocks(self, X, output):
-        dtype = self.coefs[0].dtype
+    def _in_blocks(self, X, output, finish):
+        n_samples, dtype = X.shape[0], self.coefs[0].dtype
         W, b = self.coefs[-1].astype(dtype, copy=False), self.intercepts[-1]
-        Z = np.empty((X.shape[0], W.shape[1]), dtype)
+        result = None
         for block, inputs in self.layer_inputs(X):
-            output(_affine(inputs[-1], W, b, Z[block]))
-        return Z
+            z = _affine(inputs[-1], W, b, np.empty((block.stop - block.start, W.shape[1]), dtype))
+            output(z)
+            z = finish(z)
+            if len(z) == n_samples:
+                return z
+            if result is None:
+                result = np.empty((n_samples, *z.shape[1:]), z.dtype)
+            result[block] = z
+        return result
 
 
 def _affine(x, W, b, out):
