@@ -31,7 +31,7 @@ class Rows(NamedTuple):
 
 
 class Picked:
-    """Rows of a dense X by their index. A slice gathers its rows: what goes block by block needs no copy of them all."""
+    """Rows of a dense X by their index. A slice of it gathers them, so that a pass in blocks needs no copy of all."""
 
     def __init__(self, X, index):
         self.X, self.index, self.shape = X, index, (len(index), X.shape[1])

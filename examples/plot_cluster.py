@@ -1,0 +1,80 @@
+"""
+==============================================
+A search on a cluster, and the loss of a worker
+==============================================
+
+joblib sends the fits of a search to Dask. By default a search is lost with any of its workers; three lines make it
+survive, and here a worker is killed on purpose. Needs Dask: ``pip install 'skdropout[dask]'``.
+"""
+
+# %%
+# A search over the rate of dropout, first in this process.
+import os
+import subprocess
+import sys
+import threading
+from time import perf_counter, sleep
+
+import joblib
+import matplotlib.pyplot as plt
+import numpy as np
+from dask.distributed import Client, LocalCluster
+from sklearn.datasets import load_digits
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+
+from skdropout import DropoutMLPClassifier
+
+X, y = load_digits(return_X_y=True)
+X, cv, rates = X / 16, StratifiedKFold(4), [0.0, 0.1, 0.2, 0.35, 0.5]
+clf = DropoutMLPClassifier((64, 64), learning_rate="cosine", max_iter=30, random_state=0)
+serial = GridSearchCV(clf, {"dropout": rates}, cv=cv, scoring="neg_log_loss").fit(X, y)
+
+# %%
+# A scheduler and two workers, started as on machines of their own: there the address is the scheduler's, and
+# ``dask worker ADDRESS --nthreads 1`` the command. One thread each, BLAS included.
+cluster = LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0")
+command = [sys.executable, "-m", "dask", "worker", cluster.scheduler_address, "--nthreads=1", "--no-nanny"]
+one_thread = os.environ | {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+workers = [subprocess.Popen([*command, "--no-dashboard"], env=one_thread, stderr=subprocess.DEVNULL) for _ in range(2)]
+client = Client(cluster)
+client.wait_for_workers(2)
+
+
+def kill_one(after):
+    """kill -9 of a worker, seconds after the first fits were sent."""
+    while not any(client.processing().values()):
+        sleep(0.01)
+    sleep(after)
+    workers[0].kill()
+    print(f"A worker killed {perf_counter() - start:.1f} s into the search")
+
+
+# %%
+# The recipe. Data that are scattered to the workers cannot be computed again: so X and y go to *every* worker, where
+# they are kept, and the folds, as lists, travel with each task instead of being scattered to one worker.
+client.amm.stop()  # the memory manager, which drops copies
+folds = [(train.tolist(), test.tolist()) for train, test in cv.split(X, y)]
+start = perf_counter()
+killer = threading.Thread(target=kill_one, args=(1.5,))
+killer.start()
+with joblib.parallel_config(backend="dask", scatter=[X, y]):
+    search = GridSearchCV(clf, {"dropout": rates}, cv=folds, scoring="neg_log_loss").fit(X, y)
+killer.join()
+print(f"Search done after {perf_counter() - start:.1f} s, {len(client.scheduler_info()['workers'])} worker left")
+client.close()
+cluster.close()
+for worker in workers:
+    worker.kill()
+    worker.wait()
+
+# %%
+# What was lost was computed again, and every score of every split is that of the serial search, bit for bit.
+scores = [[s.cv_results_[f"split{i}_test_score"] for i in range(4)] for s in (serial, search)]
+print("Scores equal:", np.array_equal(*scores), "Best:", search.best_params_)
+fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
+for name, style, split_scores in zip(("serial", "on two workers, one killed"), ("o-", "x--"), scores, strict=True):
+    ax.plot(rates, -np.mean(split_scores, axis=0), style, markersize=10, label=name)
+ax.set(xlabel="Dropout rate", ylabel="Log loss, mean of four folds", title="The same search, here and on a cluster")
+ax.legend()
+fig.savefig("cluster.png", dpi=150)
+print("The picture is in cluster.png.")
