@@ -38,7 +38,7 @@ CONSTRAINTS: dict = {
     "max_fun": [Interval(Integral, 1, None, closed="left")],
     "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
     "input_dropout": [Interval(Real, 0, 1, closed="left")],
-    "dropout_kind": [StrOptions(set(DROPOUTS)), list, tuple],
+    "dropout_kind": [StrOptions(DROPOUTS.keys()), list, tuple],  # a live view: users may register kinds
     "group_size": [Interval(Integral, 1, None, closed="left"), "array-like"],
     "input_groups": ["array-like", None],
     "dropout_schedule": [StrOptions(set(DROPOUT_SCHEDULES)), callable],

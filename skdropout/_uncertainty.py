@@ -12,7 +12,8 @@ from sklearn.utils import check_random_state, check_scalar
 
 from ._rows import canonical
 from ._sklearn import InvalidParameterError, get_threadpool_controller
-from ._spec import dropout_rates
+from ._spec import dropout_rates, names_per_layer
+from .engine.dropout import DROPOUTS
 from .engine.layers import at_rest
 from .engine.network import Network
 from .engine.params import Params
@@ -188,6 +189,7 @@ def _sampler(estimator, rates, shared):
         norms = list(at_rest(params.scales, params.shifts, moments))
         network = Network(params.coefs, params.intercepts, network.activations, network.output)
     kinds, groups, *_ = estimator._noise
+    names_per_layer("dropout_kind", kinds, DROPOUTS, len(kinds))  # one that a user registered may be gone
     return Sampler(network, list(zip(kinds, rates, groups, strict=True)), norms, shared)
 
 
