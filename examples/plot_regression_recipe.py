@@ -86,6 +86,4 @@ disp = CoverageDisplay.from_predictions(
     np.concatenate(targets), np.concatenate(means), np.concatenate(stds), name="recipe, diabetes"
 )
 disp.ax_.set_title("Share of targets inside the predictive intervals")
-disp.figure_.savefig("regression_recipe.png", dpi=150)
-plt.close(disp.figure_)
-print("The coverage is in regression_recipe.png.")
+plt.show()

@@ -51,7 +51,7 @@ ax.plot(grid, np.sin(1.5 * grid), "k--", linewidth=1, label="truth")
 ax.plot(x, y, "k.", markersize=4, label="data")
 ax.set(xlabel="x", ylabel="y", title="The passes disagree where there is no data")
 fig.legend(loc="outside lower center", ncols=3)
-fig.savefig("uncertainty_gap.png", dpi=150)
+plt.show()
 
 # %%
 # Intervals: how many targets held out are inside? The spread of the passes alone says nothing of the noise of the
@@ -63,13 +63,13 @@ reg = DropoutMLPRegressor(
     hidden_layer_sizes=50, dropout=0.2, dropout_schedule="constant", early_stopping=True, random_state=0
 )
 model = make_pipeline(StandardScaler(), reg).fit(X_train, y_train)
-fig, (left, right) = plt.subplots(1, 2, figsize=(10, 5), layout="constrained")
-disp = CoverageDisplay.from_estimator(model, X_test, y_test, name="passes and noise of y", ax=left)
+disp = CoverageDisplay.from_estimator(model, X_test, y_test, name="passes and noise of y")
 print(f"diabetes: {disp.coverage[-1]:.0%} of the targets are in their 95 % intervals")
 mean, total = model.predict(X_test, return_std=True)
 spread = np.sqrt(total**2 - reg.noise_variance_)
-CoverageDisplay.from_predictions(y_test, mean, spread, name="passes alone", ax=left)
-left.set_title("Diabetes: predictive intervals")
+CoverageDisplay.from_predictions(y_test, mean, spread, name="passes alone", ax=disp.ax_)
+disp.ax_.set_title("Diabetes: predictive intervals")
+plt.show()
 
 # %%
 # Probabilities: digits from 60 images. Without noise the network is too sure of itself; the mean of the passes is less
@@ -79,11 +79,12 @@ X_train, X_test, y_train, y_test = train_test_split(X / 16, y, train_size=60, st
 clf = DropoutMLPClassifier(
     (128, 128), dropout=0.3, batch_size=20, max_iter=200, n_iter_no_change=200, random_state=0
 ).fit(X_train, y_train)
+fig, ax = plt.subplots()
 for n_samples, name in {None: "noise-free", 100: "mean of 100 passes"}.items():
-    disp = ReliabilityDisplay.from_estimator(clf, X_test, y_test, n_samples=n_samples, n_bins=5, name=name, ax=right)
+    disp = ReliabilityDisplay.from_estimator(clf, X_test, y_test, n_samples=n_samples, n_bins=5, name=name, ax=ax)
     print(f"digits, expected calibration error, {name}: {disp.calibration_error:.3f}")
-right.set_title("Digits from 60 images: probabilities")
-fig.savefig("uncertainty_calibration.png", dpi=150)
+ax.set_title("Digits from 60 images: probabilities")
+plt.show()
 
 # %%
 # Where the passes disagree, the mutual information of label and weights is large: at errors, and on images that are
@@ -95,4 +96,3 @@ shuffled = clf.predict_uncertainty(X_test[:, rng.permutation(64)]).mutual_inform
 for name, values in {"right": information[~wrong], "wrong": information[wrong], "no digits": shuffled}.items():
     print(f"digits, mutual information, {name}: {values.mean():.2f} nats")
 print(f"digits, errors found by mutual information: area under the ROC curve {roc_auc_score(wrong, information):.2f}")
-print("The pictures are in uncertainty_gap.png and uncertainty_calibration.png.")

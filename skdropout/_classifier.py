@@ -23,7 +23,7 @@ from .engine.losses import LIMITS
 class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     """Multi-layer perceptron classifier with dropout.
 
-    Minimises the log loss of a network whose units are dropped at random while it trains,
+    Minimises the log loss of a network whose units are dropped at random while it trains::
 
         L = (sum_i w_i l(y_i, f(x_i; m_i)) + alpha/2 ||W||²) / sum_i w_i,    m_i ~ Bernoulli(1 - dropout),
 
@@ -270,7 +270,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     n_features_in_ : int
         Number of features seen during ``fit``.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if X had names that are all strings.
 
     See Also
@@ -575,14 +575,14 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         mask_sharing="sample",
         n_jobs=None,
     ):
-        """Mean probabilities of noisy passes and how uncertain they are (Monte-Carlo dropout [19]_).
+        """Mean probabilities of noisy passes and how uncertain they are (Monte-Carlo dropout).
 
-        With p_t the probabilities of the t-th of T passes, p̄ their mean and H the entropy in nats,
+        With p_t the probabilities of the t-th of T passes [1]_, p̄ their mean and H the entropy in nats::
 
             H(p̄) = 1/T Σ_t H(p_t) + I:
 
-        the predictive entropy is the expected entropy, doubt that more training data would not remove, and the mutual
-        information I of label and weights, doubt about the network, greatest where the passes disagree [20]_.
+        The predictive entropy is the expected entropy, doubt that more training data would not remove, and the mutual
+        information I of label and weights, doubt about the network, greatest where the passes disagree [2]_.
 
         Parameters
         ----------
@@ -619,6 +619,13 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         ------
         ValueError
             If the rates ended at 0 by a schedule and no rate is given.
+
+        References
+        ----------
+        .. [1] Y. Gal and Z. Ghahramani (2016). Dropout as a Bayesian Approximation: Representing Model Uncertainty in
+           Deep Learning. ICML.
+        .. [2] N. Houlsby, F. Huszár, Z. Ghahramani and M. Lengyel (2011). Bayesian Active Learning for Classification
+           and Preference Learning. arXiv:1112.5745.
         """
         X = self._validate_predict(X)
         blocks = noisy_passes(

@@ -15,7 +15,7 @@ from ._uncertainty import RunningMoments, noisy_passes
 class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     """Multi-layer perceptron regressor with dropout.
 
-    Minimises the loss of a network whose units are dropped at random while it trains,
+    Minimises the loss of a network whose units are dropped at random while it trains::
 
         L = (sum_i w_i l(y_i, f(x_i; m_i)) + alpha/2 ||W||²) / sum_i w_i,    m_i ~ Bernoulli(1 - dropout).
 
@@ -269,7 +269,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     n_features_in_ : int
         Number of features seen during ``fit``.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if X had names that are all strings.
 
     See Also
@@ -474,7 +474,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     ):
         """Predict the targets of X, without noise, or by Monte-Carlo dropout with a standard deviation.
 
-        With ``return_std=True``, T noisy passes f_t give the mean and the total standard deviation
+        With ``return_std=True``, T noisy passes f_t give the mean and the total standard deviation::
 
             µ = 1/T Σ_t f_t(x),    σ² = noise_variance_ + 1/T Σ_t f_t(x)² - µ².
 

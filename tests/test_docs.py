@@ -2,6 +2,8 @@
 
 import inspect
 import re
+import runpy
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 PUBLIC = [getattr(skdropout, name) for name in skdropout.__all__]
 CLASSES = [public for public in PUBLIC if inspect.isclass(public)]
 ESTIMATORS = [cls for cls in CLASSES if issubclass(cls, BaseEstimator)]
+DOC = ROOT / "doc"
 
 
 def parameters(doc):
@@ -92,7 +95,25 @@ def test_the_code_in_the_readme_runs(capsys, monkeypatch):
         exec(compile(block, "README.md", "exec"), {})
 
 
+def test_every_public_name_has_a_page():
+    public = (DOC / "api.rst").read_text().split(".. currentmodule:: ")[1]  # of skdropout; the engine's come after
+    assert public.startswith("skdropout\n")
+    assert sorted(re.findall(r"^   (\w+)$", public, re.MULTILINE)) == sorted(skdropout.__all__)
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS)
+def test_the_link_of_the_html_representation_is_that_of_the_page(cls):
+    folder = re.search(r":toctree: (\w+)/", (DOC / "api.rst").read_text()).group(1)
+    assert cls()._get_doc_link().endswith(f"/stable/{folder}/skdropout.{cls.__name__}.html")
+
+
+def test_the_gallery_has_an_order():
+    order = runpy.run_path(DOC / "gallery_order.py")["ORDER"]
+    assert sorted(order) == sorted(path.name for path in (ROOT / "examples").glob("plot_*.py"))
+
+
 def test_no_file_names_the_workplace():
-    for path in [*ROOT.glob("*.*"), *(ROOT / "skdropout").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]:
-        if path.suffix in {".py", ".md", ".toml", ".cff"}:
+    folders = [(ROOT / name).rglob("*.py") for name in ("skdropout", "benchmarks", "examples")]
+    for path in chain(ROOT.glob("*.*"), ROOT.glob(".*.yaml"), DOC.glob("*.*"), *folders):
+        if path.suffix in {".py", ".md", ".toml", ".cff", ".rst", ".yaml"}:
             assert "../shared" not in path.read_text(), path

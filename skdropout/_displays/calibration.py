@@ -46,7 +46,7 @@ class ReliabilityDisplay:
 
     The confidence of a prediction is the probability of the predicted class, the greatest of its row. Rows are binned
     by it; in each bin B of a calibrated classifier the accuracy is the mean confidence [1]_ [2]_. Below the diagonal a
-    classifier is overconfident. The label has the expected calibration error over the n rows [2]_,
+    classifier is overconfident. The label has the expected calibration error over the n rows [2]_::
 
         ECE = Σ_B |B| / n · |accuracy(B) - confidence(B)|.
 

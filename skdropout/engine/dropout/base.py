@@ -14,8 +14,8 @@ WORDS = 1 << 16  # values of a 16-bit word
 class Dropout(ABC):
     """Noise on the input of a layer, in training only.
 
-    Laws
-    ----
+    Notes
+    -----
     * ``forward(x, rng)`` returns the noisy input in a buffer of its own; x, (n, n_in) dense or CSR, is not modified,
       unless it is handed over as ``out``.
     * ``backward(d)`` is the vector-Jacobian product of the last forward; it may overwrite d.
@@ -42,19 +42,24 @@ class Dropout(ABC):
         self.set_rate(rate)
 
     @abstractmethod
-    def set_rate(self, rate): ...
+    def set_rate(self, rate):
+        """Take another rate, in (0, 1), from the next forward on."""
 
     @abstractmethod
-    def forward(self, x, rng, out=None): ...
+    def forward(self, x, rng, out=None):
+        """The noisy input, in a buffer of this object or in `out`."""
 
     @abstractmethod
-    def backward(self, d): ...
+    def backward(self, d):
+        """The gradient by the input from `d`, that by the noisy input of the last forward."""
 
     @abstractmethod
-    def mean(self, x): ...
+    def mean(self, x):
+        """Mean of ``forward(x)``."""
 
     @abstractmethod
-    def variance(self, x): ...
+    def variance(self, x):
+        """Variance of ``forward(x)``."""
 
 
 class Multiplicative(Dropout):
@@ -67,7 +72,8 @@ class Multiplicative(Dropout):
     scale = 1.0
 
     @abstractmethod
-    def sample(self, x, rng): ...
+    def sample(self, x, rng):
+        """Independent noise for each element of x, or for each stored value of a sparse x."""
 
     def forward(self, x, rng, out=None):
         return self.apply(x, self.of_units(x.shape[1], rng) if self.shared else self.sample(x, rng), out)

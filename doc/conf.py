@@ -1,0 +1,90 @@
+"""Configuration of Sphinx: ``python -m sphinx -W --keep-going -b html doc doc/_build/html``."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import skdropout
+
+sys.path.insert(0, str(Path(__file__).parent))  # gallery_order.py
+
+project = "skdropout"
+author = "The skdropout developers"
+copyright = author
+version = release = skdropout.__version__
+
+extensions = [
+    "myst_parser",  # CHANGELOG.md, CONTRIBUTING.md and the tables of README.md
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build", "templates"]
+templates_path = ["templates"]
+default_role = "literal"
+copybutton_prompt_text = ">>> |... "
+copybutton_prompt_is_regexp = True
+myst_heading_anchors = 3
+
+# Names of other packages become links where their inventories can be fetched; elsewhere they stay names, without a
+# warning, so that the build needs no network.
+if "READTHEDOCS" in os.environ or "SKDROPOUT_DOC_LINKS" in os.environ:
+    extensions.append("sphinx.ext.intersphinx")
+    intersphinx_mapping = {
+        "joblib": ("https://joblib.readthedocs.io/en/stable", None),
+        "matplotlib": ("https://matplotlib.org/stable", None),
+        "numpy": ("https://numpy.org/doc/stable", None),
+        "python": ("https://docs.python.org/3", None),
+        "scipy": ("https://docs.scipy.org/doc/scipy", None),
+        "sklearn": ("https://scikit-learn.org/stable", None),
+    }
+
+# The API reference: one page a name, at api/skdropout.NAME.html, where `_doc_link_template` looks for it.
+autosummary_generate = True
+autodoc_typehints = "none"
+numpydoc_class_members_toctree = False  # methods are documented on the page of their class
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "ignore_pattern": r"/models/",
+    "within_subsection_order": "gallery_order.TeachingOrder",
+    "abort_on_example_error": True,
+    "backreferences_dir": "api/backreferences",
+    "doc_module": ("skdropout",),
+    "capture_repr": ("_repr_html_",),
+    "image_srcset": ["2x"],
+    "download_all_examples": False,
+    "show_signature": False,
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = "skdropout"
+html_static_path = ["_static"]
+html_css_files = ["style.css"]
+html_show_sourcelink = False
+html_theme_options = {
+    "header_links_before_dropdown": 6,
+    "navbar_align": "left",
+    "show_prev_next": False,
+    "show_toc_level": 2,
+    "secondary_sidebar_items": ["page-toc", "sg_download_links"],
+    "footer_start": ["copyright"],
+    "footer_end": ["theme-version"],
+}
+html_sidebars = {"install": [], "coming_from": [], "faq": [], "changelog": [], "contributing": []}
+
+
+def setup(app):
+    if "sphinx.ext.intersphinx" not in extensions:
+        app.connect("autodoc-process-docstring", without_foreign_references)
+
+
+def without_foreign_references(app, what, name, obj, options, lines):
+    """Inherited docstrings refer to scikit-learn's guide and glossary: leave the words."""
+    lines[:] = [re.sub(r":(?:ref|term):`([^`<]+?)(?: <[^>]*>)?`", r"\1", line) for line in lines]
