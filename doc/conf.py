@@ -47,6 +47,7 @@ if "READTHEDOCS" in os.environ or "SKDROPOUT_DOC_LINKS" in os.environ:
 # The API reference: one page a name, at api/skdropout.NAME.html, where `_doc_link_template` looks for it.
 autosummary_generate = True
 autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"
 numpydoc_class_members_toctree = False  # methods are documented on the page of their class
 
 sphinx_gallery_conf = {
@@ -73,7 +74,8 @@ html_theme_options = {
     "navbar_align": "left",
     "show_prev_next": False,
     "show_toc_level": 2,
-    "secondary_sidebar_items": ["page-toc", "sg_download_links"],
+    # none beside the examples, whose lines are up to 120 characters long
+    "secondary_sidebar_items": {"[!a]*": ["page-toc"], "api**": ["page-toc"]},
     "footer_start": ["copyright"],
     "footer_end": ["theme-version"],
 }
@@ -81,10 +83,11 @@ html_sidebars = {"install": [], "coming_from": [], "faq": [], "changelog": [], "
 
 
 def setup(app):
+    app.connect("autodoc-process-docstring", adapt_inherited)
+
+
+def adapt_inherited(app, what, name, obj, options, lines):
+    """Docstrings inherited from scikit-learn refer to its versions, and to its guide and glossary."""
+    lines[:] = [line for line in lines if not line.strip().startswith(".. versionadded::")]
     if "sphinx.ext.intersphinx" not in extensions:
-        app.connect("autodoc-process-docstring", without_foreign_references)
-
-
-def without_foreign_references(app, what, name, obj, options, lines):
-    """Inherited docstrings refer to scikit-learn's guide and glossary: leave the words."""
-    lines[:] = [re.sub(r":(?:ref|term):`([^`<]+?)(?: <[^>]*>)?`", r"\1", line) for line in lines]
+        lines[:] = [re.sub(r":(?:ref|term):`([^`<]+?)(?: <[^>]*>)?`", r"\1", line) for line in lines]

@@ -25,7 +25,8 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
 
     Minimises the log loss of a network whose units are dropped at random while it trains::
 
-        L = (sum_i w_i l(y_i, f(x_i; m_i)) + alpha/2 ||W||²) / sum_i w_i,    m_i ~ Bernoulli(1 - dropout),
+        L = (sum_i w_i l(y_i, f(x_i; m_i)) + alpha/2 ||W||²) / sum_i w_i,
+        m_i ~ Bernoulli(1 - dropout),
 
     with softmax output for several classes, and logistic for two and for multilabel targets.
 

@@ -17,7 +17,8 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
 
     Minimises the loss of a network whose units are dropped at random while it trains::
 
-        L = (sum_i w_i l(y_i, f(x_i; m_i)) + alpha/2 ||W||²) / sum_i w_i,    m_i ~ Bernoulli(1 - dropout).
+        L = (sum_i w_i l(y_i, f(x_i; m_i)) + alpha/2 ||W||²) / sum_i w_i,
+        m_i ~ Bernoulli(1 - dropout).
 
     Parameters
     ----------
