@@ -87,7 +87,6 @@ def setup(app):
 
 
 def adapt_inherited(app, what, name, obj, options, lines):
-    """Docstrings inherited from scikit-learn refer to its versions, and to its guide and glossary."""
-    lines[:] = [line for line in lines if not line.strip().startswith(".. versionadded::")]
-    if "sphinx.ext.intersphinx" not in extensions:
-        lines[:] = [re.sub(r":(?:ref|term):`([^`<]+?)(?: <[^>]*>)?`", r"\1", line) for line in lines]
+    """Docstrings inherited from scikit-learn refer to its versions, and to its guide and glossary: leave the words."""
+    words = (re.sub(r":(?:ref|term):`([^`<]+?)(?: <[^>]*>)?`", r"\1", line) for line in lines)
+    lines[:] = [line for line in words if not line.strip().startswith(".. versionadded::")]
