@@ -7,6 +7,12 @@ ORDER = [
     "plot_does_dropout_help.py",
     "plot_uncertainty.py",
     "plot_regression_recipe.py",
+    "plot_active_learning.py",
+    "plot_input_groups.py",
+    "plot_watch_training.py",
+    "plot_out_of_core.py",
+    "plot_cluster.py",
+    "plot_custom_kind.py",
 ]
 
 
