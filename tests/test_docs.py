@@ -11,11 +11,13 @@ import pytest
 import sklearn.datasets
 from numpydoc.docscrape import ClassDoc, FunctionDoc
 from sklearn.base import BaseEstimator
+from sklearn.utils.fixes import parse_version
 
 import skdropout
 
 ROOT = Path(__file__).parents[1]
 PUBLIC = [getattr(skdropout, name) for name in skdropout.__all__]
+HAVE_CALLBACKS = parse_version(sklearn.__version__) >= parse_version("1.9.dev0")
 CLASSES = [public for public in PUBLIC if inspect.isclass(public)]
 ESTIMATORS = [cls for cls in CLASSES if issubclass(cls, BaseEstimator)]
 DOC = ROOT / "doc"
@@ -92,7 +94,8 @@ def test_the_code_in_the_readme_runs(capsys, monkeypatch):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert blocks
     for block in blocks:
-        exec(compile(block, "README.md", "exec"), {})
+        if HAVE_CALLBACKS or "set_callbacks" not in block:
+            exec(compile(block, "README.md", "exec"), {})
 
 
 def test_every_public_name_has_a_page():
