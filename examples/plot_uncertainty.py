@@ -7,8 +7,7 @@ A network trained with dropout can predict with the noise left on (Gal and Ghahr
 thinned network; the passes agree where there was data to learn from and disagree where there was none. In regression
 their spread is part of the standard deviation, in classification it is the mutual information of label and weights.
 It is a sign of trouble, not a bound of the error: the curve below strays further outside the data than the passes do.
-How far to trust the figures is a question to rows held out: that is
-``plot_calibration.py``.
+How far to trust the figures is a question to rows held out (``plot_calibration.py``).
 """
 
 # %%
