@@ -7,12 +7,15 @@ ORDER = [
     "plot_does_dropout_help.py",
     "plot_uncertainty.py",
     "plot_regression_recipe.py",
+    "plot_calibration.py",
     "plot_active_learning.py",
     "plot_input_groups.py",
     "plot_watch_training.py",
+    "plot_optuna.py",
     "plot_out_of_core.py",
     "plot_cluster.py",
     "plot_custom_kind.py",
+    "plot_deploy_without_skdropout.py",
 ]
 
 
