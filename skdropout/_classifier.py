@@ -128,6 +128,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
 
     dropout_kind : {'bernoulli', 'gaussian', 'alpha', 'spatial'} or list of them, default='bernoulli'
         What dropping does, in all layers, or one kind per hidden layer (the input then gets 'bernoulli').
+        Names that were added to ``skdropout.engine.dropout.DROPOUTS`` are kinds too.
 
         - 'bernoulli', ``x m / (1 - p)``: the standard [2]_.
         - 'gaussian', ``x ε`` with ε ~ N(1, p / (1 - p)): the same mean and variance without zeros; as good, now
