@@ -78,6 +78,7 @@ def test_labels_need_no_probabilities_of_all_rows(X):
 @pytest.mark.parametrize("X", [np.float32], ids=["float32"], indirect=True)
 def test_a_loop_over_the_batches_of_a_parquet_file(X, tmp_path):
     """The documented one: with pre_buffer=True, pyarrow's default, the rows read before are kept."""
+    pytest.importorskip("pandas")  # imported before, as pyarrow is: their modules take memory too
     pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     names = [f"x{i}" for i in range(N_FEATURES)]
     schema = pa.schema([*((name, pa.float32()) for name in names), ("label", pa.int64())])
@@ -86,15 +87,10 @@ def test_a_loop_over_the_batches_of_a_parquet_file(X, tmp_path):
             rows = slice(start, start + 5000)
             writer.write_table(pa.table([*map(pa.array, X[rows].T), pa.array(y[rows])], schema=schema))
 
-    def train(n_batches):
-        clf = network()
-        with parquet.ParquetFile(tmp_path / "rows.parquet", pre_buffer=False) as file:
-            for _, batch in zip(range(n_batches), file.iter_batches(batch_size=1000), strict=False):
-                rows = batch.to_pandas()
-                clf.partial_fit(rows.drop(columns="label"), rows["label"], classes=range(100))
-        return clf.t_
-
-    train(10)
-    with AnonymousMemory() as memory:
-        assert train(1000) == N_ROWS
-    assert memory.added < BOUND * N_ROWS
+    clf = network()
+    with AnonymousMemory() as memory, parquet.ParquetFile(tmp_path / "rows.parquet", pre_buffer=False) as file:
+        for batch in file.iter_batches(batch_size=1000):
+            rows = batch.to_pandas()
+            clf.partial_fit(rows.drop(columns="label"), rows["label"], classes=range(100))
+    assert clf.t_ == N_ROWS
+    assert memory.added < 300 * N_ROWS  # measured: 16 MB, and 51 with what was read
