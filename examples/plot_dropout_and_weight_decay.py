@@ -1,0 +1,71 @@
+"""
+=====================================================
+Dropout, weight decay, early stopping: which of them?
+=====================================================
+
+Three ways to keep a network from overfitting: dropout, a penalty on the weights (``alpha``, L2), and stopping where the
+loss on rows held out is least. Each is switched on and off, alone and together, on two small data sets. On 300 digits
+there is little to gain: dropout and weight decay stay within two standard errors of nothing, and early stopping costs:
+it learns from a tenth fewer rows. On breast cancer each of the three helps, weight decay most, and all
+together do no better than it alone. So they are rivals more than partners: try each, and tune the one that helps.
+"""
+
+# %%
+# The strengths were chosen among a few, on other random splits of the same data. For your data a search finds them.
+import warnings
+
+import matplotlib.pyplot as plt
+import numpy as np
+from scipy.stats import sem
+from sklearn.datasets import load_breast_cancer, load_digits
+from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
+from skdropout import DropoutMLPClassifier
+
+warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")  # 100 epochs are meant
+mlp = DropoutMLPClassifier(
+    (64, 64), batch_size=32, max_iter=100, n_iter_no_change=100, scoring="loss", dtype="float32", random_state=0
+)
+problems = {  # data, scaler, dropout, weight decay
+    "300 digits": (load_digits, MinMaxScaler(), 0.2, 0.1),
+    "300 rows of breast cancer": (load_breast_cancer, StandardScaler(), 0.5, 1.0),
+}
+
+# %%
+# All eight combinations on the same eight splits. With ``early_stopping`` a tenth of the training rows is held out, and
+# the weights of the epoch with the least loss there come back.
+names = ["nothing", "early stopping", "dropout", "dropout, stopping"]  # in the order of a grid
+names += ["weight decay", "decay, stopping", "decay, dropout", "all three"]
+losses = {}
+for problem, (load, scaler, dropout, alpha) in problems.items():
+    model = Pipeline([("scale", scaler), ("mlp", mlp)])
+    grid = {"mlp__alpha": [0.0, alpha], "mlp__dropout": [0.0, dropout], "mlp__early_stopping": [False, True]}
+    splits = StratifiedShuffleSplit(8, train_size=300, random_state=0)
+    search = GridSearchCV(model, grid, scoring="neg_log_loss", refit=False, cv=splits, n_jobs=2)
+    results = search.fit(*load(return_X_y=True)).cv_results_
+    losses[problem] = -np.array([results[f"split{i}_test_score"] for i in range(8)])  # splits, combinations
+
+# %%
+# Log loss on the rows left over, and its difference to "nothing" on the same splits; ± is the standard error of the
+# mean.
+for problem, loss in losses.items():
+    print(f"{problem:26}{'log loss':>16}{'difference':>18}")
+    for i, name in enumerate(names):
+        difference = loss[:, i] - loss[:, 0]
+        print(f"  {name:24}{loss[:, i].mean():8.3f} ± {sem(loss[:, i]):.3f}", end="")
+        print(f"{difference.mean():10.3f} ± {sem(difference):.3f}" if i else "")
+
+# %%
+fig, axes = plt.subplots(1, 2, figsize=(9, 4), sharey=True, layout="constrained")
+for ax, (problem, loss) in zip(axes, losses.items(), strict=True):
+    difference = loss[:, 1:] - loss[:, :1]
+    color = ["C0" if "dropout" in name or name == "all three" else "0.4" for name in names[1:]]
+    ax.barh(names[1:], difference.mean(axis=0), xerr=sem(difference), color=color, capsize=3)
+    ax.axvline(0, color="k", linewidth=1)
+    ax.set(title=problem, xlabel="log loss, difference to nothing")
+    ax.locator_params(axis="x", nbins=5)
+axes[0].invert_yaxis()
+fig.suptitle("Left of the line is better; blue has dropout")
+plt.show()
