@@ -3,12 +3,19 @@
 from pathlib import Path
 
 ORDER = [
+    "plot_quick_start.py",
     "plot_tune_dropout.py",
+    "plot_per_layer_rates.py",
     "plot_does_dropout_help.py",
+    "plot_dropout_and_weight_decay.py",
+    "plot_kinds.py",
+    "plot_batch_norm.py",
+    "plot_robustness.py",
     "plot_uncertainty.py",
     "plot_regression_recipe.py",
     "plot_calibration.py",
     "plot_active_learning.py",
+    "plot_class_weight.py",
     "plot_input_groups.py",
     "plot_watch_training.py",
     "plot_optuna.py",
