@@ -37,13 +37,13 @@ BARS = {"time": 0.8, "efficiency": 0.9}
 
 def digits():
     X, y = load_digits(return_X_y=True)
-    return Workload((64, 128, 128, 10), (0.2, 0.2), "adam", 200, len(y), epochs=20), X / 16, y
+    return Workload((64, 128, 128, 10), (0.2, 0.2), "adam", 200, len(y), epochs=50), X / 16, y
 
 
 def mnist():
     images = load_mnist()
     X, y = images.X_train[:5000].reshape(5000, -1) / 255, images.y_train[:5000].astype(np.int64)
-    return Workload((784, 128, 128, 10), (0.2, 0.2), "adam", 200, len(y), epochs=5), X, y
+    return Workload((784, 128, 128, 10), (0.2, 0.2), "adam", 200, len(y), epochs=10), X, y
 
 
 DATA = {"digits": digits, "mnist": mnist}
