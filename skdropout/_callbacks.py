@@ -5,7 +5,7 @@ import os
 from math import inf, isfinite
 from numbers import Integral, Real
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from uuid import uuid4
 
 import joblib
 from sklearn.metrics import check_scoring
@@ -392,12 +392,12 @@ def _numbered(path, context):
 
 def _write(estimator, path):
     """Write to a file beside and put it in the place of `path`."""
-    with NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".part", delete=False) as file:
-        try:
+    part = path.with_name(f"{path.name}.{uuid4().hex}.part")
+    try:
+        with open(part, "wb") as file:
             joblib.dump(estimator, file)
             file.flush()
             os.fsync(file.fileno())
-            os.replace(file.name, path)
-        except BaseException:
-            os.unlink(file.name)
-            raise
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
