@@ -34,14 +34,14 @@ reg = DropoutMLPRegressor(
     hidden_layer_sizes=50, dropout=0.2, dropout_schedule="constant", early_stopping=True, random_state=0
 )
 model = make_pipeline(StandardScaler(), reg).fit(X_train, y_train)
-fig, (left, right) = plt.subplots(1, 2, figsize=(10, 5), layout="constrained")
-disp = CoverageDisplay.from_estimator(model, X_test, y_test, name="passes and noise of y", ax=left)
+disp = CoverageDisplay.from_estimator(model, X_test, y_test, name="passes and noise of y")
 print(f"diabetes: {disp.coverage[-1]:.0%} of the targets are in their 95 % intervals")
 mean, total = model.predict(X_test, return_std=True)
 spread = np.sqrt(total**2 - reg.noise_variance_)
-alone = CoverageDisplay.from_predictions(y_test, mean, spread, name="passes alone", ax=left)
+alone = CoverageDisplay.from_predictions(y_test, mean, spread, name="passes alone", ax=disp.ax_)
 print(f"and {alone.coverage[-1]:.0%} in those of the passes alone")
-left.set_title("Diabetes: predictive intervals")
+disp.ax_.set_title("Diabetes: predictive intervals")
+plt.show()
 
 # %%
 # Probabilities
@@ -54,8 +54,9 @@ X_train, X_test, y_train, y_test = train_test_split(X / 16, y, train_size=60, st
 clf = DropoutMLPClassifier(
     (128, 128), dropout=0.3, batch_size=20, max_iter=200, n_iter_no_change=np.inf, random_state=0
 ).fit(X_train, y_train)
+fig, ax = plt.subplots()
 for n_samples, name in {None: "noise-free", 100: "mean of 100 passes"}.items():
-    disp = ReliabilityDisplay.from_estimator(clf, X_test, y_test, n_samples=n_samples, n_bins=5, name=name, ax=right)
+    disp = ReliabilityDisplay.from_estimator(clf, X_test, y_test, n_samples=n_samples, n_bins=5, name=name, ax=ax)
     print(f"digits, expected calibration error, {name}: {disp.calibration_error:.3f}")
-right.set_title("Digits from 60 images: probabilities")
+ax.set_title("Digits from 60 images: probabilities")
 plt.show()

@@ -21,7 +21,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold, train_test_sp
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler
 
-from skdropout import DropoutMLPClassifier
+from skdropout import DropoutMLPClassifier, DropoutRateDisplay
 
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, train_size=400, stratify=y, random_state=0)
@@ -67,16 +67,8 @@ for name, fitted in {
 
 # %%
 # The curve, with the standard error over the folds; the tuples beside it.
-mean, error = -results["mean_test_neg_log_loss"], results["std_test_neg_log_loss"] / np.sqrt(5 - 1)
-n = len(rates)
-fig, ax = plt.subplots(figsize=(7, 4.2), layout="constrained")
-ax.errorbar(rates, mean[:n], error[:n], marker="o", capsize=3, label="one rate for both layers")
-x = np.arange(len(per_layer)) * 0.1 + 0.95
-ax.errorbar(x, mean[n:], error[n:], marker="s", linestyle="none", capsize=3, label="one rate per layer")
-ax.axhline(mean[0], color="gray", linestyle="--", linewidth=1, label="no dropout")
-ax.set_xticks([*rates, *x], [f"{rate:g}" for rate in rates] + ["{:g},\n{:g}".format(*pair) for pair in per_layer])
-ax.set(xlabel="dropout", ylabel="log loss, 5-fold cross-validation", title="Dropout rate on 400 digits")
-fig.legend(loc="outside lower center", ncols=3)
+disp = DropoutRateDisplay.from_search(search, negate_score=True, name="128-128 units")
+disp.ax_.set_title("Dropout rate on 400 digits")
 if sys.argv[1:]:
-    fig.savefig(sys.argv[1], dpi=150)
+    disp.figure_.savefig(sys.argv[1], dpi=150)
 plt.show()
