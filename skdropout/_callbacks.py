@@ -78,7 +78,47 @@ def _without_callbacks(estimator):
     return estimator
 
 
-class EarlyStopping:
+class Callback:
+    """The hooks of a callback; those that are not overridden do nothing."""
+
+    def setup(self, estimator, context):
+        """Begin a fit; scikit-learn calls it.
+
+        Parameters
+        ----------
+        estimator : estimator
+            The one being fitted.
+
+        context : CallbackContext
+            The task.
+        """
+
+    def on_fit_task_begin(self, estimator, context):
+        """Begin an epoch or the whole fit; scikit-learn calls it.
+
+        Parameters
+        ----------
+        estimator : estimator
+            The one being fitted.
+
+        context : CallbackContext
+            The task.
+        """
+
+    def teardown(self, estimator, context):
+        """End a fit, failed or not; scikit-learn calls it.
+
+        Parameters
+        ----------
+        estimator : estimator
+            The one being fitted.
+
+        context : CallbackContext
+            The task.
+        """
+
+
+class EarlyStopping(Callback):
     """Callback that stops the training when a score on held-out rows has stopped improving.
 
     For ``set_callbacks`` of an estimator, with scikit-learn 1.9. After each epoch the network as it is then, without
@@ -171,29 +211,7 @@ class EarlyStopping:
         return {**vars(self), "_runs": {}}
 
     def setup(self, estimator, context):
-        """Begin a fit; scikit-learn calls it.
-
-        Parameters
-        ----------
-        estimator : estimator
-            The one being fitted.
-
-        context : CallbackContext
-            The task.
-        """
         self._runs[id(estimator)] = Scores(check_scoring(estimator, self.scoring))
-
-    def on_fit_task_begin(self, estimator, context):
-        """Do nothing.
-
-        Parameters
-        ----------
-        estimator : estimator
-            The one being fitted.
-
-        context : CallbackContext
-            The task.
-        """
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
         """Score the network after an epoch; after the last, put the best weights back.
@@ -229,16 +247,6 @@ class EarlyStopping:
         return run.add(score, fitted_estimator, self.tol) > self.n_iter_no_change
 
     def teardown(self, estimator, context):
-        """End a fit; scikit-learn calls it.
-
-        Parameters
-        ----------
-        estimator : estimator
-            The one being fitted.
-
-        context : CallbackContext
-            The task.
-        """
         run = self._runs.pop(id(estimator), None)
         if run is not None and run.values:
             self.scores_, self.best_score_ = run.values, run.best
@@ -261,7 +269,7 @@ class Scores:
         return self.n_stalled
 
 
-class Checkpoint:
+class Checkpoint(Callback):
     """Callback that writes the estimator to disk as it trains.
 
     For ``set_callbacks`` of an estimator, with scikit-learn 1.9. After every `every`-th epoch the estimator is written
@@ -277,6 +285,11 @@ class Checkpoint:
 
     every : int, default=1
         Epochs from one write to the next, at least 1.
+
+    Raises
+    ------
+    FileNotFoundError
+        At ``fit``, if the folder is not there.
 
     See Also
     --------
@@ -315,38 +328,11 @@ class Checkpoint:
         self.every = every
 
     def setup(self, estimator, context):
-        """Begin a fit; scikit-learn calls it.
-
-        Parameters
-        ----------
-        estimator : estimator
-            The one being fitted.
-
-        context : CallbackContext
-            The task.
-
-        Raises
-        ------
-        FileNotFoundError
-            If the folder is not there.
-        """
         folder = Path(self.path).parent
         if not folder.is_dir():
             raise FileNotFoundError(
                 f"path={str(self.path)!r} of Checkpoint: there is no folder {str(folder)!r}, make it."
             )
-
-    def on_fit_task_begin(self, estimator, context):
-        """Do nothing.
-
-        Parameters
-        ----------
-        estimator : estimator
-            The one being fitted.
-
-        context : CallbackContext
-            The task.
-        """
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
         """Write the estimator, if it is time.
@@ -365,18 +351,6 @@ class Checkpoint:
         due = _is_whole_fit(context) or (context.task_id + 1) % self.every == 0
         if fitted_estimator is not None and due:
             _write(_without_callbacks(fitted_estimator), _numbered(Path(self.path), context))
-
-    def teardown(self, estimator, context):
-        """End a fit; scikit-learn calls it.
-
-        Parameters
-        ----------
-        estimator : estimator
-            The one being fitted.
-
-        context : CallbackContext
-            The task.
-        """
 
 
 def _numbered(path, context):
