@@ -359,7 +359,8 @@ def _numbered(path, context):
         context = context.parent
     numbers = []
     while context.parent is not None:
-        numbers.insert(0, str(context.task_id))
+        if context.source_estimator_name != "Pipeline":  # whose step it is tells nothing
+            numbers.insert(0, str(context.task_id))
         context = context.parent
     return path.with_stem("-".join([path.stem, *numbers]))
 

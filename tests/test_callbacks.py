@@ -336,8 +336,16 @@ def test_checkpoints_of_a_search_are_files_of_their_own(tmp_path):
     model = make_pipeline(MinMaxScaler(), Small().set_callbacks(Checkpoint(tmp_path / "mlp.joblib")))
     GridSearchCV(model, {"dropoutmlpclassifier__dropout": [0.1, 0.3]}, cv=2).fit(X, y)
     files = sorted(tmp_path.iterdir())
-    assert len(files) == 5
+    assert [file.stem for file in files] == ["mlp-0-0", "mlp-0-1", "mlp-0-2", "mlp-0-3", "mlp-1"]
     assert sorted(joblib.load(file).dropout for file in files)[0] == 0.1
+
+
+@needs_callbacks
+def test_the_checkpoint_of_a_network_in_a_pipeline_is_where_it_is_said_to_be(tmp_path):
+    checkpoint = Checkpoint(tmp_path / "mlp.joblib")
+    model = make_pipeline(MinMaxScaler(), make_pipeline(MinMaxScaler(), Small().set_callbacks(checkpoint))).fit(X, y)
+    assert [file.name for file in tmp_path.iterdir()] == ["mlp.joblib"]
+    np.testing.assert_array_equal(joblib.load(checkpoint.path).coefs_[0], model[-1][-1].coefs_[0])
 
 
 @needs_callbacks
