@@ -1,5 +1,6 @@
 """Why does it not learn? Dead units, norms of activations and gradients, sizes of the steps, in words."""
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -176,15 +177,16 @@ class Watched:
 
 def _steps(network, X, y, sample_weight):
     """What ``Watched`` measures in an epoch of a copy of the network, (n_steps, 2, n_layers)."""
-    twin = network._twin().set_params(**UNSCHEDULED)
-    if network.solver == "lbfgs":
-        twin.set_params(solver="sgd")
+    twin = network._twin().set_params(**UNSCHEDULED, random_state=copy.deepcopy(network.random_state))
+    if network.solver == "lbfgs":  # the gradient of all rows where it has ended, before a step that it would not take
+        twin.set_params(solver="sgd", batch_size=len(y))
     if getattr(network, "class_weight", None) == "balanced":  # of the training rows, and not of those given
         weights = zip(network.classes_, network.class_weight_, strict=True)
         twin.set_params(class_weight={label: weight for label, weight in weights if np.isfinite(weight)})
     with np.errstate(all="ignore"):
         model, rows, _, streams, start = twin._prepare(X, y, sample_weight, incremental=True)
         training = Training(twin, model, rows, None, streams, start)
+        training.optimizer.learning_rate = twin.learning_rate_init  # not where a schedule has ended
         training.optimizer = watched = Watched(training.optimizer, model.params)
         training.run()
     return watched.steps
@@ -195,10 +197,11 @@ def _advice(network, dead, rms, gradient, update):
     if not SCALES[0] <= rms[0] <= SCALES[1]:
         yield f"The inputs have a root mean square of {rms[0]:.3g}: scale them, for example by StandardScaler."
     rate = f"learning_rate_init (now {network.learning_rate_init:g})"
+    lower_rate = "" if network.solver == "lbfgs" else f" lower {rate},"
     if (dead >= DEAD).any():
         layers = ", ".join(f"{i + 1} ({dead[i]:.0%})" for i in np.flatnonzero(dead >= DEAD))
         yield (
-            f"Many units give the same output for every row, in hidden layer {layers}: scale the inputs, lower {rate}, "
+            f"Many units give the same output for every row, in hidden layer {layers}: scale the inputs,{lower_rate} "
             "or take activation='leaky_relu' or 'elu'."
         )
     if (update > STEPS[1]).any():

@@ -91,6 +91,27 @@ def test_the_estimator_is_left_as_it_is():
     assert pickle.dumps(clf._optimizer) == optimizer
 
 
+def test_the_random_state_is_left_as_it_is():
+    random_state = np.random.RandomState(0)
+    clf = fitted(random_state=random_state)
+    state = pickle.dumps(random_state)
+    diagnose(clf, X, y)
+    assert clf.random_state is random_state
+    assert pickle.dumps(random_state) == state
+
+
+@pytest.mark.parametrize("learning_rate", ["adaptive", "invscaling"])
+def test_steps_are_those_of_the_rate_that_the_advice_names(learning_rate):
+    params = {"solver": "sgd", "dropout": 0, "momentum": 0, "learning_rate_init": 0.1, "batch_size": 50}
+    clf = fitted(learning_rate=learning_rate, n_iter_no_change=1, tol=1.0, max_iter=50, **params)
+    assert clf._optimizer.learning_rate < 0.01
+    for model in (clf, pickle.loads(pickle.dumps(clf))):
+        diagnosis = diagnose(model, X, y)
+        norms = [np.linalg.norm(W) for W in clf.coefs_]
+        np.testing.assert_allclose(diagnosis.update_ratio, 0.1 * diagnosis.gradient_norm / norms, rtol=0.05)
+        assert diagnosis.advice == []
+
+
 @pytest.mark.parametrize(
     "params",
     [
@@ -110,9 +131,13 @@ def test_whatever_the_parameters(params):
 
 
 def test_lbfgs_has_no_steps():
-    diagnosis = diagnose(fitted(solver="lbfgs", dropout=0, max_iter=200, tol=1e-2), X, y)
+    clf = fitted(solver="lbfgs", dropout=0, alpha=0, max_iter=5, batch_size=10)
+    diagnosis = diagnose(clf, 100 * X, y)  # along this gradient, or those of batches, steps would go far
     assert np.isnan(diagnosis.update_ratio).all()
-    assert (diagnosis.gradient_norm > 0).all()
+    at_rest = diagnose(clf.set_params(solver="sgd", learning_rate_init=1e-30, batch_size=150), 100 * X, y)
+    np.testing.assert_allclose(diagnosis.gradient_norm, at_rest.gradient_norm)
+    clf.coefs_[0][:], clf.intercepts_[0][:] = 0, -1
+    assert not any("learning_rate" in line for line in diagnose(clf.set_params(solver="lbfgs"), X, y).advice)
 
 
 def test_it_looks_through_pipelines_searches_and_transformed_targets():
