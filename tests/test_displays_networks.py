@@ -135,6 +135,9 @@ def test_without_validation_nothing_is_marked():
     with pytest.raises(ValueError, match="there are none: fit with early_stopping=True, or with rows"):
         disp.plot(curve="score")
     assert legend(TrainingCurveDisplay([2.0, 1.0]).plot().ax_) == ["training"]
+    interrupted = TrainingCurveDisplay([], validation_loss_curve=[], validation_scores=[])  # in the first epoch
+    for curve in ("loss", "score"):
+        assert not any(label.startswith("best") for label in legend(interrupted.plot(curve=curve, name="net").ax_))
 
 
 def test_validation_that_begins_later_is_at_its_epochs():
@@ -475,6 +478,10 @@ def test_histograms_on_one_axis_share_their_bins():
     assert_allclose(edges, np.arange(-2, 9))
     assert_allclose(shares, [0.25, 0, 0.5, 0, 0, 0, 0, 0, 0, 0.25])
     assert legend(first.ax_) == ["one: 25 % zeros, mean 1.75", "two: 50 % zeros, mean 1.38"]
+    third = ActivationSparsityDisplay(np.array([[0.0, 1e9]])).plot(ax=first.ax_)
+    shares, edges, _ = third.histogram_.get_data()
+    assert len(edges) <= 1002
+    assert shares.sum() == 1
     assert ActivationSparsityDisplay(np.zeros((3, 2))).plot().histogram_.get_data().values.sum() == 1
 
 

@@ -148,7 +148,7 @@ class TrainingCurveDisplay:
         line = self.training_line_ if self.validation_line_ is None else self.validation_line_
         epochs, values = line.get_data()
         best = self.best_epoch
-        if best is None and self.validation_line_ is not None:
+        if best is None and self.validation_line_ is not None and len(values):  # Ctrl-C may have come before
             best = int(epochs[np.argmax(values) if curve == "score" else np.argmin(values)])
         if best is not None:
             line.set(marker="o", markersize=8, markevery=[best - int(epochs[0])])

@@ -10,6 +10,8 @@ from sklearn.utils.validation import validate_data
 from .._sklearn import InvalidParameterError, check_matplotlib_support
 from ._common import find_mlp, legend_above, network_of, start
 
+MOST_BINS = 1000  # of a histogram whose bins are those of another, of far smaller values
+
 
 class FirstLayerWeightsDisplay:
     """Weights from the inputs into each first-layer unit as an image, all on one scale of colours.
@@ -267,7 +269,8 @@ class ActivationSparsityDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None for a new figure. Histograms on one axis have the bins of the first.
+            Where to draw; None for a new figure. Histograms on one axis have the bins of the first, or wider ones if
+            that would be more than 1000.
 
         name : str, default=None
             Name for the legend; None for `estimator_name`.
@@ -381,5 +384,8 @@ def _edges(values, n_bins, ax):
 
     low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
     drawn = [patch.get_data().edges for patch in ax.patches if isinstance(patch, StepPatch)]
-    width = drawn[0][1] - drawn[0][0] if drawn else (high - low) / n_bins or 1.0
+    width = (high - low) / n_bins or 1.0
+    if drawn:
+        width = drawn[0][1] - drawn[0][0]
+        width *= max(1, np.ceil((high - low) / width / MOST_BINS))
     return width * np.arange(np.floor(low / width), np.floor(high / width) + 2)
