@@ -2,6 +2,7 @@
 
 import copy
 import os
+import warnings
 from math import inf, isfinite
 from numbers import Integral, Real
 from pathlib import Path
@@ -118,6 +119,14 @@ class Callback:
         """
 
 
+def _say_where_to_set(callback, estimator):
+    """For an estimator that never says how it would be if it stopped, as what fits others does not."""
+    warnings.warn(
+        f"{type(callback).__name__} does nothing for {type(estimator).__name__}, which tells it of no network: set it "
+        "on the network inside, set_callbacks of a DropoutMLPClassifier or DropoutMLPRegressor."
+    )
+
+
 class EarlyStopping(Callback):
     """Callback that stops the training when a score on held-out rows has stopped improving.
 
@@ -171,6 +180,12 @@ class EarlyStopping(Callback):
     Notes
     -----
     Set it before callbacks that are to see the best weights at the end, such as :class:`Checkpoint`.
+
+    It goes by the epochs of one call: after a ``fit`` with ``warm_start=True`` the best of its own epochs come back,
+    though the weights that it started from may have been better.
+
+    An estimator is pickled with its callbacks, this one with `X_val`, `y_val` and the best estimator. To leave them
+    out, ``set_callbacks()`` takes all callbacks off.
 
     One instance may serve all fits of a search, in threads or processes: each stops by its own scores. The attributes
     are of the fit that ended last in this process.
@@ -234,6 +249,8 @@ class EarlyStopping(Callback):
         """
         run = self._runs[id(estimator)]
         if _is_whole_fit(context):
+            if not (run.values or hasattr(estimator, "_take_weights")):
+                _say_where_to_set(self, estimator)
             if run.best_estimator is not None and hasattr(estimator, "_take_weights"):
                 for est in (estimator, fitted_estimator):  # and the copy that callbacks after this one are given
                     est._take_weights(run.best_estimator)
@@ -300,6 +317,9 @@ class Checkpoint(Callback):
     Callbacks are not written with the estimator, nor is the state of the optimizer: ``warm_start=True`` or
     ``partial_fit`` go on from the weights with fresh moments.
 
+    With ``early_stopping=True`` the weights in the file are those of the epoch until ``fit`` ends; then they are the
+    best.
+
     Fits side by side of which scikit-learn keeps no tasks, such as those of ``cross_validate``, share the one file, and
     the last to write it wins.
 
@@ -349,6 +369,8 @@ class Checkpoint(Callback):
             What ``fit`` would return if it stopped here.
         """
         due = _is_whole_fit(context) or (context.task_id + 1) % self.every == 0
+        if fitted_estimator is None and _is_whole_fit(context):
+            _say_where_to_set(self, estimator)
         if fitted_estimator is not None and due:
             _write(_without_callbacks(fitted_estimator), _numbered(Path(self.path), context))
 

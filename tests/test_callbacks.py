@@ -373,6 +373,16 @@ def test_checkpoint_says_what_is_wrong(tmp_path):
         Small().set_callbacks(Checkpoint(tmp_path / "nowhere" / "mlp.joblib")).fit(X, y)
 
 
+@needs_callbacks
+@pytest.mark.parametrize("make", [lambda: EarlyStopping(X, y), lambda: Checkpoint("mlp.joblib")])
+@pytest.mark.parametrize(
+    "outer", [lambda mlp: make_pipeline(StandardScaler(), mlp), lambda mlp: GridSearchCV(mlp, {}, cv=2)]
+)
+def test_set_on_what_fits_the_network_they_say_that_they_do_nothing(make, outer):
+    with pytest.warns(UserWarning, match=rf"^{type(make()).__name__} does nothing for \w+, .*on the network inside"):
+        outer(Small()).set_callbacks(make()).fit(X, y)
+
+
 # verbose
 
 
