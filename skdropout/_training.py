@@ -251,7 +251,7 @@ class Training:
         return score
 
     def _rates_in_force(self):
-        """The learning rate, and by what factor the schedule has scaled the dropout, for ``verbose``."""
+        """The learning rate, and the largest dropout rate if a schedule moves it, for ``verbose``."""
         rates = {"learning rate": self.optimizer.learning_rate * self.optimizer.factor}
         full = max(spec.rate for spec in self.model.specs)
         if full and self.estimator.dropout_schedule != "constant":
