@@ -76,5 +76,4 @@ for name, style, split_scores in zip(("serial", "on two workers, one killed"), (
     ax.plot(rates, -np.mean(split_scores, axis=0), style, markersize=10, label=name)
 ax.set(xlabel="Dropout rate", ylabel="Log loss, mean of four folds", title="The same search, here and on a cluster")
 ax.legend()
-fig.savefig("cluster.png", dpi=150)
-print("The picture is in cluster.png.")
+plt.show()

@@ -88,6 +88,5 @@ for name, scores in curves.items():
 size = mapped.stat().st_size / 2**20
 ax.set(xlabel="Epoch", ylabel="Accuracy on test images", title=f"{shape[0]:,} digits on disk, {size:.0f} MB in float32")
 ax.legend()
-fig.savefig("out_of_core.png", dpi=150)
 folder.cleanup()
-print("The picture is in out_of_core.png.")
+plt.show()
