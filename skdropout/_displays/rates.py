@@ -125,8 +125,7 @@ class DropoutRateDisplay:
             return
         self.standard_errors = scores.std(axis=1, ddof=1) / np.sqrt(n_splits)
         results = {f"split{i}_test_score": column for i, column in enumerate(scores.T)}
-        results |= {"mean_test_score": self.mean_scores, "std_test_score": scores.std(axis=1)}
-        results |= {"param_dropout": rates, "params": [{"dropout": rate} for rate in rates]}
+        results |= {"mean_test_score": self.mean_scores, "params": [{"dropout": rate} for rate in rates]}
         self.one_standard_error_rate = rates[one_standard_error(results)]
 
     def plot(self, *, ax=None, name=None, negate_score=False, **kwargs):
