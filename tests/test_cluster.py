@@ -28,8 +28,8 @@ class Killer(distributed.SchedulerPlugin):
         self.nannies, self.after, self.start = nannies, after, time.perf_counter()
         self.n_done, self.killed, self.lost, self.recomputed = 0, None, set(), {}
 
-    def transition(self, key, start, finish, *args, worker=None, **kwargs):
-        if "_fit_and_score" not in key:
+    def transition(self, key, start, finish, *args, worker=None, stimulus_id, **kwargs):
+        if "_fit_and_score" not in key or stimulus_id.startswith("client-releases-keys"):  # which needs it no more
             return
         if (start, finish) == ("processing", "memory"):
             self.n_done += 1
