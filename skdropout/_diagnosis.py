@@ -13,7 +13,7 @@ from .engine.params import Params
 SAME = 1e-3  # of the layer's root mean square: a unit that varies by less over the rows says nothing
 DEAD = 0.5  # share of a layer that is worth a word; networks that read digits well have up to a quarter
 STEPS = 1e-5, 3e-2  # sound sizes of a step, relative to the weights; about 1e-3 is the usual advice (Karpathy, CS231n)
-SCALES = 0.1, 10.0  # root mean square of inputs that are scaled well enough
+SCALES = 0.1, 10.0  # root mean square of inputs, or deviation of targets, that are scaled well enough
 UNSCHEDULED = {
     "dropout_schedule": "constant",
     "early_stopping": False,
@@ -112,8 +112,10 @@ def diagnose(estimator, X, y, sample_weight=None):
 
     Notes
     -----
-    The thresholds of the advice are rules of thumb: a network that learns well needs none. With batch normalisation the
-    scale of the weights into a hidden layer does not matter, and the ratio of the step to them says less.
+    The thresholds of the advice are rules of thumb: inputs and targets between 0.1 and 10, fewer than half of the units
+    of a layer dead (a third is common with ReLU), steps of 1e-5 to 3e-2 of the weights, gradients of the first and the
+    last layer within a factor of 1000. Overfitting is not among them: held-out rows show that. With batch normalisation
+    the scale of the weights into a hidden layer does not matter, and the ratio of the step to them says less.
 
     Examples
     --------
@@ -130,12 +132,13 @@ def diagnose(estimator, X, y, sample_weight=None):
             f"There is no DropoutMLPClassifier or DropoutMLPRegressor in {estimator!r}: diagnose looks into one, by "
             "itself or at the end of a Pipeline, a TransformedTargetRegressor or a search."
         )
-    dead, rms = _activations(network, network._validate_predict_xy(X, y)[0])
+    X_valid, Y = network._validate_predict_xy(X, y)
+    dead, rms = _activations(network, X_valid)
     steps = _steps(network, X, y, sample_weight)
     gradient, update = np.mean(steps, axis=0)
     if network.solver == "lbfgs":
         update = np.full_like(update, np.nan)
-    return Diagnosis(dead, rms, gradient, update, list(_advice(network, dead, rms, gradient, update)))
+    return Diagnosis(dead, rms, gradient, update, list(_advice(network, Y, dead, rms, gradient, update)))
 
 
 def _activations(network, X):
@@ -192,30 +195,44 @@ def _steps(network, X, y, sample_weight):
     return watched.steps
 
 
-def _advice(network, dead, rms, gradient, update):
+def _advice(network, Y, dead, rms, gradient, update):
     """Sentences about what stands out."""
-    if not SCALES[0] <= rms[0] <= SCALES[1]:
+    scaled = SCALES[0] <= rms[0] <= SCALES[1]
+    if not scaled:
         yield f"The inputs have a root mean square of {rms[0]:.3g}: scale them, for example by StandardScaler."
+    if network.out_activation_ == "identity":  # targets of no unit in particular: those of counts and labels have one
+        yield from _of_targets(Y)
     rate = f"learning_rate_init (now {network.learning_rate_init:g})"
-    lower_rate = "" if network.solver == "lbfgs" else f" lower {rate},"
-    if (dead >= DEAD).any():
-        layers = ", ".join(f"{i + 1} ({dead[i]:.0%})" for i in np.flatnonzero(dead >= DEAD))
-        yield (
-            f"Many units give the same output for every row, in hidden layer {layers}: scale the inputs,{lower_rate} "
-            "or take activation='leaky_relu' or 'elu'."
-        )
-    if (update > STEPS[1]).any():
-        yield f"A step changes the weights of a layer by {update.max():.1%}, which is much: lower {rate}."
-    if (update < STEPS[0]).any():
-        yield f"A step changes the weights of a layer by {update.min():.0e}, next to nothing: raise {rate}."
+    others = " or ".join(f"'{name}'" for name in ("relu", "selu", "leaky_relu") if name not in network._activations)
     first, last = gradient[0], gradient[-1]
-    if first * SLOPE < last:
+    vanishes, steps = 0 < first * SLOPE < last, update[update > 0]
+    if (dead >= DEAD).any() and not vanishes:
+        layers = ", ".join(f"{i + 1} ({dead[i]:.0%})" for i in np.flatnonzero(dead >= DEAD))
+        ways = ["" if scaled else "scale the inputs", "" if network.solver == "lbfgs" else f"lower {rate}"]
+        ways = ", ".join(filter(None, [*ways, f"take activation={others}"]))
+        yield f"Many units give the same output for every row, in hidden layer {layers}: {ways}, and fit afresh."
+        if (dead == 1).any():  # and what is measured of the rest follows from it
+            return
+    if (steps > STEPS[1]).any():
+        yield f"A step changes the weights of a layer by {steps.max():.1%}, which is much: lower {rate}."
+    if (steps < STEPS[0]).any():
+        yield f"A step changes the weights of a layer by {steps.min():.0e}, next to nothing: raise {rate}."
+    if vanishes:
         yield (
             f"The gradient of the first layer is {first / last:.0e} of that of the last, it vanishes on its way: take "
-            "fewer layers, batch_norm='before_activation', or activation='relu' or 'selu'."
+            f"fewer layers, batch_norm='before_activation', or activation={others}."
         )
     if first > last * SLOPE:
         yield (
             f"The gradient of the first layer is {first / last:.0e} times that of the last, it explodes on its way: "
-            "set clip_norm=1, scale the inputs, or take fewer layers."
+            "set clip_norm=1, or take fewer layers."
+        )
+
+
+def _of_targets(Y):
+    center, spread = np.abs(Y.mean(axis=0, dtype=float)).max(), Y.std(axis=0, dtype=float).max()
+    if not (center <= SCALES[1] and SCALES[0] <= spread <= SCALES[1]):
+        yield (
+            f"The targets have a mean of {center:.3g} and a standard deviation of {spread:.3g}: scale them, for "
+            "example by TransformedTargetRegressor(..., transformer=StandardScaler())."
         )

@@ -179,6 +179,28 @@ def test_the_advice_names_what_is_wrong():
     assert any("explodes on its way" in line for line in diagnose(clf, X, y).advice)
 
 
+def test_targets_in_large_units_are_named():
+    X, y = load_diabetes(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    reg = DropoutMLPRegressor(hidden_layer_sizes=10, max_iter=5, random_state=0)
+    assert "mean of 152 and a standard deviation of 77: scale them" in diagnose(reg.fit(X, y), X, y).advice[0]
+    assert diagnose(reg.fit(X, (y - 152) / 77), X, (y - 152) / 77).advice == []
+    counts = DropoutMLPRegressor(loss="poisson", hidden_layer_sizes=10, max_iter=5, random_state=0)
+    assert not any("targets" in line for line in diagnose(counts.fit(X, y), X, y).advice)
+
+
+def test_the_advice_does_not_contradict_itself():
+    clf = fitted()
+    clf.coefs_[0][:], clf.intercepts_[0][:] = 0, -1
+    (only,) = diagnose(clf, X, y).advice  # no steps and no gradients follow from it
+    assert "scale the inputs" not in only
+    assert "activation='selu' or 'leaky_relu'" in only
+    deep = fitted(hidden_layer_sizes=(10,) * 8, activation="logistic", dropout=0)
+    (only,) = diagnose(deep, X, y).advice
+    assert "vanishes" in only
+    assert "activation='relu' or 'selu' or 'leaky_relu'" in only
+
+
 def test_printed_it_is_a_table_with_the_advice():
     diagnosis = diagnose(fitted(learning_rate_init=1e-7), X, y)
     lines = str(diagnosis).splitlines()
