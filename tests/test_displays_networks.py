@@ -29,6 +29,7 @@ from skdropout import (
     DropoutRateDisplay,
     FirstLayerWeightsDisplay,
     TrainingCurveDisplay,
+    one_standard_error,
 )
 from skdropout.engine import network as engine_network
 
@@ -536,3 +537,26 @@ def test_plot_returns_the_display_and_needs_matplotlib(disp, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
     with pytest.raises(ImportError, match=rf"{type(disp).__name__}\.plot requires matplotlib"):
         disp.plot()
+
+
+def test_the_ring_is_the_choice_of_the_rule_where_several_rates_vary():
+    scores = np.array([[0.9, 0.8], [0.89, 0.79], [0.91, 0.83]])
+    params = [
+        {"mlp__dropout": 0.0, "mlp__input_dropout": 0.4},
+        {"mlp__dropout": (0.2, 0.2), "mlp__input_dropout": 0.0},
+        {"mlp__dropout": 0.5, "mlp__input_dropout": 0.0},
+    ]
+    results = {f"split{i}_test_score": column for i, column in enumerate(scores.T)}
+    results |= {"mean_test_score": scores.mean(axis=1), "params": params}
+    for name in params[0]:
+        results[f"param_{name}"] = np.empty(3, dtype=object)
+        for i, candidate in enumerate(params):
+            results[f"param_{name}"][i] = candidate[name]
+    assert one_standard_error(results) == 1
+    disp = DropoutRateDisplay.from_cv_results(results)
+    assert disp.one_standard_error_rate == (0.2, 0.2)
+    assert DropoutRateDisplay.from_cv_results(results, param_name="mlp__input_dropout").one_standard_error_rate == 0.0
+    labels = disp.ax_.get_legend_handles_labels()[1]
+    assert "no dropout ± s.e." in labels
+    disp = DropoutRateDisplay([0.0, 0.2], scores[:2], param_name="mlp__input_dropout").plot()
+    assert "input_dropout 0 ± s.e." in disp.ax_.get_legend_handles_labels()[1]

@@ -71,7 +71,7 @@ class DropoutRateDisplay:
         The mark of the best rate.
 
     choice_ : matplotlib Line2D or None
-        The ring around the one-standard-error choice; None with one split.
+        The ring around the one-standard-error choice; None with one split, or if the choice leaves this rate alone.
 
     ax_ : matplotlib Axes
         Axes with the curve.
@@ -191,7 +191,8 @@ class DropoutRateDisplay:
         ax, errors = self.ax_, self.standard_errors
         self.baseline_ = self.band_ = self.choice_ = None
         for i in [i for i, rate in enumerate(self.rates) if not np.any(rate) and np.isfinite(y[i])][:1]:
-            explain(ax, "no dropout ± s.e.", linestyle="--", linewidth=1)
+            last = self.param_name.rpartition("__")[2]
+            explain(ax, f"{'no dropout' if last == 'dropout' else f'{last} 0'} ± s.e.", linestyle="--", linewidth=1)
             self.baseline_ = ax.axhline(y[i], color=color, linestyle="--", linewidth=1, zorder=1)
             if np.isfinite(errors[i]):
                 self.band_ = ax.axhspan(y[i] - errors[i], y[i] + errors[i], color=color, alpha=0.1, linewidth=0)
@@ -271,7 +272,9 @@ class DropoutRateDisplay:
         """Draw the results of a search over rates.
 
         Where other parameters vary too, each rate is drawn at the best of its candidates: the scores are then a
-        little optimistic, the more so the more candidates there are to a rate. Candidates that leave the rate at its
+        little optimistic, the more so the more candidates there are to a rate, and with `input_dropout` among the
+        others the line without dropout is of the hidden layers alone. The ring is around the rate of the candidate
+        that :func:`one_standard_error` chooses, which adds up the rates of all. Candidates that leave the rate at its
         default are left out. A halving search is drawn once for each of its iterations, which differ in resources.
 
         Parameters
@@ -326,6 +329,8 @@ class DropoutRateDisplay:
                 label = n_resources if name is None else f"{name}, {n_resources}"
             rates, scores = _best_of_each_rate(cv_results, among, param_name, metric)
             disp = cls(rates, scores, param_name=param_name, score_name=score_name, estimator_name=label)
+            if sum(key.startswith("param_") and key.endswith("dropout") for key in cv_results) > 1:
+                disp.one_standard_error_rate = _choice(cv_results, among, param_name, metric)
             ax = disp.plot(ax=ax, negate_score=negate_score, **kwargs).ax_
         return disp
 
@@ -430,12 +435,25 @@ def _best_of_each_rate(cv_results, among, param_name, metric):
     best = {}
     for i in among[np.argsort(np.nan_to_num(-means[among], nan=np.inf), kind="stable")]:
         if values[i] is not np.ma.masked:
-            rate = tuple(np.asarray(values[i], dtype=float).tolist()) if np.ndim(values[i]) else float(values[i])
-            best.setdefault(rate, i)
+            best.setdefault(_rate(values[i]), i)
     if not best:
         raise ValueError(f"No candidate of this search has a value of {param_name}.")
     rates = sorted(best, key=lambda rate: (np.ndim(rate), np.mean(rate), rate))
     return rates, scores[[best[rate] for rate in rates]]
+
+
+def _choice(cv_results, among, param_name, metric):
+    """The rate of the candidate that the rule chooses where several rates vary, if it sets this one."""
+    if "split1_test_" + metric not in cv_results:
+        return None
+    split = {key: values[among] for key, values in cv_results.items() if key.endswith(f"_test_{metric}")}
+    i = one_standard_error({**split, "params": [cv_results["params"][i] for i in among]}, metric)
+    value = cv_results[f"param_{param_name}"][among[i]]
+    return None if value is np.ma.masked else _rate(value)
+
+
+def _rate(value):
+    return tuple(np.asarray(value, dtype=float).tolist()) if np.ndim(value) else float(value)
 
 
 def _label(rates):
