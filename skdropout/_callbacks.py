@@ -318,7 +318,7 @@ class Checkpoint(Callback):
     ``partial_fit`` go on from the weights with fresh moments.
 
     With ``early_stopping=True`` the weights in the file are those of the epoch until ``fit`` ends; then they are the
-    best.
+    best. So it is with :class:`EarlyStopping`, if that is set before.
 
     Fits side by side of which scikit-learn keeps no tasks, such as those of ``cross_validate``, share the one file, and
     the last to write it wins.

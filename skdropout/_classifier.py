@@ -342,7 +342,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     >>> from skdropout import DropoutMLPClassifier
     >>> X, y = load_breast_cancer(return_X_y=True)
     >>> X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
-    >>> clf = DropoutMLPClassifier((64, 64), dropout=(0.2, 0.5), max_iter=50, early_stopping=True, random_state=0)
+    >>> clf = DropoutMLPClassifier((64, 64), dropout=(0.2, 0.5), early_stopping=True, scoring="loss", random_state=0)
     >>> model = make_pipeline(StandardScaler(), clf).fit(X_train, y_train)
     >>> model.score(X_test, y_test) > 0.9
     True
