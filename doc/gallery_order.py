@@ -9,6 +9,7 @@ ORDER = [
     "plot_does_dropout_help.py",
     "plot_dropout_and_weight_decay.py",
     "plot_kinds.py",
+    "plot_hidden_units.py",
     "plot_batch_norm.py",
     "plot_robustness.py",
     "plot_uncertainty.py",
