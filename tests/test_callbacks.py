@@ -208,10 +208,18 @@ def test_progress_bar_shows_epochs_inside_of_a_search(depth, capsys):
 
     model = make_pipeline(StandardScaler(), Small())  # which support callbacks
     search = GridSearchCV(model, {"dropoutmlpclassifier__dropout": [0.1, 0.3]}, cv=2)
-    search.set_callbacks(ProgressBar(max_propagation_depth=depth)).fit(X, y)
+    ended = []
+
+    class Bar(ProgressBar):
+        def on_fit_task_end(self, estimator, context):
+            ended.append(context.task_name)
+            super().on_fit_task_end(estimator, context)
+
+    search.set_callbacks(Bar(max_propagation_depth=depth)).fit(X, y)
     shown = capsys.readouterr().out
     assert "GridSearchCV" in shown
     assert ("DropoutMLPClassifier" in shown) == (depth == 2)
+    assert ended.count("epoch") == (5 * 6 if depth == 2 else 0)
 
 
 @pytest.mark.skipif(HAVE_CALLBACKS, reason="for scikit-learn < 1.9")
