@@ -250,6 +250,18 @@ def test_early_stopping_is_that_of_the_estimator(scoring):
 
 
 @needs_callbacks
+def test_all_that_predicts_samples_or_trains_on_is_put_back():
+    params = {"batch_norm": "after_activation", "dropout_schedule": "annealed", "learning_rate_init": 0.3}
+    stopping, record = EarlyStopping(X, y, n_iter_no_change=1), Record()
+    reg = SmallRegressor(max_iter=30, random_state=0, **params).set_callbacks(record, stopping).fit(X, y)
+    best, last = record.fitted[stopping.best_epoch_ - 1], record.fitted[-1]
+    names = ["coefs_", "intercepts_", "dropout_", "noise_variance_", "_unfolded"]
+    for name in [*names, *(f"batch_norm_{of}_" for of in ("scale", "shift", "mean", "var"))]:
+        state = [pickle.dumps(getattr(copy.deepcopy(est), name)) for est in (reg, best, last)]
+        assert state[0] == state[1] != state[2], name
+
+
+@needs_callbacks
 def test_early_stopping_weighs_its_rows():
     weights = np.where(y == 0, 0.0, 1.0)
     stopping = EarlyStopping(X, y, sample_weight=weights)
