@@ -4,7 +4,7 @@ A search on a cluster, and the loss of a worker
 ===============================================
 
 joblib sends the fits of a search to Dask. By default a search is lost with any of its workers; three lines make it
-survive, and here a worker is killed on purpose. Needs Dask: ``pip install 'skdropout[dask]'``.
+survive, and here a worker is killed on purpose. Needs Dask: ``pip install 'dask[distributed]'``.
 """
 
 # %%

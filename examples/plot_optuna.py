@@ -7,7 +7,7 @@ A grid cannot search over the number of layers and a width and a rate for each. 
 next may depend on what it has drawn before. ``partial_fit`` trains one epoch a call, so that a trial whose validation
 loss lags behind is *pruned* before it has cost much. Successive halving, the heart of Hyperband, lets only the better
 third of the trials pass 4 and 12 epochs of 36; the tree-structured Parzen estimator (TPE) chooses where to look. Needs
-Optuna: ``pip install 'skdropout[optuna]'``.
+Optuna: ``pip install optuna``.
 """
 
 # %%

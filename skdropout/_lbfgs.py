@@ -43,8 +43,8 @@ def minimize(estimator, model, rows, streams, tasks):
         tasks.begin()
 
     limits = {"max_iter": estimator.max_iter, "max_fun": estimator.max_fun, "tol": estimator.tol}
-    tasks.begin()
     try:
+        tasks.begin()
         result = lbfgs(backprop, rows.X, rows.Y, rows.sample_weight, after_iteration=after_iteration, **limits)
     except KeyboardInterrupt:
         warnings.warn(INTERRUPTED)

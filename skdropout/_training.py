@@ -211,10 +211,10 @@ class Training:
         estimator.best_loss_ = None if estimator.early_stopping else known("best_loss_", np.inf)
         self.best = estimator.best_loss_ if self.judge_by is None else np.inf
         estimator._no_improvement_count = known("_no_improvement_count", 0) if self.incremental else 0
+        curves = known("validation_scores_", []), known("validation_loss_curve_", [])
         estimator.validation_scores_ = estimator.validation_loss_curve_ = estimator.best_validation_score_ = None
         if self.held_out is not None:
-            estimator.validation_scores_ = known("validation_scores_", [])
-            estimator.validation_loss_curve_ = known("validation_loss_curve_", [])
+            estimator.validation_scores_, estimator.validation_loss_curve_ = curves
             # the weights to go on from are the first to beat, on the rows held out this time
             estimator.best_validation_score_ = -np.inf if self.fresh else self._judge()[0]
 

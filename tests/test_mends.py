@@ -251,3 +251,10 @@ def test_changing_a_parameter_does_not_change_a_fitted_network():
     before = clf.predict_proba(X)
     clf.set_params(activation="tanh", hidden_layer_sizes=3, dropout=0.9)
     np.testing.assert_array_equal(clf.predict_proba(X), before)
+
+
+def test_warm_start_goes_on_with_the_validation_curves():
+    clf = DropoutMLPClassifier(5, max_iter=4, n_iter_no_change=4, warm_start=True, random_state=0)
+    for n in (4, 8):
+        clf.fit(X, y, X_val=X, y_val=y)
+        assert len(clf.loss_curve_) == len(clf.validation_scores_) == len(clf.validation_loss_curve_) == n
