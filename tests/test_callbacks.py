@@ -3,6 +3,7 @@
 import copy
 import pickle
 import re
+import warnings
 from functools import partial
 
 import joblib
@@ -134,10 +135,20 @@ def test_watching_changes_nothing():
 
 
 @needs_callbacks
-@pytest.mark.filterwarnings("error")
-def test_a_callback_that_returns_true_stops_the_fit_without_a_warning():
-    clf = Small().set_callbacks(Record(stop_after=2)).fit(X, y)
-    assert clf.n_iter_ == len(clf.loss_curve_) == 2
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_a_callback_that_returns_true_stops_the_fit_without_a_warning(solver):
+    record = Record(stop_after=2)
+    with warnings.catch_warnings(action="error"):
+        clf = Small(solver=solver, dropout=0).set_callbacks(record).fit(X, y)
+    assert clf.n_iter_ == record.tasks.count(("end", "epoch")) == 2
+    np.testing.assert_array_equal(clf.predict_proba(X), record.fitted[1].predict_proba(X))
+
+
+@needs_callbacks
+def test_the_noise_of_the_copy_is_that_of_the_rows_held_out():
+    record = Record(stop_after=3)
+    reg = SmallRegressor(random_state=0).set_callbacks(record).fit(X, y, X_val=X[:20], y_val=y[:20] + 3)
+    assert record.fitted[-1].noise_variance_ == reg.noise_variance_ > 1
 
 
 @needs_callbacks
@@ -246,6 +257,7 @@ def test_early_stopping_is_that_of_the_estimator(scoring):
     assert stopping.best_score_ == own.best_validation_score_ == stopping.scores_[stopping.best_epoch_ - 1]
     np.testing.assert_array_equal(clf.predict_proba(X), own.predict_proba(X))
     np.testing.assert_array_equal(stopping.best_estimator_.predict_proba(X), own.predict_proba(X))
+    assert not {"_skl_callbacks", "_callback_fit_ctx"} & set(vars(stopping.best_estimator_))
     assert stopping.best_epoch_ < clf.n_iter_
 
 
