@@ -48,7 +48,7 @@ PRIVATE_STATE = {
     "_random_state",
     "_unfolded",
 }
-WEIGHTS = {
+WEIGHTS = {  # what predicts, of the fitted state
     "coefs_",
     "intercepts_",
     "batch_norm_scale_",

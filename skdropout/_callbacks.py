@@ -184,6 +184,9 @@ class EarlyStopping(Callback):
     It goes by the epochs of one call: after a ``fit`` with ``warm_start=True`` the best of its own epochs come back,
     though the weights that it started from may have been better.
 
+    ``TrainingCurveDisplay(clf.loss_curve_, validation_scores=stopping.scores_, best_epoch=stopping.best_epoch_)`` draws
+    the scores, by ``plot(curve="score")``.
+
     An estimator is pickled with its callbacks, this one with `X_val`, `y_val` and the best estimator. To leave them
     out, ``set_callbacks()`` takes all callbacks off.
 
