@@ -48,10 +48,11 @@ search.fit(X_train, y_train)
 seconds = perf_counter() - start
 
 results = search.cv_results_
-print(f"{'dropout':>12}  {'log loss':>8}  {'std':>6}  {'accuracy':>8}  {'std':>6}  {'fit, s':>6}")
+print(f"{'dropout':>12}  {'log loss':>8}  {'s.e.':>6}  {'accuracy':>8}  {'s.e.':>6}  {'fit, s':>6}")
 for i, rate in enumerate(results["param_mlp__dropout"]):
-    row = [-results["mean_test_neg_log_loss"][i], results["std_test_neg_log_loss"][i]]
-    row += [results["mean_test_accuracy"][i], results["std_test_accuracy"][i], results["mean_fit_time"][i]]
+    row = [-results["mean_test_neg_log_loss"][i], results["std_test_neg_log_loss"][i] / np.sqrt(5 - 1)]
+    row += [results["mean_test_accuracy"][i], results["std_test_accuracy"][i] / np.sqrt(5 - 1)]
+    row += [results["mean_fit_time"][i]]
     print(f"{rate!s:>12}  {row[0]:8.4f}  {row[1]:6.4f}  {row[2]:8.4f}  {row[3]:6.4f}  {row[4]:6.2f}")
 print(f"{len(results['params'])} rates x 5 folds: {seconds:.1f} s")
 
