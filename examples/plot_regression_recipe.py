@@ -12,24 +12,16 @@ published figures of Gal and Ghahramani on four data sets; here it predicts the 
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
-from scipy.stats import norm
+from scipy.stats import norm, sem
 from sklearn.datasets import load_diabetes
 from sklearn.model_selection import ShuffleSplit, train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from skdropout import CoverageDisplay, DropoutMLPRegressor
 
-mlp = DropoutMLPRegressor(
-    hidden_layer_sizes=(50, 50),
-    dropout=0.05,
-    dropout_schedule="constant",
-    batch_size=64,
-    learning_rate="cosine",
-    learning_rate_init=0.005,
-    max_iter=300,  # 1000 where the target is less noisy than here
-    dtype="float32",
-    random_state=0,
-)
+mlp = DropoutMLPRegressor(hidden_layer_sizes=(50, 50), dropout=0.05, dropout_schedule="constant", batch_size=64)
+mlp.set_params(learning_rate="cosine", learning_rate_init=0.005, dtype="float32", random_state=0)
+mlp.set_params(max_iter=300)  # 1000 where the target is less noisy than here
 
 # %%
 # The recipe. The squared error on the rows held out, less the spread of the passes there, is what the observations
@@ -70,20 +62,19 @@ y = (y - y.mean()) / y.std()
 scores, targets, means, stds = {"recipe": [], "no dropout": []}, [], [], []
 for train, test in ShuffleSplit(4, test_size=0.25, random_state=0).split(X):
     scaler = StandardScaler().fit(X[train])
+    X_train, X_test = scaler.transform(X[train]), scaler.transform(X[test])
     for name, fit in {"no dropout": fit_plain, "recipe": fit_recipe}.items():
-        model, sampling = fit(scaler.transform(X[train]), y[train])
-        mean, std = model.predict(scaler.transform(X[test]), return_std=True, n_samples=500, **sampling)
-        density = model.log_predictive_density(scaler.transform(X[test]), y[test], n_samples=500, **sampling)
+        model, sampling = fit(X_train, y[train])
+        mean, std = model.predict(X_test, return_std=True, n_samples=500, **sampling)
+        density = model.log_predictive_density(X_test, y[test], n_samples=500, **sampling)
         scores[name].append([np.sqrt(np.mean((mean - y[test]) ** 2)), density.mean()])
     targets, means, stds = [*targets, y[test]], [*means, mean], [*stds, std]  # the recipe's
 for name, values in scores.items():
-    (rmse, density), error = np.mean(values, axis=0), np.std(values, axis=0, ddof=1) / 2
+    (rmse, density), error = np.mean(values, axis=0), sem(values)
     print(f"{name:12} RMSE {rmse:.3f} ± {error[0]:.3f}, log density {density:.3f} ± {error[1]:.3f}")
 
 # %%
 # Are the intervals what they say? The rows of the four splits together; some are in two of them.
-disp = CoverageDisplay.from_predictions(
-    np.concatenate(targets), np.concatenate(means), np.concatenate(stds), name="recipe, diabetes"
-)
-disp.ax_.set_title("Share of targets inside the predictive intervals")
+CoverageDisplay.from_predictions(*map(np.concatenate, (targets, means, stds)), name="recipe, diabetes")
+plt.title("Share of targets inside the predictive intervals")
 plt.show()
