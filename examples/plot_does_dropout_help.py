@@ -63,19 +63,11 @@ for i, name in enumerate(candidates):
     print(f"{name:20}" + "".join(f"{m:9.1f} (p {q:.3f})" for m, q in zip(table[:, :, i].mean(axis=0), p, strict=True)))
 
 # %%
+# The bars are standard errors over the splits.
 fig, (ax, example) = plt.subplots(1, 2, figsize=(10, 4.2), width_ratios=[2, 1], layout="constrained")
-for i, (name, color) in enumerate(zip(candidates, ("C7", "C1", "C2", "C0", "C3"), strict=True)):
-    mean, error = table[:, :, i].mean(axis=0), table[:, :, i].std(axis=0, ddof=1) / np.sqrt(6)
-    ax.errorbar(
-        shares,
-        mean,
-        error,
-        color=color,
-        marker="o",
-        capsize=3,
-        linewidth=3 if name == "dropout 0.5" else 1.2,
-        label=name,
-    )
+for i, name in enumerate(candidates):
+    mean, error = table[:, :, i].mean(axis=0), stats.sem(table[:, :, i])
+    ax.errorbar(shares, mean, error, marker="o", capsize=3, linewidth=3 if "dropout" in name else 1, label=name)
 ax.set(xlabel="share of missing pixels", ylabel="test error, %", ylim=0, title="Digits read from damaged images")
 ax.legend()
 lot = np.random.RandomState(0).uniform(size=64)
