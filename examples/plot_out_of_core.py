@@ -29,7 +29,6 @@ warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterati
 images, labels = load_digits(return_X_y=True)
 train, X_test, y_train, y_test = train_test_split(images / 16, labels, stratify=labels, random_state=0)
 n_copies, rng = 30, np.random.RandomState(0)
-shape = n_copies * len(train), 64
 folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)  # Windows: the map is open to the end
 mapped, table = Path(folder.name) / "digits.float32", Path(folder.name) / "digits.parquet"
 schema = pa.schema([*((f"pixel{i}", pa.float32()) for i in range(64)), ("label", pa.int64())])
@@ -39,54 +38,43 @@ with open(mapped, "wb") as file, pq.ParquetWriter(table, schema) as parquet:
         rows = (train + rng.normal(scale=0.3, size=train.shape)).astype(np.float32)
         rows.tofile(file)
         parquet.write_table(pa.table([*map(pa.array, rows.T), pa.array(y_train)], schema=schema))
-print(f"{mapped.name}: {shape[0]} rows, {mapped.stat().st_size / 2**20:.1f} MB")
-
-
-def added(train):
-    """Run it; the peak, in MB, of what Python and NumPy allocate meanwhile. Mapped pages are not among it."""
-    tracemalloc.start()
-    train()
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return peak / 2**20
-
+size = mapped.stat().st_size / 2**20
+print(f"{mapped.name}: {size:.1f} MB")
 
 # %%
-# A memory-mapped file, straight into ``fit``. What it adds is the labels, and two permutations of the rows.
+# A memory-mapped file, straight into ``fit``. What it adds is the labels, and two permutations of the rows. The peak
+# that is measured is of what Python and NumPy allocate; mapped pages are not among it.
 n_epochs, settings = 6, {"hidden_layer_sizes": 64, "dropout": 0.1, "dtype": "float32", "random_state": 0}
-X, y = np.memmap(mapped, np.float32, "r", shape=shape), np.tile(y_train, n_copies)
+X, y = np.memmap(mapped, np.float32, "r").reshape(-1, 64), np.tile(y_train, n_copies)
 clf = DropoutMLPClassifier(max_iter=n_epochs, **settings)
-memory = {"fit on a memory map": added(lambda: clf.fit(X, y, X_val=X_test, y_val=y_test))}
-curves = {"fit on a memory map": clf.validation_scores_}
+tracemalloc.start()
+clf.fit(X, y, X_val=X_test, y_val=y_test)
+results = {"fit on a memory map": (clf.validation_scores_, tracemalloc.get_traced_memory()[1] / 2**20)}
+tracemalloc.stop()
 
 # %%
 # Batches of a Parquet file into ``partial_fit``: one pass over the file is one epoch. Every call shuffles the rows that
 # it is given, and those alone: a file that is sorted must be shuffled before. All classes are named at the first call.
 # Without ``pre_buffer=False`` pyarrow keeps what it has read. Its own buffers are counted by it.
-stream = DropoutMLPClassifier(**settings)
-curves["partial_fit on Parquet"] = []
-
-
-def passes():
-    for _ in range(n_epochs):
-        with pq.ParquetFile(table, pre_buffer=False) as file:
-            for batch in file.iter_batches(batch_size=1_000):
-                rows = batch.to_pandas()
-                stream.partial_fit(rows.drop(columns="label").to_numpy(), rows["label"], classes=range(10))
-        curves["partial_fit on Parquet"].append(stream.score(X_test, y_test))
-
-
-memory["partial_fit on Parquet"] = added(passes)
+stream, scores = DropoutMLPClassifier(**settings), []
+tracemalloc.start()
+for _ in range(n_epochs):
+    with pq.ParquetFile(table, pre_buffer=False) as file:
+        for batch in file.iter_batches(batch_size=1_000):
+            rows = batch.to_pandas()
+            stream.partial_fit(rows.drop(columns="label").to_numpy(), rows["label"], classes=range(10))
+    scores.append(stream.score(X_test, y_test))
+results["partial_fit on Parquet"] = scores, tracemalloc.get_traced_memory()[1] / 2**20
+tracemalloc.stop()
 print(f"pyarrow, writing and reading: {pa.default_memory_pool().max_memory() / 2**20:.1f} MB")
 
 # %%
 # Both end at the same accuracy, and neither holds the rows in memory.
 fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
-for name, scores in curves.items():
-    print(f"{name}: test accuracy {scores[-1]:.3f}, {memory[name]:.1f} MB added")
-    ax.plot(range(1, n_epochs + 1), scores, "o-", label=f"{name}, {memory[name]:.0f} MB added")
-size = mapped.stat().st_size / 2**20
-ax.set(xlabel="Epoch", ylabel="Accuracy on test images", title=f"{shape[0]:,} digits on disk, {size:.0f} MB in float32")
+for name, (scores, peak) in results.items():
+    print(f"{name}: test accuracy {scores[-1]:.3f}, {peak:.1f} MB added")
+    ax.plot(range(1, n_epochs + 1), scores, "o-", label=f"{name}, {peak:.0f} MB added")
+ax.set(xlabel="Epoch", ylabel="Accuracy on test images", title=f"{len(X):,} digits on disk, {size:.0f} MB in float32")
 ax.legend()
 folder.cleanup()
 plt.show()
