@@ -76,5 +76,5 @@ fig, ax = plt.subplots(figsize=(7.5, 4.5), layout="constrained")
 for trial in study.trials:
     color = "C7" if trial.state.name == "PRUNED" else "C3" if trial == study.best_trial else "C0"
     ax.plot(trial.intermediate_values.keys(), trial.intermediate_values.values(), ".-", color=color)
-ax.set(xlabel="epoch", ylabel="validation log loss", yscale="log", title="Trials that lag behind are pruned")
+ax.set(xlabel="epoch", ylabel="validation loss", ylim=(0.1, 1.2), title="Laggards are pruned (grey); best in red")
 plt.show()
