@@ -75,6 +75,13 @@ def test_labels_need_no_probabilities_of_all_rows(X):
     assert memory.added < BOUND * N_ROWS
 
 
+def test_log_probabilities_need_no_memory_beyond_their_result(X):
+    many = network().fit(X[:5000], y[:5000])
+    with AnonymousMemory() as memory:
+        result = many.predict_log_proba(X)
+    assert memory.added < 1.5 * result.nbytes
+
+
 @pytest.mark.parametrize("X", [np.float32], ids=["float32"], indirect=True)
 def test_a_loop_over_the_batches_of_a_parquet_file(X, tmp_path):
     """The documented one: with pre_buffer=True, pyarrow's default, the rows read before are kept."""
