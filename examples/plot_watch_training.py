@@ -15,7 +15,6 @@ import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import joblib
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.callback import ScoringMonitor
@@ -38,15 +37,15 @@ mlp.set_params(max_iter=5, verbose=1).fit(
 # %%
 # Callbacks are set on the estimator. ``ScoringMonitor``, scikit-learn's, scores the training rows after each epoch;
 # ``EarlyStopping`` scores rows of ours, ends the training and puts the best weights back; ``Checkpoint`` writes a file
-# that can be loaded at any time. ``ProgressBar``, scikit-learn's too, would be set on the outermost estimator, a search
-# for example, and show every epoch inside.
+# that ``fit`` would go on from, had it been killed, and that can be loaded at any time. ``ProgressBar``, scikit-learn's
+# too, would be set on the outermost estimator, a search for example, and show every epoch inside.
 monitor = ScoringMonitor(scoring="neg_log_loss")
 stopping = EarlyStopping(scaler.transform(X_val), y_val, scoring="neg_log_loss", n_iter_no_change=20)
 mlp.set_params(max_iter=500, verbose=False, dropout_schedule="constant", batch_size=32)
 with TemporaryDirectory() as folder:
-    checkpoint = Checkpoint(Path(folder) / "mlp.joblib", every=10)
+    checkpoint = Checkpoint(Path(folder) / "mlp.ckpt", every=10)
     mlp.set_callbacks(monitor, stopping, checkpoint).fit(scaler.transform(X_train), y_train)
-    saved = joblib.load(checkpoint.path)
+    saved = Checkpoint.load(checkpoint.path)
 print(f"stopped after {mlp.n_iter_} epochs, best after {stopping.best_epoch_}")
 same = (saved.predict_proba(scaler.transform(X_val)) == mlp.predict_proba(scaler.transform(X_val))).all()
 print(f"the file predicts the same: {same}")

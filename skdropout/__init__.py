@@ -1,6 +1,7 @@
 """Dropout for scikit-learn's multi-layer perceptrons: change the import, keep the code."""
 
-from ._callbacks import Checkpoint, EarlyStopping
+from ._callbacks import EarlyStopping
+from ._checkpoint import Checkpoint
 from ._classifier import DropoutMLPClassifier
 from ._diagnosis import diagnose
 from ._displays.calibration import CoverageDisplay, ReliabilityDisplay

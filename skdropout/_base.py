@@ -3,6 +3,7 @@
 import copy
 import warnings
 from abc import ABC, abstractmethod
+from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._callbacks import Tasks
+from ._checkpoint import Checkpoint, marks, revived
 from ._lbfgs import minimize
 from ._rows import Rows, canonical, positive_weights
 from ._sklearn import CallbackSupportMixin, InvalidParameterError, fit_context, with_callbacks
@@ -25,7 +27,7 @@ from ._spec import (
     names_per_layer,
     unit_groups,
 )
-from ._training import Model, Start, Training
+from ._training import BOOKS, Model, Start, Training
 from ._uncertainty import MonteCarloMixin
 from .engine.activations import ACTIVATIONS
 from .engine.dropout import DROPOUTS
@@ -153,9 +155,14 @@ class BaseDropoutMLP(MonteCarloMixin, CallbackSupportMixin, BaseEstimator, ABC):
     @with_callbacks
     def _train(self, X, y, sample_weight, validation=(None, None, None), incremental=False, classes=None):
         model, rows, held_out, streams, start = self._prepare(X, y, sample_weight, validation, incremental, classes)
-        tasks = Tasks(self, X, y, sample_weight, 1 if incremental else self.max_iter)
+        tasks = Tasks(self, X, y, sample_weight, 1 if incremental else self.max_iter, start.progress)
+        if start.progress and start.progress.get("done"):
+            self._be_done(start, streams)
+            tasks.progress = lambda: start.progress
+            tasks.end_all()
+            return
         if self.solver == "lbfgs":
-            minimize(self, model, rows, streams, tasks)
+            minimize(self, model, rows, streams, start, tasks)
         else:
             training = Training(self, model, rows, held_out, streams, start, tasks)
             held_out = training.held_out
@@ -165,7 +172,24 @@ class BaseDropoutMLP(MonteCarloMixin, CallbackSupportMixin, BaseEstimator, ABC):
         if not all(np.isfinite(a).all() for a in trained):
             raise self._diverged("The last step overflowed")
         self._settle(rows if held_out is None else held_out, streams)
+        if tasks.progress is not None:
+            tasks.progress = partial(self._done, start, streams)
         tasks.end_all()
+
+    def _done(self, start, streams):
+        """What the checkpoint of a fit that is done holds beside the estimator."""
+        optimizer = getattr(self, "_optimizer", None)
+        progress = {**start.known(self), "done": True, "random_state": streams[0].get_state()}
+        return progress | ({"optimizer": vars(optimizer)} if optimizer and self.solver != "lbfgs" else {})
+
+    def _be_done(self, start, streams):
+        """Be what the fit came to that wrote the checkpoint."""
+        saved, progress = start.saved
+        for name in saved._fitted() - {"_learning_rate"}:
+            setattr(self, name, getattr(saved, name))
+        if "optimizer" in progress:
+            self._optimizer = revived(self.solver, progress["optimizer"])
+        streams[0].set_state(progress["random_state"])
 
     def _prepare(self, X, y, sample_weight, validation=(None, None, None), incremental=False, classes=None):
         """Check all that is given; the model to train, its rows, those held out, the streams, and the start."""
@@ -189,9 +213,13 @@ class BaseDropoutMLP(MonteCarloMixin, CallbackSupportMixin, BaseEstimator, ABC):
         n_outputs = rows.Y.shape[1] if rows.Y.ndim == 2 else len(self.classes_)  # a 1-D Y holds class codes
         noise = self._kinds_and_groups(X, sizes, kinds, rates)
         specs = layer_specs(sizes, n_outputs, activations, rates, *noise)
-        streams = self._streams(fresh, incremental, noise=any(rates))
+        signs, saved = self._look_for_checkpoint(rows, held_out, fresh, incremental)
+        streams = self._streams(fresh, incremental, noise=any(rates), saved=saved)
+        drawn_from = None if signs is None else streams[0].get_state()
         model = self._start_model(specs, X.shape[1], dtype, streams[0], fresh)
-        start = Start(fresh, incremental, rates if fresh else getattr(self, "dropout_", rates))
+        start = Start(
+            fresh, incremental, rates if fresh else getattr(self, "dropout_", rates), signs, drawn_from, saved
+        )
         self.n_layers_, self.n_outputs_, self.dropout_ = len(specs) + 1, n_outputs, rates
         self.out_activation_ = LOSSES[self._loss_name()].output
         self._activations, self._noise = activations, (*noise, rates, self.dropout_schedule)
@@ -332,13 +360,25 @@ class BaseDropoutMLP(MonteCarloMixin, CallbackSupportMixin, BaseEstimator, ABC):
     def _estimate_noise(self, rows):
         """Learn from rows what the observations scatter by; a classifier says it in its probabilities."""
 
-    def _streams(self, fresh, incremental, noise):
+    def _look_for_checkpoint(self, rows, held_out, fresh, incremental):
+        """What tells this fit from others, and what is saved of it; None and nothing without checkpoints."""
+        checkpoints = [c for c in getattr(self, "_skl_callbacks", ()) if isinstance(c, Checkpoint)]
+        if incremental or not checkpoints:
+            return {} if checkpoints else None, (None, None)
+        start = {} if fresh else {name: vars(self).get(name) for name in WEIGHTS | BOOKS | {"_mask_state"}}
+        found = marks(self, rows, held_out, start)
+        return found, checkpoints[0]._saved(self, found) or (None, None)
+
+    def _streams(self, fresh, incremental, noise, saved):
         """The random state for weights and rows, and the mask generator or None.
 
         An integer seed starts afresh at every ``fit`` and goes on at every ``partial_fit``. Masks go on
         whenever the weights do.
         """
-        if incremental and not fresh and isinstance(self.random_state, Integral) and hasattr(self, "_random_state"):
+        if saved[1] and self.random_state is None:  # not the global one: that of the fit that is taken up
+            random_state = np.random.RandomState()
+            random_state.set_state(saved[1]["drawn_from"])
+        elif incremental and not fresh and isinstance(self.random_state, Integral) and hasattr(self, "_random_state"):
             random_state = copy.deepcopy(self._random_state)
         else:
             random_state = check_random_state(self.random_state)

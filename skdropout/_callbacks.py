@@ -1,14 +1,10 @@
-"""Callbacks of scikit-learn 1.9: how a fit calls them, and two that scikit-learn has not."""
+"""Callbacks of scikit-learn 1.9: how a fit calls them, and one that scikit-learn has not."""
 
 import copy
-import os
 import warnings
 from math import inf, isfinite
 from numbers import Integral, Real
-from pathlib import Path
-from uuid import uuid4
 
-import joblib
 from sklearn.metrics import check_scoring
 from sklearn.utils import check_scalar
 
@@ -26,22 +22,25 @@ class Tasks:
         As the user gave them: a DataFrame stays a DataFrame.
     n_epochs : int
         How many there are at most.
+    saved : dict, default=None
+        The progress of the fit that this one takes up.
+
+    Attributes
+    ----------
+    progress : callable or None
+        What a checkpoint is to write of the training; None if nothing.
     """
 
-    def __init__(self, estimator=None, X=None, y=None, sample_weight=None, n_epochs=0):
-        self.root = self.epoch = None
+    def __init__(self, estimator=None, X=None, y=None, sample_weight=None, n_epochs=0, saved=None):
+        self.root = self.epoch = self.progress = None
         self.n_left, self.stopped = n_epochs, False
         if getattr(estimator, "_skl_callbacks", None):
             metadata = None if sample_weight is None else {"sample_weight": sample_weight}
             self.known = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
             self.root = estimator._init_callback_context(max_subtasks=n_epochs)
+            for callback, state in zip(going_on(estimator), saved["callbacks"] if saved else (), strict=False):
+                callback._go_on(estimator, state)
             self.root.call_on_fit_task_begin(**self.known)
-
-    def around(self, epochs):
-        """The values of an iterator of epochs, the task of each begun before it."""
-        while True:
-            self.begin()
-            yield next(epochs)
 
     def begin(self):
         if self.root is not None and self.n_left > 0:
@@ -55,6 +54,7 @@ class Tasks:
         """
         if self.epoch is not None:
             epoch, self.epoch = self.epoch, None
+            self._look(epoch)
             self.stopped = epoch.call_on_fit_task_end(**self.known, reconstruction_attributes=as_if_stopped)
         return self.stopped
 
@@ -63,15 +63,28 @@ class Tasks:
         if self.epoch is not None:
             self.epoch.call_on_fit_task_end(**self.known)
         if self.root is not None:
+            self._look(self.root)
             self.root.call_on_fit_task_end(**self.known, reconstruction_attributes={})
 
+    def _look(self, context):
+        """Show the progress to checkpoints, before any callback changes what it goes on with."""
+        if self.progress is not None:
+            for callback in self.known["estimator"]._skl_callbacks:
+                if hasattr(callback, "_look"):
+                    callback._look(self.known["estimator"], context, self.progress)
 
-def _is_whole_fit(context):
+
+def going_on(estimator):
+    """The callbacks whose own progress is part of the training."""
+    return [callback for callback in getattr(estimator, "_skl_callbacks", ()) if hasattr(callback, "_go_on")]
+
+
+def is_whole_fit(context):
     """Whether a task is the whole fit of the estimator, by itself or inside of a search or a pipeline."""
     return context.parent is None or context.source_task_name is not None
 
 
-def _without_callbacks(estimator):
+def without_callbacks(estimator):
     """A copy that holds on to nothing of the training."""
     estimator = copy.copy(estimator)
     for name in CALLBACK_STATE & set(vars(estimator)):
@@ -119,7 +132,7 @@ class Callback:
         """
 
 
-def _say_where_to_set(callback, estimator):
+def say_where_to_set(callback, estimator):
     """For an estimator that never says how it would be if it stopped, as what fits others does not."""
     warnings.warn(
         f"{type(callback).__name__} does nothing for {type(estimator).__name__}, which tells it of no network: set it "
@@ -228,6 +241,19 @@ class EarlyStopping(Callback):
     def __getstate__(self):
         return {**vars(self), "_runs": {}}
 
+    def _settings(self):
+        """What the scores depend on."""
+        return {name: value for name, value in vars(self).items() if not (name.endswith("_") or name.startswith("_"))}
+
+    def _how_far(self, estimator):
+        """How far the fit of an estimator has come."""
+        run = self._runs[id(estimator)]
+        return {**vars(run), "values": list(run.values), "scorer": None}
+
+    def _go_on(self, estimator, progress):
+        """Take up a fit from there."""
+        vars(self._runs[id(estimator)]).update(progress | {"scorer": self._runs[id(estimator)].scorer})
+
     def setup(self, estimator, context):
         self._runs[id(estimator)] = Scores(check_scoring(estimator, self.scoring))
 
@@ -251,9 +277,9 @@ class EarlyStopping(Callback):
             Whether this epoch is to be the last.
         """
         run = self._runs[id(estimator)]
-        if _is_whole_fit(context):
+        if is_whole_fit(context):
             if not (run.values or hasattr(estimator, "_take_weights")):
-                _say_where_to_set(self, estimator)
+                say_where_to_set(self, estimator)
             if run.best_estimator is not None and hasattr(estimator, "_take_weights"):
                 for est in (estimator, fitted_estimator):  # and the copy that callbacks after this one are given
                     est._take_weights(run.best_estimator)
@@ -285,119 +311,5 @@ class Scores:
         self.values.append(score)
         self.n_stalled = self.n_stalled + 1 if score < self.best + tol else 0
         if score > self.best:
-            self.best, self.best_estimator = score, _without_callbacks(estimator)
+            self.best, self.best_estimator = score, without_callbacks(estimator)
         return self.n_stalled
-
-
-class Checkpoint(Callback):
-    """Callback that writes the estimator to disk as it trains.
-
-    For ``set_callbacks`` of an estimator, with scikit-learn 1.9. After every `every`-th epoch the estimator is written
-    as if ``fit`` had stopped there, ready to predict; at the end of ``fit`` it is written once more, as it is returned.
-    The file is replaced in one step, so that there is a whole one whenever the process is killed. Read it by
-    ``joblib.load(path)``.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-        The file, such as "mlp.joblib", in a folder that exists. The fits of a search put the numbers of their tasks
-        in: "mlp-0-7.joblib".
-
-    every : int, default=1
-        Epochs from one write to the next, at least 1.
-
-    Raises
-    ------
-    FileNotFoundError
-        At ``fit``, if the folder is not there.
-
-    See Also
-    --------
-    EarlyStopping : Stops the training, and keeps the best estimator.
-
-    Notes
-    -----
-    Callbacks are not written with the estimator, nor is the state of the optimizer: ``warm_start=True`` or
-    ``partial_fit`` go on from the weights with fresh moments.
-
-    With ``early_stopping=True`` the weights in the file are those of the epoch until ``fit`` ends; then they are the
-    best. So it is with :class:`EarlyStopping`, if that is set before.
-
-    Fits side by side of which scikit-learn keeps no tasks, such as those of ``cross_validate``, share the one file, and
-    the last to write it wins.
-
-    Loading runs code, as with any pickle: load only files of your own.
-
-    Examples
-    --------
-    >>> import joblib
-    >>> from pathlib import Path
-    >>> from tempfile import TemporaryDirectory
-    >>> from sklearn.datasets import load_iris
-    >>> from skdropout import Checkpoint, DropoutMLPClassifier
-    >>> X, y = load_iris(return_X_y=True)
-    >>> with TemporaryDirectory() as folder:
-    ...     checkpoint = Checkpoint(Path(folder) / "mlp.joblib", every=50)
-    ...     clf = DropoutMLPClassifier(20, early_stopping=True, random_state=0)
-    ...     clf = clf.set_callbacks(checkpoint).fit(X, y)
-    ...     saved = joblib.load(checkpoint.path)
-    >>> bool((saved.predict_proba(X) == clf.predict_proba(X)).all())
-    True
-    """
-
-    def __init__(self, path, *, every=1):
-        check_scalar(every, "every", Integral, min_val=1)
-        self.path = path
-        self.every = every
-
-    def setup(self, estimator, context):
-        folder = Path(self.path).parent
-        if not folder.is_dir():
-            raise FileNotFoundError(
-                f"path={str(self.path)!r} of Checkpoint: there is no folder {str(folder)!r}, make it."
-            )
-
-    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
-        """Write the estimator, if it is time.
-
-        Parameters
-        ----------
-        estimator : estimator
-            The one being fitted.
-
-        context : CallbackContext
-            The task.
-
-        fitted_estimator : estimator, default=None
-            What ``fit`` would return if it stopped here.
-        """
-        due = _is_whole_fit(context) or (context.task_id + 1) % self.every == 0
-        if fitted_estimator is None and _is_whole_fit(context):
-            _say_where_to_set(self, estimator)
-        if fitted_estimator is not None and due:
-            _write(_without_callbacks(fitted_estimator), _numbered(Path(self.path), context))
-
-
-def _numbered(path, context):
-    """`path` with the numbers of the tasks that the fit is part of, if it is part of any."""
-    while not _is_whole_fit(context):
-        context = context.parent
-    numbers = []
-    while context.parent is not None:
-        if context.source_estimator_name != "Pipeline":  # whose step it is tells nothing
-            numbers.insert(0, str(context.task_id))
-        context = context.parent
-    return path.with_stem("-".join([path.stem, *numbers]))
-
-
-def _write(estimator, path):
-    """Write to a file beside and put it in the place of `path`."""
-    part = path.with_name(f"{path.name}.{uuid4().hex}.part")
-    try:
-        with open(part, "wb") as file:
-            joblib.dump(estimator, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

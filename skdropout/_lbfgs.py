@@ -13,11 +13,13 @@ from .engine.params import Params
 from .engine.training import lbfgs
 
 
-def minimize(estimator, model, rows, streams, tasks):
+def minimize(estimator, model, rows, streams, start, tasks):
     """Minimise the objective over all rows, in float64: a line search needs the digits.
 
     Parameters are those of ``Training``.
     """
+    saved = start.progress or {}
+    evaluations = list(saved.get("evaluations", ())) if start.marks is not None else None
     rows, params = rows.astype(np.float64), model.params
     exact = Params(params.units, np.float64, params.vector.astype(np.float64))  # a copy, whatever the dtype
     backprop = Backprop(
@@ -28,16 +30,31 @@ def minimize(estimator, model, rows, streams, tasks):
         alpha=estimator.alpha,
         loss_options=estimator._loss_options(),
     )
-    estimator.n_iter_, estimator.loss_, start = 0, np.nan, perf_counter()
+    estimator.n_iter_, estimator.loss_, began = 0, np.nan, perf_counter()
+    at = None
+    if start.marks is not None:
+        tasks.progress = lambda: {
+            **start.known(estimator),
+            "n_iter": estimator.n_iter_,
+            "evaluations": evaluations,
+            "at": at,
+        }
 
     def after_iteration(intermediate_result):
-        nonlocal start
+        nonlocal at, began
         estimator.n_iter_ += 1
-        estimator.loss_ = float(intermediate_result.fun)
-        params.vector[:] = intermediate_result.x
+        if estimator.n_iter_ < saved.get("n_iter", 0):
+            return
+        estimator.loss_, at = float(intermediate_result.fun), intermediate_result.x
+        if estimator.n_iter_ == saved.get("n_iter") and not np.array_equal(at, saved["at"]):
+            raise ValueError(
+                "This machine computes other digits than the one that wrote the checkpoint: go on there, or delete the "
+                "file to start afresh."
+            )
+        params.vector[:] = at
         if estimator.verbose:
-            print(progress(estimator, {}, perf_counter() - start))
-            start = perf_counter()
+            print(progress(estimator, {}, perf_counter() - began))
+            began = perf_counter()
         if tasks.end(lambda: estimator._as_if_stopped(model, rows, streams)):
             raise StopIteration
         tasks.begin()
@@ -45,8 +62,17 @@ def minimize(estimator, model, rows, streams, tasks):
     limits = {"max_iter": estimator.max_iter, "max_fun": estimator.max_fun, "tol": estimator.tol}
     try:
         tasks.begin()
-        result = lbfgs(backprop, rows.X, rows.Y, rows.sample_weight, after_iteration=after_iteration, **limits)
+        result = lbfgs(
+            backprop,
+            rows.X,
+            rows.Y,
+            rows.sample_weight,
+            after_iteration=after_iteration,
+            evaluations=evaluations,
+            **limits,
+        )
     except KeyboardInterrupt:
+        tasks.progress = None
         warnings.warn(INTERRUPTED)
         return
     if tasks.stopped:  # by a callback, at the last iterate

@@ -13,7 +13,7 @@ from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 
-from ._callbacks import Tasks
+from ._callbacks import Tasks, going_on
 from ._rows import mini_batches, split_off
 from .engine.backprop import Backprop
 from .engine.optimizers import OPTIMIZERS
@@ -23,6 +23,19 @@ from .engine.training import epochs
 
 INTERRUPTED = "Training interrupted by user."
 JUDGED = 1000  # training rows that convergence is judged on where there is noise, at most: a forward pass an epoch
+BOOKS = {  # what a training keeps on the estimator, from epoch to epoch
+    "_no_improvement_count",
+    "best_loss_",
+    "best_validation_score_",
+    "dropout_",
+    "dropout_curve_",
+    "loss_",
+    "loss_curve_",
+    "n_iter_",
+    "t_",
+    "validation_loss_curve_",
+    "validation_scores_",
+}
 
 
 def progress(estimator, rates, seconds):
@@ -52,6 +65,18 @@ class Start(NamedTuple):
     fresh: bool  # whether the weights are new
     incremental: bool  # whether this is one ``partial_fit``
     rates: tuple  # the dropout rates that the weights come from
+    marks: dict | None = None  # what tells this fit from others, if there are checkpoints
+    drawn_from: tuple | None = None  # the random state before the first draw, if there are checkpoints
+    saved: tuple = (None, None)  # the estimator and the progress in the checkpoint that is gone on from
+
+    @property
+    def progress(self):
+        return self.saved[1]
+
+    def known(self, estimator):
+        """What every checkpoint of this fit says."""
+        callbacks = [callback._how_far(estimator) for callback in going_on(estimator)]
+        return {"marks": self.marks, "drawn_from": self.drawn_from, "callbacks": callbacks}
 
 
 class Training:
@@ -77,7 +102,7 @@ class Training:
 
     def __init__(self, estimator, model, rows, held_out, streams, start, tasks=None):
         self.estimator, self.model, self.rows = estimator, model, rows
-        self.fresh, self.incremental, self.rates = start
+        self.start, self.fresh, self.incremental, self.rates = start, start.fresh, start.incremental, start.rates
         self.tasks = tasks or Tasks()
         self.random_state, self.masks = streams
         params, specs = model.params, model.specs
@@ -118,6 +143,13 @@ class Training:
         if estimator.batch_norm and self.batches.batch_size == 1:
             warnings.warn("batch_norm learns nothing from batches of one row: give it larger batches.")
         self._start_curves()
+        self.n_done = 0  # epochs, by the fit that this one takes up
+        if estimator.early_stopping:
+            self.best_weights = copy.deepcopy((params.vector, model.moments, self.rates))
+        if start.progress:
+            self._go_on()
+        if start.marks is not None:
+            self.tasks.progress = self.progress
 
     def run(self):
         estimator, params, moments = self.estimator, self.model.params, self.model.moments
@@ -127,20 +159,24 @@ class Training:
             self.batches,
             self.random_state,
             self.masks,
+            n_done=self.n_done,
             before_step=self._before_step if self.scheduled else None,
             clip_norm=None if estimator.clip_norm is None else float(estimator.clip_norm),
         )
         n_epochs = 1 if self.incremental else estimator.max_iter
-        best = copy.deepcopy((params.vector, moments, self.rates)) if estimator.early_stopping else None
         start = perf_counter()
         try:
-            for estimator.n_iter_, loss in zip(range(1, n_epochs + 1), self.tasks.around(losses), strict=False):
-                estimator.t_ += self.batches.n_rows
-                if self._record(loss) and estimator.early_stopping:
-                    best = copy.deepcopy((params.vector, moments, estimator.dropout_))
-                if estimator.verbose:
-                    print(progress(estimator, self._rates_in_force(), perf_counter() - start))
-                    start = perf_counter()
+            for epoch in range(max(self.n_done, 1), n_epochs + 1):
+                self.tasks.begin()
+                if epoch > self.n_done:  # or only the end of it, which its checkpoint was written in, comes once more
+                    loss = next(losses)
+                    estimator.n_iter_ = epoch
+                    estimator.t_ += self.batches.n_rows
+                    if self._record(loss) and estimator.early_stopping:
+                        self.best_weights = copy.deepcopy((params.vector, moments, estimator.dropout_))
+                    if estimator.verbose:
+                        print(progress(estimator, self._rates_in_force(), perf_counter() - start))
+                        start = perf_counter()
                 stopped = self.tasks.end(self._as_if_stopped)
                 if stopped or not self._prepare_next_epoch():
                     break
@@ -152,11 +188,40 @@ class Training:
                         ConvergenceWarning,
                     )
         except KeyboardInterrupt:
+            self.tasks.progress = None  # the checkpoint keeps the last whole epoch
             warnings.warn(INTERRUPTED)
         if estimator.early_stopping and estimator.validation_scores_:
-            params.vector[:] = best[0]
-            moments[:] = best[1]
-            estimator.dropout_ = best[2]
+            params.vector[:], moments[:], estimator.dropout_ = self.best_weights
+
+    def progress(self):
+        """All that the rest of the training depends on, the books on the estimator aside."""
+        return {
+            **self.start.known(self.estimator),
+            "vector": self.model.params.vector,
+            "moments": self.model.moments,
+            "optimizer": vars(self.optimizer),
+            "rows": self.batches.rows,
+            "random_state": self.random_state.get_state(),
+            "masks": self.masks and self.masks.bit_generator.state,
+            "best": self.best,
+            "best_weights": self.best_weights if self.estimator.early_stopping else None,
+        }
+
+    def _go_on(self):
+        """Be where the training was that wrote a checkpoint."""
+        estimator, (saved, progress) = self.estimator, self.start.saved
+        for name in BOOKS & set(vars(saved)):
+            setattr(estimator, name, getattr(saved, name))
+        self.model.params.vector[:] = progress["vector"]
+        for moments, known in zip(self.model.moments, progress["moments"], strict=True):
+            for moment, value in zip(moments, known, strict=True):
+                moment[...] = value
+        vars(self.optimizer).update(progress["optimizer"])
+        self.random_state.set_state(progress["random_state"])
+        if self.masks is not None:
+            self.masks.bit_generator.state = progress["masks"]
+        self.batches.rows, self.best, self.best_weights = (progress[name] for name in ("rows", "best", "best_weights"))
+        self.n_done = estimator.n_iter_
 
     def _start_optimizer(self):
         """A new optimizer, or, to go on with, a copy of the last one."""

@@ -15,7 +15,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
 
 from skdropout import Checkpoint, DropoutMLPClassifier, DropoutMLPRegressor, EarlyStopping
@@ -315,34 +315,15 @@ def test_early_stopping_says_what_is_wrong():
         Small().set_callbacks(EarlyStopping(X, y, scoring=lambda *_: np.nan)).fit(X, y)
 
 
-# Checkpoint
-
-
-@needs_callbacks
-def test_checkpoint_is_the_estimator_of_the_last_epoch_due(tmp_path):
-    path = tmp_path / "mlp.joblib"
-    clf, seen = Small(), {}
-
-    class Look(Record):
-        def on_fit_task_end(self, estimator, context):
-            if context.task_name == "epoch":
-                seen[context.task_id + 1] = joblib.load(path).n_iter_ if path.exists() else None
-
-    clf.set_callbacks(Checkpoint(path, every=4), Look()).fit(X, y)
-    assert seen == {1: None, 2: None, 3: None, 4: 4, 5: 4, 6: 4}
-    saved = joblib.load(path)
-    assert saved.n_iter_ == 6
-    np.testing.assert_array_equal(saved.predict_proba(X), clf.predict_proba(X))
-    assert not hasattr(saved, "_skl_callbacks")
-    assert [file.name for file in tmp_path.iterdir()] == ["mlp.joblib"]
+# Checkpoint (more in test_checkpoint.py)
 
 
 @needs_callbacks
 def test_checkpoint_after_early_stopping_has_the_best_weights(tmp_path):
-    path, stopping = tmp_path / "mlp.joblib", EarlyStopping(X, y, n_iter_no_change=2)
+    path, stopping = tmp_path / "mlp.ckpt", EarlyStopping(X, y, n_iter_no_change=2)
     clf = Small(learning_rate_init=1.0, max_iter=50).set_callbacks(stopping, Checkpoint(path)).fit(X, y)
     assert stopping.best_epoch_ < clf.n_iter_
-    np.testing.assert_array_equal(joblib.load(path).predict_proba(X), clf.predict_proba(X))
+    np.testing.assert_array_equal(Checkpoint.load(path).predict_proba(X), clf.predict_proba(X))
 
 
 @pytest.mark.slow
@@ -352,7 +333,7 @@ def test_callbacks_in_processes(tmp_path):
 
     monitor, stopping = ScoringMonitor(scoring="accuracy"), EarlyStopping(X, y, n_iter_no_change=1)
     model = Small(max_iter=40, learning_rate_init=0.1)
-    model.set_callbacks(monitor, stopping, Checkpoint(tmp_path / "mlp.joblib"))
+    model.set_callbacks(monitor, stopping, Checkpoint(tmp_path))
     with joblib.parallel_config(backend="loky"):
         search = GridSearchCV(model, {"dropout": [0.1, 0.3]}, cv=3, n_jobs=2).fit(X, y)
     rows = monitor.get_logs().data
@@ -360,48 +341,6 @@ def test_callbacks_in_processes(tmp_path):
     assert len(list(tmp_path.iterdir())) == len(fits) == 7
     assert sum(row["task_name"] == "epoch" for row in rows) < 7 * 40
     assert stopping.best_epoch_ <= search.best_estimator_.n_iter_ < 40
-
-
-@needs_callbacks
-def test_checkpoints_of_a_search_are_files_of_their_own(tmp_path):
-    model = make_pipeline(MinMaxScaler(), Small().set_callbacks(Checkpoint(tmp_path / "mlp.joblib")))
-    GridSearchCV(model, {"dropoutmlpclassifier__dropout": [0.1, 0.3]}, cv=2).fit(X, y)
-    files = sorted(tmp_path.iterdir())
-    assert [file.stem for file in files] == ["mlp-0-0", "mlp-0-1", "mlp-0-2", "mlp-0-3", "mlp-1"]
-    assert sorted(joblib.load(file).dropout for file in files)[0] == 0.1
-
-
-@needs_callbacks
-def test_the_checkpoint_of_a_network_in_a_pipeline_is_where_it_is_said_to_be(tmp_path):
-    checkpoint = Checkpoint(tmp_path / "mlp.joblib")
-    model = make_pipeline(MinMaxScaler(), make_pipeline(MinMaxScaler(), Small().set_callbacks(checkpoint))).fit(X, y)
-    assert [file.name for file in tmp_path.iterdir()] == ["mlp.joblib"]
-    np.testing.assert_array_equal(joblib.load(checkpoint.path).coefs_[0], model[-1][-1].coefs_[0])
-
-
-@needs_callbacks
-def test_a_write_that_fails_leaves_the_last_checkpoint(tmp_path, monkeypatch):
-    path = tmp_path / "mlp.joblib"
-    clf = Small().set_callbacks(Checkpoint(path)).fit(X, y)
-
-    def full_disk(estimator, file):
-        file.write(b"half of it")
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr(joblib, "dump", full_disk)
-    with pytest.raises(OSError, match="No space"):
-        clf.fit(X, y)
-    assert [file.name for file in tmp_path.iterdir()] == ["mlp.joblib"]
-    monkeypatch.undo()
-    np.testing.assert_array_equal(joblib.load(path).coefs_[0], clf.coefs_[0])
-
-
-@needs_callbacks
-def test_checkpoint_says_what_is_wrong(tmp_path):
-    with pytest.raises(ValueError, match="every == 0"):
-        Checkpoint("mlp.joblib", every=0)
-    with pytest.raises(FileNotFoundError, match="there is no folder"):
-        Small().set_callbacks(Checkpoint(tmp_path / "nowhere" / "mlp.joblib")).fit(X, y)
 
 
 @needs_callbacks

@@ -61,14 +61,14 @@ class Batches:
         return batch
 
 
-def epochs(backprop, optimizer, batches, random_state, rng, *, before_step=None, clip_norm=None):
+def epochs(backprop, optimizer, batches, random_state, rng, *, n_done=0, before_step=None, clip_norm=None):
     """Train, yielding the mean loss of one epoch after another; the caller says when to stop.
 
-    ``before_step(n)`` is told that n batches lie behind. `clip_norm` bounds the norm of the gradient. A loss that is
-    not finite is yielded at once: the rest of the epoch would be lost on it.
+    ``before_step(n)`` is told that n batches lie behind, those of `n_done` epochs included. `clip_norm` bounds the norm
+    of the gradient. A loss that is not finite is yielded at once: the rest of the epoch would be lost on it.
     """
     share = backprop.loss.share(backprop.params.units[-1])
-    for epoch in count():
+    for epoch in count(n_done):
         total, n_rows = 0.0, 0
         for X, Y, sample_weight in batches.epoch(random_state):
             if before_step is not None:
@@ -108,15 +108,22 @@ def clip(gradient, bound):
         gradient *= bound / norm
 
 
-def lbfgs(backprop, X, Y, sample_weight, *, max_iter, max_fun, tol, after_iteration):
+def lbfgs(backprop, X, Y, sample_weight, *, max_iter, max_fun, tol, after_iteration, evaluations=None):
     """Minimise the objective over all rows; return SciPy's OptimizeResult.
 
     ``after_iteration(intermediate_result)`` sees each iterate. The parameters are left at the last point tried.
+    `evaluations`, a list of the values and gradients of an earlier run, are given back instead of computed, and then
+    the list grows: SciPy's optimizer cannot be stored, but fed the same numbers it comes to the same state.
     """
+    known = iter(list(evaluations or ()))
 
     def objective(vector):
         backprop.params.vector[:] = vector
-        return sum(backprop.loss_and_grad(X, Y, sample_weight, None)), backprop.gradient.copy()
+        if (evaluation := next(known, None)) is None:
+            evaluation = sum(backprop.loss_and_grad(X, Y, sample_weight, None)), backprop.gradient.copy()
+            if evaluations is not None:
+                evaluations.append(evaluation)
+        return evaluation
 
     return scipy.optimize.minimize(
         objective,

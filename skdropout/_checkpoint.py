@@ -1,0 +1,295 @@
+"""Fits that can be killed: what a checkpoint is the checkpoint of, its file, and the callback that writes it."""
+
+import hashlib
+import os
+import pickle
+from numbers import Integral, Real
+from pathlib import Path
+from uuid import uuid4
+
+import joblib
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils import check_scalar, gen_batches
+
+from ._callbacks import Callback, going_on, is_whole_fit, say_where_to_set, without_callbacks
+from .engine.optimizers import OPTIMIZERS
+
+MAGIC = b"skdropout checkpoint 1\n"  # the number is that of the format
+HASHED = 10_000  # rows at a time: a copy of so many, if X is not contiguous
+ANOTHER = (
+    "Delete it to start afresh, or give Checkpoint another path, or a folder, in which each fit has a file of its own."
+)
+
+
+class Checkpoint(Callback):
+    """Callback that writes the training to disk, so that a fit that was killed can be taken up again.
+
+    For ``set_callbacks`` of an estimator, with scikit-learn 1.9. After every `every`-th epoch, or iteration of L-BFGS,
+    the whole state of the training is written. The file is replaced in one step, so that there is a whole one whenever
+    the process is killed, the disk is full or the power fails.
+
+    ``fit`` with the same parameters and data goes on from the file it finds, and ends as it would have ended had
+    nothing happened, to the last bit: weights, optimizer, random streams, schedules, early stopping and curves. Where
+    the file is that of a fit that was done, it returns at once. A file of another fit is refused.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A file, such as "mlp.ckpt", in a folder that exists; or a folder, in which each fit has a file of its own, for
+        searches and cross-validation: those that were done are not done again.
+
+    every : int, default=1
+        Epochs from one write to the next, at least 1.
+
+    Raises
+    ------
+    FileNotFoundError
+        At ``fit``, if the folder is not there.
+    ValueError
+        At ``fit``, if the file is damaged, or that of a fit with other parameters or data.
+    OSError
+        At ``fit``, if the file cannot be written. The one written before is still there.
+
+    See Also
+    --------
+    EarlyStopping : Stops the training, and keeps the best estimator.
+
+    Notes
+    -----
+    Parameters may differ in ``verbose`` alone. Functions given as parameters are compared by their names. With
+    ``random_state=None`` the fit goes on with the random numbers that it began with. "To the last bit" supposes the
+    same machine, the same versions and as many BLAS threads.
+
+    Ctrl-C ends ``fit`` with what was learnt so far, but not the training in the file: ``fit`` once more goes on.
+
+    ``partial_fit`` writes after each call, and never reads: after a crash, ``Checkpoint.load(path)`` has all that the
+    next call needs.
+
+    A file is some five times as large as the weights: the estimator as if ``fit`` had stopped there, the weights in
+    training, two moments of the optimizer, the best weights if training stops early; and 4 or 8 bytes a training row.
+    With ``solver="lbfgs"`` it holds a gradient for each evaluation so far: choose `every` by that.
+
+    Loading runs code, as with any pickle: load only files of your own. The callbacks are not in the file, except for
+    how far :class:`EarlyStopping` has come.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from sklearn.datasets import load_iris
+    >>> from skdropout import Checkpoint, DropoutMLPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> with TemporaryDirectory() as folder:
+    ...     checkpoint = Checkpoint(Path(folder) / "mlp.ckpt", every=50)
+    ...     clf = DropoutMLPClassifier(20, early_stopping=True, random_state=0)
+    ...     clf = clf.set_callbacks(checkpoint).fit(X, y)  # killed, and run again, it would go on
+    ...     saved = Checkpoint.load(checkpoint.path)
+    >>> bool((saved.predict_proba(X) == clf.predict_proba(X)).all())
+    True
+    """
+
+    def __init__(self, path, *, every=1):
+        check_scalar(every, "every", Integral, min_val=1)
+        self.path = path
+        self.every = every
+        self._progress = {}  # by estimator: fits side by side share this instance
+
+    def __getstate__(self):
+        return {**vars(self), "_progress": {}}
+
+    @staticmethod
+    def load(path):
+        """Read the estimator from a checkpoint.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The file.
+
+        Returns
+        -------
+        estimator : estimator
+            As if ``fit`` had stopped there, ready to predict and for ``partial_fit``.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged, or no checkpoint.
+        """
+        estimator, progress = _read(Path(path))
+        if "optimizer" in progress:
+            estimator._optimizer = revived(estimator.solver, progress["optimizer"])
+            del estimator._learning_rate  # what a file without the optimizer goes by
+        return estimator
+
+    def _saved(self, estimator, marks):
+        """The estimator and the progress in the file of a fit, or None if there is no file.
+
+        Parameters
+        ----------
+        estimator : BaseDropoutMLP
+            The one to be fitted.
+        marks : dict
+            What tells its fit from others, by name.
+        """
+        for name, value in estimator.get_params(deep=False).items():
+            try:
+                pickle.dumps(value)
+            except Exception as error:
+                raise ValueError(
+                    f"Checkpoint cannot write {name}={value!r}: give it by a name that can be imported, such as that "
+                    "of a function in a module."
+                ) from error
+        path = self._file(estimator, marks)
+        if not path.exists():
+            return None
+        saved, progress = _read(path)
+        if not progress["marks"]:
+            raise ValueError(f"The checkpoint {str(path)!r} was written by partial_fit, not by fit. {ANOTHER}")
+        differ = [name for name in marks | progress["marks"] if marks.get(name) != progress["marks"].get(name)]
+        if differ:
+            params = estimator.get_params(deep=False), saved.get_params(deep=False)
+            here, there = ({name: values[name] for name in differ if name in values} for values in params)
+            texts = [
+                f"{name} ({there[name]!r} there, {here[name]!r} here)" if name in here else name for name in differ
+            ]
+            raise ValueError(
+                f"{str(path)!r} is the checkpoint of another fit, which differs in {', '.join(texts)}. {ANOTHER}"
+            )
+        return saved, progress
+
+    def _file(self, estimator, marks):
+        path = Path(self.path)
+        if path.is_dir() and not marks:
+            raise ValueError(f"path={str(path)!r} of Checkpoint is a folder, and partial_fit needs a file in it.")
+        return path / f"{type(estimator).__name__}-{joblib.hash(marks)}.ckpt" if path.is_dir() else path
+
+    def setup(self, estimator, context):
+        folder = Path(self.path).parent
+        if not folder.is_dir():
+            raise FileNotFoundError(
+                f"path={str(self.path)!r} of Checkpoint: there is no folder {str(folder)!r}, make it."
+            )
+
+    def _look(self, estimator, context, progress):
+        """Take note of the progress of a training before the other callbacks do anything, if it is to be written."""
+        if is_whole_fit(context) or estimator.n_iter_ % self.every == 0:
+            self._progress[id(estimator)] = progress()
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+        """Write the training, if it is time.
+
+        Parameters
+        ----------
+        estimator : estimator
+            The one being fitted.
+
+        context : CallbackContext
+            The task.
+
+        fitted_estimator : estimator, default=None
+            What ``fit`` would return if it stopped here.
+        """
+        if fitted_estimator is None and is_whole_fit(context):
+            say_where_to_set(self, estimator)
+        progress = self._progress.pop(id(estimator), None)
+        # Ctrl-C may have come between the note of an epoch and its write: its arrays have moved on
+        if progress is not None and ("done" in progress) == is_whole_fit(context):
+            path = self._file(estimator, progress["marks"])
+            _write(without_callbacks(fitted_estimator), progress, path)
+
+    def teardown(self, estimator, context):
+        self._progress.pop(id(estimator), None)
+
+
+def revived(solver, state):
+    """The optimizer whose ``vars`` were `state`."""
+    optimizer = object.__new__(OPTIMIZERS[solver])
+    vars(optimizer).update(state)
+    return optimizer
+
+
+def marks(estimator, rows, held_out, start):
+    """What tells a fit from others: a hash of each parameter, of the data, and of what it starts from, by name."""
+    params = estimator.get_params(deep=False)
+    found = {name: joblib.hash(_plain(value)) for name, value in params.items() if name != "verbose"}
+    for suffix, part in (("", rows), ("_val", held_out)):
+        if part is not None:
+            found |= {f"X{suffix}": _hash_of_rows(part.X), f"y{suffix}": joblib.hash(np.ascontiguousarray(part.y))}
+            found[f"sample_weight{suffix}"] = joblib.hash(part.sample_weight)
+    for callback in going_on(estimator):
+        settings = {name: v if hasattr(v, "shape") else _plain(v) for name, v in callback._settings().items()}
+        found[f"the callback {type(callback).__name__}"] = joblib.hash(settings)
+    if start:
+        found["the network it goes on from"] = joblib.hash(start)
+    return found
+
+
+def _plain(value):
+    """Equal for equal parameters: 1, 1.0 and np.float64(1); a list, a tuple and an array of the same."""
+    if isinstance(value, np.random.RandomState):
+        return value.get_state()
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, Real):
+        return float(value)
+    if hasattr(value, "__qualname__"):
+        return f"{value.__module__}.{value.__qualname__}"
+    return value
+
+
+def _hash_of_rows(X):
+    blocks = (X[rows] for rows in gen_batches(X.shape[0], HASHED))
+    if issparse(X):
+        return joblib.hash([joblib.hash((X.shape, block.data, block.indices, block.indptr)) for block in blocks])
+    return joblib.hash([joblib.hash(np.ascontiguousarray(block)) for block in blocks])
+
+
+def _write(estimator, progress, path):
+    """Write to a file beside and put it in the place of `path`, unless another fit writes there."""
+    label = joblib.hash(progress["marks"]).encode()
+    if progress["marks"] and path.exists():
+        with open(path, "rb") as file:
+            if file.read(len(MAGIC + label)) != MAGIC + label:
+                raise ValueError(f"{str(path)!r} was written by another fit while this one was running. {ANOTHER}")
+    part = path.with_name(f"{path.name}.{uuid4().hex}.part")
+    try:
+        with open(part, "w+b") as file:
+            file.write(MAGIC + label)
+            pickle.dump((estimator, progress), file, protocol=5)
+            file.seek(0)
+            file.write(hashlib.file_digest(file, "sha256").digest())
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+        _sync_folder(path.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _sync_folder(folder):
+    """Make the new name last through a power failure, where folders can be synchronised."""
+    if os.name == "posix":
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def _read(path):
+    """The estimator and the progress in a file, if it is whole."""
+    data = path.read_bytes()
+    if not data.startswith(MAGIC):
+        raise ValueError(
+            f"{str(path)!r} is no checkpoint of this release of skdropout: it begins with {data[:24]!r}, not with "
+            f"{MAGIC!r}. {ANOTHER}"
+        )
+    if hashlib.sha256(data[:-32]).digest() != data[-32:]:
+        raise ValueError(f"The checkpoint {str(path)!r} is damaged: its checksum is wrong. {ANOTHER}")
+    return pickle.loads(data[len(MAGIC) + 32 :])
