@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ._callbacks import Tasks
 from ._checkpoint import Checkpoint, marks, revived
 from ._lbfgs import minimize
+from ._persistence import PersistenceMixin
 from ._rows import Rows, canonical, positive_weights
 from ._sklearn import CallbackSupportMixin, InvalidParameterError, fit_context, with_callbacks
 from ._spec import (
@@ -63,7 +64,7 @@ WEIGHTS = {  # what predicts, of the fitted state
 }
 
 
-class BaseDropoutMLP(MonteCarloMixin, CallbackSupportMixin, BaseEstimator, ABC):
+class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, BaseEstimator, ABC):
     """Base class of the multi-layer perceptrons with dropout.
 
     A subclass says what its targets are: ``_encode``, ``_decode``, ``_loss_name``, ``_default_score`` and more.
@@ -222,7 +223,7 @@ class BaseDropoutMLP(MonteCarloMixin, CallbackSupportMixin, BaseEstimator, ABC):
         )
         self.n_layers_, self.n_outputs_, self.dropout_ = len(specs) + 1, n_outputs, rates
         self.out_activation_ = LOSSES[self._loss_name()].output
-        self._activations, self._noise = activations, (*noise, rates, self.dropout_schedule)
+        self._activations, self._noise = activations, (*noise, rates, repr(self.dropout_schedule))
         self.t_ = getattr(self, "t_", 0)
         self._publish(model)
         return model, rows, held_out, streams, start
@@ -475,19 +476,6 @@ class BaseDropoutMLP(MonteCarloMixin, CallbackSupportMixin, BaseEstimator, ABC):
                 f"partial_fit is only available for stochastic optimizers. {self.solver} is not stochastic."
             )
         return True
-
-    def __getstate__(self):
-        # The moments of the optimizer are twice the weights. They serve partial_fit in this process; an estimator
-        # from a file goes on with the learning rate reached and moments of zero.
-        state = dict(super().__getstate__())
-        if optimizer := state.pop("_optimizer", None):
-            state["_learning_rate"] = optimizer.learning_rate
-        return state
-
-    def __deepcopy__(self, memo):
-        twin = object.__new__(type(self))
-        vars(twin).update(copy.deepcopy(vars(self), memo))
-        return twin
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -169,7 +169,7 @@ def _rates(estimator, dropout, input_dropout):
     if dropout is None and input_dropout is None and any(trained) and max(known) < NEXT_TO_0:
         name, rate = ("dropout", max(trained[1:])) if any(trained[1:]) else ("input_dropout", trained[0])
         raise ValueError(
-            f"The weights were left by dropout_schedule={schedule!r} with rates of 0, and so there is no noise to "
+            f"The weights were left by dropout_schedule={schedule} with rates of 0, and so there is no noise to "
             f"sample. Give a rate for sampling, for example {name}={rate:g} (or dropout=0 for no noise), or fit with "
             "dropout_schedule='constant'."
         )

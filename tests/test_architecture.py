@@ -70,10 +70,13 @@ ARROWS = {
     "_training.py": {"_callbacks", "_rows", "engine"},
     "_lbfgs.py": {"_sklearn", "_training", "engine"},
     "_uncertainty.py": {"_rows", "_sklearn", "_spec", "engine"},
+    "_files.py": set(),
+    "_persistence.py": {"_files", "_spec", "engine"},
     "_base.py": {
         "_callbacks",
         "_checkpoint",
         "_lbfgs",
+        "_persistence",
         "_sklearn",
         "_spec",
         "_rows",

@@ -1,0 +1,471 @@
+"""What leaves the process: pickles that other releases read, weights without pickle, scikit-learn's own MLP."""
+
+import copy
+import json
+import warnings
+from contextlib import contextmanager
+from inspect import signature
+from itertools import chain, pairwise
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils.fixes import parse_version
+from sklearn.utils.validation import check_is_fitted
+
+from ._files import replacing
+from ._spec import hidden_sizes
+from .engine.activations import OUTPUTS
+from .engine.layers import fold
+from .engine.losses import LOSSES
+from .engine.params import Params
+
+FORMAT = 1  # of the files of save_weights
+
+# without these a fitted estimator cannot predict or sample
+NEEDED = {"_activations", "_noise", "dropout_", "n_features_in_", "n_outputs_", "out_activation_"}
+
+# fitted attributes that a file of save_weights holds under their own names, beside the weights
+NOTED = (
+    "best_loss_",
+    "best_validation_score_",
+    "class_weight_",
+    "classes_",
+    "dropout_",
+    "dropout_curve_",
+    "feature_names_in_",
+    "loss_",
+    "loss_curve_",
+    "n_iter_",
+    "noise_variance_",
+    "t_",
+    "validation_loss_curve_",
+    "validation_scores_",
+    "_no_improvement_count",
+)
+
+# what scikit-learn's MLPs know
+THEIR_ACTIVATIONS = {"identity", "logistic", "relu", "tanh"}
+THEIRS = {"learning_rate": {"adaptive", "constant", "invscaling"}, "solver": {"adam", "lbfgs", "sgd"}}
+THEIR_ATTRIBUTES = {
+    "_label_binarizer",
+    "_no_improvement_count",
+    "best_loss_",
+    "best_validation_score_",
+    "classes_",
+    "coefs_",
+    "feature_names_in_",
+    "intercepts_",
+    "loss_",
+    "loss_curve_",
+    "n_features_in_",
+    "n_iter_",
+    "n_layers_",
+    "n_outputs_",
+    "out_activation_",
+    "t_",
+    "validation_scores_",
+}
+
+
+class PersistenceMixin:
+    """Pickles across releases, ``save_weights``, ``load_weights`` and ``to_sklearn``."""
+
+    def to_sklearn(self):
+        """The fitted network as scikit-learn's own estimator, which predicts without skdropout.
+
+        At prediction dropout is the identity and batch normalisation is part of ``coefs_`` and ``intercepts_``, so
+        that the network is an :class:`~sklearn.neural_network.MLPClassifier` or
+        :class:`~sklearn.neural_network.MLPRegressor`: for whatever reads these, such as skl2onnx.
+
+        Returns
+        -------
+        mlp : MLPClassifier or MLPRegressor
+            Fitted, with copies of the weights and of the fitted attributes that scikit-learn's have. On X of the dtype
+            of the weights its predictions and probabilities are equal, bit for bit. Training goes on in it without
+            what it does not have (dropout, batch normalisation, other losses ...), and with a new optimizer.
+
+        Raises
+        ------
+        NotFittedError
+            If this estimator is not fitted.
+
+        ValueError
+            If scikit-learn cannot express the network: an activation other than its four, more than one of them, or
+            a single class, to which it gives two columns of probabilities.
+
+        See Also
+        --------
+        save_weights : The weights as plain arrays, whatever the activation.
+
+        Notes
+        -----
+        Parameters that both have keep their values; a `solver`, `learning_rate` or `loss` that scikit-learn lacks
+        becomes its default, which changes no prediction. scikit-learn's ``predict_log_proba`` is ``-inf`` where a
+        probability rounds to 0, and it computes float32 weights on float64 rows in float64: cast X to float32 for
+        equal bits.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skdropout import DropoutMLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> clf = DropoutMLPClassifier(20, early_stopping=True, random_state=0).fit(X, y)
+        >>> mlp = clf.to_sklearn()
+        >>> mlp
+        MLPClassifier(early_stopping=True, hidden_layer_sizes=(20,), random_state=0)
+        >>> bool((mlp.predict_proba(X) == clf.predict_proba(X)).all())
+        True
+        """
+        from sklearn.neural_network import MLPClassifier, MLPRegressor  # a file that sends estimators elsewhere needs
+
+        check_is_fitted(self)
+        theirs = MLPClassifier() if is_classifier(self) else MLPRegressor()
+        self._check_expressible(type(theirs).__name__)
+        known = theirs.get_params(deep=False)
+        params = {name: value for name, value in self.get_params(deep=False).items() if name in known}
+        for name, values in THEIRS.items():
+            if params[name] not in values:
+                params[name] = known[name]
+        params["hidden_layer_sizes"] = tuple(W.shape[1] for W in self.coefs_[:-1])
+        params["activation"] = next(iter(self._activations), known["activation"])
+        if "loss" in params:
+            params["loss"] = "poisson" if self.out_activation_ == "exp" else "squared_error"
+        theirs.set_params(**copy.deepcopy(params))
+        fitted = {name: value for name, value in vars(self).items() if name in THEIR_ATTRIBUTES}
+        vars(theirs).update(copy.deepcopy(fitted))
+        if theirs.early_stopping:  # as its own fit leaves them
+            theirs._best_coefs, theirs._best_intercepts = theirs.coefs_, theirs.intercepts_
+        return theirs
+
+    def _check_expressible(self, theirs):
+        """Refuse a network that scikit-learn has no way to write."""
+        used = set(self._activations)
+        if len(used) > 1 or not used <= THEIR_ACTIVATIONS:
+            raise ValueError(
+                f"scikit-learn's {theirs} has one activation for all hidden layers, of {sorted(THEIR_ACTIVATIONS)}, "
+                f"and this network has {list(self._activations)}: fit it with one of these four, or export it by "
+                "save_weights."
+            )
+        if len(getattr(self, "classes_", "ab")) == 1:
+            raise ValueError(
+                f"The network was fitted on a single class, {self.classes_[0]!r}, to which scikit-learn's {theirs} "
+                "gives two columns of probabilities: fit it on two classes or more."
+            )
+
+    def save_weights(self, path):
+        """Write the fitted weights to a ``.npz`` file, without pickle.
+
+        Loading it runs no code of the file's. The file holds plain arrays under the names of the attributes,
+        ``coefs_0``, ``intercepts_0``, ``coefs_1`` ..., ``classes_``, ``loss_curve_``, and a JSON text, ``header``, with
+        the activations and the version of skdropout. With `batch_norm` it holds the weights that ``coefs_`` are folded
+        from, as ``unfolded_coefs_0`` ..., and the attributes ``batch_norm_scale_0`` ... beside them.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The file, in a folder that exists; no suffix is added. An older file is replaced in one step.
+
+        Raises
+        ------
+        NotFittedError
+            If this estimator is not fitted.
+
+        ValueError
+            If the class labels are objects other than strings and numbers.
+
+        See Also
+        --------
+        load_weights : Reads the file.
+        to_sklearn : The network as scikit-learn's own estimator.
+
+        Notes
+        -----
+        The parameters are not in the file, nor are the random streams and the state of the optimizer: a pickle has the
+        first two.
+
+        Examples
+        --------
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from sklearn.datasets import load_iris
+        >>> from skdropout import DropoutMLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> clf = DropoutMLPClassifier(20, early_stopping=True, random_state=0).fit(X, y)
+        >>> with TemporaryDirectory() as folder:
+        ...     clf.save_weights(Path(folder) / "iris.npz")
+        ...     twin = DropoutMLPClassifier(20).load_weights(Path(folder) / "iris.npz")
+        >>> bool((twin.predict_proba(X) == clf.predict_proba(X)).all())
+        True
+        """
+        check_is_fitted(self)
+        arrays = _arrays(self)
+        with replacing(path) as file:
+            np.savez(file, **arrays)
+
+    def load_weights(self, path):
+        """Read the weights of a file of ``save_weights``: this estimator is then fitted. No code is run.
+
+        It predicts and samples as the one that was saved, whatever its own rates, and ``partial_fit``, or ``fit`` with
+        ``warm_start=True``, go on from the weights.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The file.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator. If the call fails, as it was.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no file.
+
+        ValueError
+            If the file is damaged, foreign or of a newer format, or if `hidden_layer_sizes`, `activation`,
+            `batch_norm`, `dtype` or the Poisson `loss` of this estimator do not fit it: the error says how to set them.
+
+        See Also
+        --------
+        save_weights : Writes the file.
+
+        Examples
+        --------
+        >>> from skdropout import DropoutMLPRegressor
+        >>> DropoutMLPRegressor().load_weights("nowhere.npz")
+        Traceback (most recent call last):
+        FileNotFoundError: [Errno 2] No such file or directory: 'nowhere.npz'
+        """
+        self._validate_params()
+        header, arrays = _read(path)
+        with _said_of(path):
+            fitted = _fitted_state(header, arrays)
+        self._check_fits(header, path)
+        self._forget()
+        vars(self).update(fitted)
+        return self
+
+    def _check_fits(self, header, path):
+        """Refuse a file for other parameters than these."""
+        kind, name = _kind(self), type(self).__name__
+        if header["estimator"] != kind:
+            raise ValueError(
+                f"path={str(path)!r} holds the weights of a {header['estimator']}, and {name} is a {kind}: take "
+                "the other estimator to load them."
+            )
+        needed = {"hidden_layer_sizes": tuple(header["units"][1:-1]), "batch_norm": header["batch_norm"]}
+        given = {"hidden_layer_sizes": hidden_sizes(self.hidden_layer_sizes), "batch_norm": self.batch_norm}
+        if self.dtype is not None:
+            needed["dtype"], given["dtype"] = header["dtype"], np.dtype(self.dtype).name
+        if kind == "regressor" and LOSSES[self.loss].output != header["out_activation"]:
+            needed["loss"], given["loss"] = (
+                "poisson" if header["out_activation"] == "exp" else "squared_error",
+                self.loss,
+            )
+        names = header["activation"]
+        if names != ([self.activation] * len(names) if isinstance(self.activation, str) else list(self.activation)):
+            needed["activation"], given["activation"] = names[0] if len(set(names)) == 1 else names, self.activation
+        odd = [key for key in needed if needed[key] != given[key]]
+        if odd:
+            found, way_out = (", ".join(f"{key}={values[key]!r}" for key in odd) for values in (given, needed))
+            raise ValueError(
+                f"path={str(path)!r} does not fit this {name} with {found}: call set_params({way_out}) first."
+            )
+
+    def __getstate__(self):
+        # The moments of the optimizer are twice the weights. They serve partial_fit in this process; an estimator
+        # from a file goes on with the learning rate reached and moments of zero.
+        state = dict(super().__getstate__())
+        if optimizer := state.pop("_optimizer", None):
+            state["_learning_rate"] = optimizer.learning_rate
+        if _is_folded(state):  # weights once: __setstate__ folds them again
+            del state["coefs_"], state["intercepts_"]
+        state["_skdropout_version"] = _version()
+        return state
+
+    def __setstate__(self, state):
+        state = dict(state)
+        version, here, name = state.pop("_skdropout_version", None), _version(), type(self).__name__
+        if version is not None and parse_version(version) > parse_version(here):
+            warnings.warn(
+                f"This {name} was written by skdropout {version}, and this is {here}: its predictions may differ. "
+                f"Install skdropout {version}."
+            )
+        if "_unfolded" in state and "coefs_" not in state:
+            state["coefs_"], state["intercepts_"] = _folded(state)
+        needed = NEEDED | ({"_label_binarizer", "classes_"} if is_classifier(self) else {"noise_variance_"})
+        missing = sorted(needed - set(state)) if "coefs_" in state and version != here else []
+        if missing:
+            raise ValueError(
+                f"This {name} was fitted by skdropout {version or 'before 0.1.0'}, without {', '.join(missing)}, which "
+                f"{here} needs: fit it again, or load it by the release that wrote it and carry the weights over by "
+                "save_weights and load_weights."
+            )
+        for parameter in signature(type(self)).parameters.values():  # of which an older release had fewer
+            if parameter.default is not parameter.empty:
+                state.setdefault(parameter.name, parameter.default)
+        super().__setstate__(state)
+
+    def __deepcopy__(self, memo):
+        twin = object.__new__(type(self))
+        vars(twin).update(copy.deepcopy(vars(self), memo))
+        return twin
+
+
+def _version():
+    from . import __version__  # which is there once the package is imported
+
+    return __version__
+
+
+def _kind(estimator):
+    return "classifier" if is_classifier(estimator) else "regressor"
+
+
+def _unfolded(state):
+    """The parameters that ``coefs_`` are folded from, their moments, and the place of the normalisation."""
+    batch_norm, vector, _ = state["_unfolded"]
+    means, variances = state["batch_norm_mean_"], state["batch_norm_var_"]
+    units = state["n_features_in_"], *map(len, means), state["n_outputs_"]
+    return Params(units, vector.dtype, vector, normed=True), zip(means, variances, strict=True), batch_norm
+
+
+def _folded(state):
+    """``coefs_`` and ``intercepts_``, batch normalisation folded into them."""
+    return fold(*_unfolded(state))
+
+
+def _is_folded(state):
+    """Whether that is what ``coefs_`` and ``intercepts_`` are: a user may have put in others."""
+    if "_unfolded" not in state or "coefs_" not in state:
+        return False
+    now, then = (*state["coefs_"], *state["intercepts_"]), chain(*_folded(state))
+    return all(map(np.array_equal, now, then))
+
+
+def _arrays(estimator):
+    """What a file of ``save_weights`` holds, by name."""
+    state = vars(estimator)
+    noted = {name: state[name] for name in NOTED if name in state}
+    kinds, groups, rates, schedule = estimator._noise
+    header = {
+        "format": FORMAT,
+        "skdropout": _version(),
+        "estimator": _kind(estimator),
+        "units": [estimator.n_features_in_, *map(len, estimator.intercepts_)],
+        "dtype": estimator.coefs_[0].dtype.name,
+        "activation": estimator._activations,
+        "out_activation": estimator.out_activation_,
+        "batch_norm": state.get("_unfolded", [False])[0],
+        "dropout_kind": kinds,
+        "trained_with": rates,
+        "dropout_schedule": schedule,
+        "none": [name for name, value in noted.items() if value is None],
+        "object": [name for name, value in noted.items() if np.asarray(value).dtype.hasobject and value is not None],
+    }
+    layers = {"groups_": groups}
+    if not _is_folded(state):
+        layers |= {"coefs_": estimator.coefs_, "intercepts_": estimator.intercepts_}
+    if header["batch_norm"]:
+        params, *_ = _unfolded(state)
+        layers |= {"unfolded_coefs_": params.coefs, "unfolded_intercepts_": params.intercepts}
+        layers |= {"batch_norm_scale_": params.scales, "batch_norm_shift_": params.shifts}
+        layers |= {name: state[name] for name in ("batch_norm_mean_", "batch_norm_var_")}
+        layers["batch_norm_seen_"] = state["_unfolded"][2]
+    arrays = {f"{name}{i}": a for name, many in layers.items() for i, a in enumerate(many) if a is not None}
+    arrays |= {name: _plain(name, value) for name, value in noted.items() if value is not None}
+    return {"header": np.array(json.dumps(header)), **arrays}
+
+
+def _plain(name, values):
+    """An array that needs no pickle; objects become the strings or numbers that they are."""
+    values = np.asarray(values)
+    if not values.dtype.hasobject:
+        return values
+    plain = np.array(values.tolist())
+    if plain.dtype.hasobject or plain.tolist() != values.tolist():
+        raise ValueError(
+            f"{name} holds objects other than strings or numbers of one type, and .npz has no place for them without "
+            f"pickle: {values}. Fit on labels that are str or int, or save by skops or joblib."
+        )
+    return plain
+
+
+@contextmanager
+def _said_of(path):
+    """Errors of reading a file as one that names it."""
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(
+            f"path={str(path)!r} is not a file of save_weights, or it is damaged ({type(error).__name__}: {error})."
+        ) from error
+
+
+def _read(path):
+    """Header and arrays of a file of ``save_weights``."""
+    with open(path, "rb") as file, _said_of(path):
+        with np.load(file, allow_pickle=False) as archive:
+            arrays = dict(archive)
+        header = json.loads(arrays.pop("header").item())
+        version, format = str(header["skdropout"]), int(header["format"])
+    if format > FORMAT:
+        raise ValueError(
+            f"path={str(path)!r} was written by skdropout {version} in a newer format than {_version()} reads: install "
+            f"skdropout {version}."
+        )
+    return header, arrays
+
+
+def _fitted_state(header, arrays):
+    """Fitted attributes from what a file holds."""
+    units, dtype = tuple(header["units"]), np.dtype(header["dtype"])
+    matrices, biases, hidden = list(pairwise(units)), [(n,) for n in units[1:]], [(n,) for n in units[1:-1]]
+
+    def layers(name, shapes, dtype=dtype):
+        found = [arrays[f"{name}{i}"] for i in range(len(shapes))]
+        if [(a.shape, a.dtype) for a in found] != [(shape, dtype) for shape in shapes]:
+            raise ValueError(f"{name}0 ... are of other shapes or another dtype than units and dtype say")
+        return found
+
+    state = _noted(header, arrays)
+    state |= {"n_features_in_": units[0], "n_layers_": len(units), "n_outputs_": units[-1]}
+    state |= {"_activations": tuple(header["activation"]), "out_activation_": header["out_activation"]}
+    groups = tuple(arrays.get(f"groups_{i}") for i in range(len(units) - 1))
+    state["_noise"] = tuple(header["dropout_kind"]), groups, tuple(header["trained_with"]), header["dropout_schedule"]
+    if header["batch_norm"]:
+        parts = [layers("unfolded_coefs_", matrices), layers("unfolded_intercepts_", biases)]
+        parts += [layers(f"batch_norm_{name}_", hidden) for name in ("scale", "shift")]
+        vector = np.concatenate([a.ravel() for a in chain(*parts)])
+        state["batch_norm_scale_"], state["batch_norm_shift_"] = parts[2:]
+        state |= {name: layers(name, hidden) for name in ("batch_norm_mean_", "batch_norm_var_")}
+        seen = layers("batch_norm_seen_", [()] * len(hidden), np.dtype(float))
+        state["_unfolded"] = header["batch_norm"], vector, seen
+    if "coefs_0" in arrays:
+        state["coefs_"], state["intercepts_"] = layers("coefs_", matrices), layers("intercepts_", biases)
+    else:
+        state["coefs_"], state["intercepts_"] = _folded(state)
+    if header["estimator"] == "classifier":
+        multilabel = OUTPUTS[header["out_activation"]] is OUTPUTS["logistic"] and units[-1] > 1
+        labels = np.eye(units[-1], dtype=int) if multilabel else state["classes_"]
+        state["_label_binarizer"] = LabelBinarizer().fit(labels)
+    return state
+
+
+def _noted(header, arrays):
+    """The attributes beside the weights, as ``fit`` leaves them."""
+    noted = {
+        name: None if name in header["none"] else arrays[name] for name in NOTED if name in {*header["none"], *arrays}
+    }
+    for name, value in noted.items():
+        if name in header["object"]:
+            noted[name] = value.astype(object)
+        elif value is not None and (value.ndim == 0 or name not in {"class_weight_", "classes_", "noise_variance_"}):
+            noted[name] = value.tolist()
+    noted["dropout_"] = tuple(noted["dropout_"])
+    if "dropout_curve_" in noted:
+        noted["dropout_curve_"] = list(map(tuple, noted["dropout_curve_"]))
+    return noted
