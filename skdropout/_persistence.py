@@ -244,8 +244,9 @@ class PersistenceMixin:
         with _said_of(path):
             fitted = _fitted_state(header, arrays)
         self._check_fits(header, path)
-        self._forget()
-        vars(self).update(fitted)
+        twin = self._twin()
+        twin._forget()
+        self.__dict__ = vars(twin) | fitted  # in one step: other threads may be predicting
         return self
 
     def _check_fits(self, header, path):

@@ -10,7 +10,6 @@ from zipfile import ZIP_DEFLATED
 
 import joblib
 import numpy as np
-import skops.io
 from sklearn.exceptions import ConvergenceWarning
 
 import skdropout
@@ -37,6 +36,8 @@ def models():
 
 
 def main():
+    import skops.io
+
     FOLDER.mkdir(exist_ok=True)
     warnings.simplefilter("ignore", ConvergenceWarning)
     expected = {}
