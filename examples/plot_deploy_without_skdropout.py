@@ -4,9 +4,9 @@ Deploy without skdropout
 =========================
 
 At prediction dropout does nothing, and batch normalisation is part of the weights: a fitted network is a list of
-matrices, a list of vectors and the name of an activation. Saved as one ``.npz`` file, it predicts with ten lines of
-NumPy where neither skdropout nor scikit-learn is installed. The probabilities are the same to the last digits, and the
-process that computes them starts in a fraction of the time.
+matrices, a list of vectors and the name of an activation. Where scikit-learn is installed ``to_sklearn()`` makes it an
+``MLPClassifier``. Where it is not, one ``.npz`` file and ten lines of NumPy predict the same to the last digits, in a
+process that starts in a fraction of the time.
 """
 
 # %%

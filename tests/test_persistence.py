@@ -7,6 +7,7 @@ import pickle
 import re
 import runpy
 import sys
+import textwrap
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -319,6 +320,7 @@ def test_scikit_learns_own_predicts_the_same_bits(case):
     for container in (np.asarray, sparse.csr_array):
         assert_predict_the_same(model, mlp, container(rows_of(model)))
     assert not any(np.shares_memory(a, b) for a, b in zip(model.coefs_, mlp.coefs_, strict=True))
+    assert mlp.random_state is not model.random_state or isinstance(model.random_state, int)
     target = model.predict(X)
     assert mlp.score(rows_of(model), target) == model.score(rows_of(model), target)
     assert_predict_the_same(model, pickle.loads(pickle.dumps(mlp)), rows_of(model))
@@ -389,6 +391,28 @@ def test_onnx_computes_the_same(case, in_pipeline):
         np.testing.assert_allclose(output[1], model.predict_proba(rows), atol=1e-6)
     else:
         np.testing.assert_allclose(output[0].ravel(), model.predict(rows), rtol=1e-5, atol=1e-6)
+
+
+def test_onnx_with_the_recipes_for_what_skl2onnx_cannot():
+    rows = X.astype(np.float32)
+    counts = clone(fitted("counts")).fit(rows, TARGETS["counts"])
+    mlp = counts.to_sklearn()
+    mlp.out_activation_ = "identity"
+    np.testing.assert_allclose(np.exp(run_onnx(mlp, rows)[0].ravel()), counts.predict(rows), rtol=1e-5)
+    numbers = clone(fitted("spatial")).fit(rows, TARGETS["numbers"])
+    output = run_onnx(numbers.to_sklearn(), rows)[0].reshape(-1, 2)
+    np.testing.assert_allclose(output, numbers.predict(rows), rtol=1e-5, atol=1e-6)
+
+
+def test_the_blocks_of_code_in_the_user_guide_run(tmp_path, monkeypatch):
+    for name in ("skops", "skl2onnx", "onnxruntime"):
+        pytest.importorskip(name)
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).parents[1] / "doc" / "persistence.rst").read_text()
+    blocks = re.findall(r"code-block:: python\n\n((?:   .*\n|\n)+)", page)
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(compile(textwrap.dedent(block), "persistence.rst", "exec"), {})
 
 
 # Weights without pickle
@@ -466,6 +490,17 @@ def test_labels_keep_their_type(labels, tmp_path):
     twin = CLASSIFIER(3).load_weights(tmp_path / "w")
     assert_predict_the_same(model, twin)
     assert [type(label) for label in twin.classes_] == [type(label) for label in model.classes_]
+
+
+def test_names_of_columns_come_back(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X, columns=["a", "b", "c", "δ"])
+    model = CLASSIFIER(3, max_iter=1).fit(frame, CODES)
+    model.save_weights(tmp_path / "w")
+    twin = CLASSIFIER(3).load_weights(tmp_path / "w")
+    assert_predict_the_same(model, twin, frame)
+    with pytest.raises(ValueError, match="feature names should match"):
+        twin.predict(frame.rename(columns={"a": "z"}))
 
 
 def test_labels_that_need_pickle_are_refused(tmp_path):
