@@ -9,6 +9,7 @@ from itertools import chain, pairwise
 
 import numpy as np
 from sklearn.base import is_classifier
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import check_is_fitted
@@ -81,9 +82,11 @@ class PersistenceMixin:
         Returns
         -------
         mlp : MLPClassifier or MLPRegressor
-            Fitted, with copies of the weights and of the fitted attributes that scikit-learn's have. On X of the dtype
-            of the weights its predictions and probabilities are equal, bit for bit. Training goes on in it without
-            what it does not have (dropout, batch normalisation, other losses ...), and with a new optimizer.
+            Fitted, with copies of the weights and of the fitted attributes that scikit-learn's have. Its predictions
+            and probabilities are equal: bit for bit on X of the dtype of the weights and of at most 2¹⁹ / w rows, w
+            being the width of the widest layer; to the last digits on more rows, which are predicted in blocks here.
+            Training goes on in it without what it does not have (dropout, batch normalisation, other losses), and with
+            a new optimizer.
 
         Raises
         ------
@@ -102,8 +105,7 @@ class PersistenceMixin:
         -----
         Parameters that both have keep their values; a `solver`, `learning_rate` or `loss` that scikit-learn lacks
         becomes its default, which changes no prediction. scikit-learn's ``predict_log_proba`` is ``-inf`` where a
-        probability rounds to 0, and it computes float32 weights on float64 rows in float64: cast X to float32 for
-        equal bits.
+        probability rounds to 0, and float32 weights on float64 rows compute in float64 there: cast X to float32.
 
         Examples
         --------
@@ -117,8 +119,6 @@ class PersistenceMixin:
         >>> bool((mlp.predict_proba(X) == clf.predict_proba(X)).all())
         True
         """
-        from sklearn.neural_network import MLPClassifier, MLPRegressor  # a file that sends estimators elsewhere needs
-
         check_is_fitted(self)
         theirs = MLPClassifier() if is_classifier(self) else MLPRegressor()
         self._check_expressible(type(theirs).__name__)

@@ -548,10 +548,11 @@ def test_the_poisson_loss_and_the_kind_of_estimator_are_checked(saved, tmp_path)
 
 
 def test_a_load_in_place_of_an_older_fit(saved):
-    model = CLASSIFIER(**FITS, early_stopping=True, dtype="float32", max_iter=2).fit(X, CODES)
+    model = CLASSIFIER(**FITS, early_stopping=True, dtype="float32", max_iter=2, random_state=0).fit(X, CODES)
     model.load_weights(saved)
     assert_predict_the_same(model, fitted("batch norm"))
     assert model.best_validation_score_ is None
+    assert not {"_mask_state", "_optimizer", "_random_state"} & set(vars(model))
 
 
 def edited(path, **changes):
@@ -591,6 +592,30 @@ def test_damaged_and_foreign_files_are_refused(damage, saved):
     with pytest.raises(ValueError, match=r"path='.*saved.npz' is not a file of save_weights, or it is damaged"):
         model.load_weights(saved)
     assert pickle.dumps(model) == before
+
+
+class Bomb:
+    """What an attacker would put into a pickle."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("name", ["classes_", "header", "unfolded_coefs_0"])
+def test_loading_runs_no_code(name, saved):
+    ran = saved.with_name("ran")
+    with np.load(saved) as file:
+        np.savez(saved, **{**file, name: np.array([Bomb(ran)], dtype=object)})
+    with pytest.raises(ValueError, match="Object arrays cannot be loaded when allow_pickle=False"):
+        CLASSIFIER(**FITS).load_weights(saved)
+    assert not ran.exists()
+    with np.load(saved, allow_pickle=True) as file:
+        assert name in file
+        file[name]
+    assert ran.exists()  # so it would have gone off
 
 
 def test_a_newer_format_says_what_to_install(saved):
