@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ._callbacks import Tasks
 from ._checkpoint import Checkpoint, marks, revived
 from ._lbfgs import minimize
+from ._magnitudes import LARGE, check_columns, check_targets, check_weights, largest_column
 from ._persistence import PersistenceMixin
 from ._rows import Rows, canonical, positive_weights
 from ._sklearn import CallbackSupportMixin, InvalidParameterError, fit_context, with_callbacks
@@ -141,9 +142,33 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
 
     def _attempt(self, *args, **kwargs):
         """Train a twin and become it in one assignment: a call that fails leaves this estimator as it was."""
+        twin, stream = self._twin(), self.random_state
+        state = stream.get_state() if isinstance(stream, np.random.RandomState) else None
+        try:
+            with np.errstate(all="ignore"):  # a loss that overflows is raised as an error of ours, with a way out
+                twin._train(*args, **kwargs)
+        except BaseException:
+            if state is not None:
+                stream.set_state(state)
+            raise
+        self.__dict__ = vars(twin)
+        return self
+
+    def set_params(self, **params):
+        """Set parameters: all of them, or with a name that is unknown, none.
+
+        Parameters
+        ----------
+        **params : dict
+            Values by name.
+
+        Returns
+        -------
+        self : object
+            The estimator. What was fitted stays until the next ``fit``.
+        """
         twin = self._twin()
-        with np.errstate(all="ignore"):  # a loss that overflows is raised as an error of ours, with a way out
-            twin._train(*args, **kwargs)
+        super(BaseDropoutMLP, twin).set_params(**params)
         self.__dict__ = vars(twin)
         return self
 
@@ -171,7 +196,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         self._publish(model)
         trained = [model.params.vector, *self.coefs_, *self.intercepts_, *(m for ms in model.moments for m in ms)]
         if not all(np.isfinite(a).all() for a in trained):
-            raise self._diverged("The last step overflowed")
+            raise self._diverged("The last step overflowed", rows)
         self._settle(rows if held_out is None else held_out, streams)
         if tasks.progress is not None:
             tasks.progress = partial(self._done, start, streams)
@@ -207,6 +232,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
 
         X, y = self._validate_xy(X, y, reset=fresh)
         dtype = self._compute_dtype(X, fresh)
+        self._check_columns(X, dtype)
         self._learn_labels(y, fresh, incremental, classes)
         rows = self._rows(X, y, sample_weight, dtype)
         held_out = self._validation_rows(*validation, dtype) if validation[0] is not None else None
@@ -343,13 +369,23 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         """The rows with their targets and weights, checked."""
         sample_weight = positive_weights(sample_weight, X, dtype, f"sample_weight{suffix}")
         Y = self._encode(y, f"y{suffix}")
-        Y = Y.astype(dtype, copy=False) if Y.dtype.kind == "f" else Y
-        return Rows(X, y, Y, self._weigh_classes(y, sample_weight, dtype, learn=not suffix))
+        if Y.dtype.kind == "f":
+            Y = Y.astype(dtype, copy=False)
+            check_targets(Y, f"y{suffix}")
+        sample_weight = self._weigh_classes(y, sample_weight, dtype, learn=not suffix)
+        if sample_weight is not None:
+            check_weights(sample_weight, dtype, f"sample_weight{suffix}")
+        return Rows(X, y, Y, sample_weight)
+
+    def _check_columns(self, X, dtype):
+        if dtype == np.float32:
+            check_columns(X, dtype, getattr(self, "feature_names_in_", None))
 
     def _validation_rows(self, X_val, y_val, sample_weight_val, dtype):
         """The user's validation rows; scikit-learn's errors, which call them X and y, say so."""
         try:
             X_val, y_val = self._validate_xy(X_val, y_val, reset=False)
+            self._check_columns(X_val, dtype)
             return self._rows(X_val, y_val, sample_weight_val, dtype, suffix="_val")
         except (ValueError, TypeError) as error:
             raise ValueError(f"In the validation data X_val, y_val, sample_weight_val: {error}") from error
@@ -423,13 +459,25 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
 
     # Training
 
-    def _diverged(self, what):
-        way_out = "scale the inputs (for example with StandardScaler)"
+    def _diverged(self, what, rows):
+        """The error of a training that has overflowed, with the ways out that rows and parameters suggest."""
+        X, _, Y, sample_weight = rows
+        column, value = largest_column(X, getattr(self, "feature_names_in_", None))
+        seen = f"; {column} reaches {value:.3g}" if value > LARGE else ""
+        ways = [f"scale the inputs (for example with StandardScaler{seen})"]
+        if Y.dtype.kind == "f" and (value := np.abs(Y).max()) > LARGE and self.loss != "poisson":
+            ways.append(f"scale y, which reaches {value:.3g} (with TransformedTargetRegressor)")
+        least = 1.0 if sample_weight is None else sample_weight[sample_weight > 0].min()
+        if self.alpha >= least:  # it is divided by the weights of a batch
+            of_weights = "" if sample_weight is None else f", where sample_weight goes down to {least:.3g}"
+            ways.append(f"lower alpha (now {self.alpha:g}{of_weights})")
         if self.solver != "lbfgs":
-            way_out += f" or lower learning_rate_init (now {self.learning_rate_init:g})"
+            ways.append(f"lower learning_rate_init (now {self.learning_rate_init:g})")
+            ways += ["set clip_norm=1"] if self.clip_norm is None else []
+            ways += ["set dtype='float64'"] if self.coefs_[0].dtype == np.float32 else []
         return ValueError(
             "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
-            f"preprocessed. {what}: {way_out}."
+            f"preprocessed. {what}: {', '.join(ways[:-1])}{' or ' if ways[1:] else ''}{ways[-1]}."
         )
 
     def _watched(self):
@@ -437,6 +485,22 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         return self.scoring
 
     # What comes out
+
+    def _output(self, X, finish=np.asarray, raw=False):
+        """What ``finish`` makes of the output of the network, or with `raw` of that before its activation."""
+        network = self._network()
+        with np.errstate(all="ignore"):
+            return (network.raw if raw else network.predict)(X, lambda P: finish(self._finite(P, X)))
+
+    def _finite(self, P, X):
+        """P, the output for rows of X, unless it has overflowed."""
+        if np.isfinite(P).all():
+            return P
+        column, value = largest_column(X, getattr(self, "feature_names_in_", None))
+        raise ValueError(
+            f"The output of the network overflowed in {P.dtype} for some rows of X, of which {column} reaches "
+            f"{value:.3g}: predict from rows like those of the training, scaled alike."
+        )
 
     def _network(self):
         return Network(self.coefs_, self.intercepts_, self._activations, self.out_activation_)
@@ -468,7 +532,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
             Class labels, or real values.
         """
         X = self._validate_predict(X)
-        return self._network().predict(X, self._decode)
+        return self._output(X, self._decode)
 
     def _has_partial_fit(self):
         if self.solver not in OPTIMIZERS:

@@ -479,7 +479,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
             Columns in the order of ``classes_``. Rows sum to 1, but not with multilabel targets.
         """
         X = self._validate_predict(X)
-        return self._one_column_per_class(self._network().predict(X))
+        return self._one_column_per_class(self._output(X))
 
     def predict_log_proba(self, X):
         """Logarithm of the probability of each class, finite where the probability rounds to 0.
@@ -495,7 +495,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
             Columns in the order of ``classes_``.
         """
         X = self._validate_predict(X)
-        return self._network().raw(X, self._log_proba)
+        return self._output(X, self._log_proba, raw=True)
 
     def _log_proba(self, Z):
         """Logarithm of the probability of each class from the output before its activation."""

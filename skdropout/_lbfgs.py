@@ -77,8 +77,10 @@ def minimize(estimator, model, rows, streams, start, tasks):
         return
     if tasks.stopped:  # by a callback, at the last iterate
         return
+    if not isfinite(result.fun):
+        raise estimator._diverged(f"The training loss became {result.fun} in iteration {result.nit}", rows)
+    if not np.isfinite(result.jac).all():
+        raise estimator._diverged(f"The gradient of the training loss overflowed in iteration {result.nit}", rows)
     estimator.n_iter_ = check_optimize_result("lbfgs", result, estimator.max_iter)
     estimator.loss_ = float(result.fun)
     params.vector[:] = result.x
-    if not isfinite(estimator.loss_):
-        raise estimator._diverged(f"The training loss became {estimator.loss_}")

@@ -611,7 +611,8 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         if self.noise_variance is None:
             squares = np.square(rows.Y - self._network().predict(rows.X), dtype=float)
             mean = np.average(squares, axis=0, weights=rows.sample_weight)
-            noise = np.maximum(mean, np.finfo(float).tiny)  # of a network that fits its rows exactly
+            limits = np.finfo(float)  # of a network that fits its rows exactly, or whose squares overflow
+            noise = np.clip(mean, limits.tiny, limits.max)
         else:
             noise = np.full(self.n_outputs_, self.noise_variance, dtype=float)
         self.noise_variance_ = float(noise[0]) if self.n_outputs_ == 1 else noise

@@ -8,6 +8,7 @@ from scipy import sparse
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_non_negative
 
+from ._magnitudes import check_weights
 from ._sklearn import check_sample_weight
 from .engine.training import Batches
 
@@ -44,9 +45,10 @@ def positive_weights(sample_weight, X, dtype, name):
     """The weights of the rows of X, none of them negative and not all zero; None stays None."""
     if sample_weight is None:
         return None
-    sample_weight = check_sample_weight(sample_weight, X, dtype=dtype)
+    sample_weight = check_sample_weight(sample_weight, X, dtype=np.float64)
     check_non_negative(sample_weight, f"`{name}`")
-    return _some_positive(sample_weight, name)
+    check_weights(_some_positive(sample_weight, name), dtype, name)
+    return sample_weight.astype(dtype, copy=False)
 
 
 def _some_positive(sample_weight, name):

@@ -111,7 +111,12 @@ class Training:
             stratify = is_classifier(estimator) and estimator.n_outputs_ == 1
             train, self.held_out = split_off(rows, estimator.validation_fraction, stratify, self.random_state)
         self.batches = mini_batches(
-            rows, train, estimator.batch_size, params.dtype, estimator.shuffle, merge=self.masks is not None
+            rows,
+            train,
+            estimator.batch_size,
+            params.dtype,
+            estimator.shuffle,
+            merge=self.masks is not None and not self.incremental,  # a call may be one batch of a longer pass
         )
         self.backprop = Backprop(
             params,
@@ -287,7 +292,7 @@ class Training:
         """Note how the epoch went; True if no epoch before was as good."""
         estimator = self.estimator
         if not isfinite(loss):
-            raise estimator._diverged(f"The training loss became {loss} in epoch {estimator.n_iter_}")
+            raise estimator._diverged(self._what_overflowed(loss), self.rows)
         estimator.loss_ = loss
         estimator.loss_curve_.append(loss)
         estimator.dropout_curve_.append(estimator.dropout_)
@@ -302,12 +307,24 @@ class Training:
         estimator._no_improvement_count = estimator._no_improvement_count + 1 if stalled else 0
         return better
 
+    def _what_overflowed(self, loss):
+        """A sentence for the step at which an epoch has broken off."""
+        where = f"in epoch {self.estimator.n_iter_}, batch {self.batches.position + 1} of {self.batches.n_batches}"
+        params = self.model.params
+        for i, arrays in enumerate(zip(params.coefs, params.intercepts, strict=True)):
+            if not all(isfinite(np.vdot(a, a)) for a in arrays):
+                return f"The weights of layer {i + 1} of {len(params.coefs)} overflowed {where}"
+        square = getattr(self.optimizer, "square", None)
+        if square is not None and not np.isfinite(square).all():
+            return f"The square of the gradient overflowed {where}"
+        return f"The training loss became {loss} {where}"
+
     def _record_score(self):
         estimator = self.estimator
         score, loss = self._judge()
         epoch = f"in epoch {estimator.n_iter_}"
         if not isfinite(loss):
-            raise estimator._diverged(f"The validation loss became {loss} {epoch}")
+            raise estimator._diverged(f"The validation loss became {loss} {epoch}", self.held_out)
         if not isfinite(score):
             raise ValueError(f"The validation score became {score} {epoch}, with scoring={estimator.scoring!r}.")
         estimator.validation_scores_.append(score)

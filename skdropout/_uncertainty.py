@@ -127,7 +127,8 @@ def noisy_passes(estimator, X, reduce, *, n_samples, random_state, dropout, inpu
     sampler = _sampler(estimator, rates, shared=mask_sharing == "batch")
 
     def work(rows, passes):
-        return rows, passes, reduce(sampler.sample(X, rows, passes, seed), rows)
+        with np.errstate(all="ignore"):
+            return rows, passes, reduce(estimator._finite(sampler.sample(X, rows, passes, seed), X), rows)
 
     return _in_threads(work, sampler.blocks(X, n_samples), n_jobs)
 

@@ -64,7 +64,8 @@ def test_private_names_of_scikit_learn_have_one_door(path):
 ARROWS = {
     "_sklearn.py": set(),
     "_spec.py": {"_sklearn", "engine"},
-    "_rows.py": {"_sklearn", "engine"},
+    "_magnitudes.py": set(),
+    "_rows.py": {"_magnitudes", "_sklearn", "engine"},
     "_callbacks.py": {"_sklearn"},
     "_checkpoint.py": {"_callbacks", "engine"},
     "_training.py": {"_callbacks", "_rows", "engine"},
@@ -77,6 +78,7 @@ ARROWS = {
         "_checkpoint",
         "_lbfgs",
         "_persistence",
+        "_magnitudes",
         "_sklearn",
         "_spec",
         "_rows",

@@ -126,6 +126,7 @@ class Backprop:
             for W in self.params.coefs[:-1]:
                 norms = np.sqrt(np.einsum("ij,ij->j", W, W))
                 if (norms > self.max_norm).any():
+                    norms[np.isinf(norms)] = np.nan  # their squares overflow: weights of 0 would hide it
                     W *= self.max_norm / np.maximum(norms, self.max_norm)
 
     def scale_rates(self, factor):

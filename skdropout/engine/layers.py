@@ -174,7 +174,8 @@ class BatchNorm:
             np.multiply(centred, centred, out=y)
             variance = self.share @ y
             self._update_moments(mean, variance, n / len(self.y))
-        self.inverse = 1 / np.sqrt(variance + EPSILON)
+        variance = variance + EPSILON
+        self.inverse = np.sqrt(variance) / variance  # not 1 / √: of a variance that overflows it is NaN, not 0
         np.multiply(centred, self.scale * self.inverse, out=y)
         y += self.shift
         return y

@@ -1,10 +1,11 @@
 """Stochastic optimizers over the flat parameter vector, in place.
 
 ``step(params, gradient, penalise)`` updates `params` chunk by chunk. First on each chunk, while it is in cache, comes
-``penalise(part, scratch)``, which may add to the gradient; the sum of what it returns is returned.
+``penalise(part, scratch)``, which may add to the gradient; the sum of what it returns is returned, or NaN if the step
+overflows. (A dot product or a maximum of a chunk in cache takes 4 µs: 0.5 % of a step of 784-256-256-10, 200 rows.)
 """
 
-from math import sqrt
+from math import isfinite, nan, sqrt
 from typing import final
 
 import numpy as np
@@ -56,7 +57,7 @@ class SGD:
                     w += v
             else:
                 w -= g
-            return penalty
+            return penalty if isfinite(np.dot(w, w)) else nan
 
         return in_chunks(update, params.size, params.dtype)
 
@@ -111,11 +112,12 @@ class Adam:
             g *= g
             v += g
             np.sqrt(v, out=g)
+            finite = isfinite(g.max())  # or the parameter turns NaN, or, where g is finite and v not, stops for ever
             g += epsilon
             np.divide(m, g, out=g)
             g *= step_size
             w -= g
-            return penalty
+            return penalty if finite else nan
 
         return in_chunks(update, params.size, params.dtype)
 

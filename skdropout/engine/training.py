@@ -65,7 +65,8 @@ def epochs(backprop, optimizer, batches, random_state, rng, *, n_done=0, before_
     """Train, yielding the mean loss of one epoch after another; the caller says when to stop.
 
     ``before_step(n)`` is told that n batches lie behind, those of `n_done` epochs included. `clip_norm` bounds the norm
-    of the gradient. A loss that is not finite is yielded at once: the rest of the epoch would be lost on it.
+    of the gradient. A loss that is not finite, or NaN for a step that overflows, is yielded at once:
+    ``batches.position`` says at which batch.
     """
     share = backprop.loss.share(backprop.params.units[-1])
     for epoch in count(n_done):
@@ -84,7 +85,7 @@ def epochs(backprop, optimizer, batches, random_state, rng, *, n_done=0, before_
 
 
 def _step(backprop, optimizer, weight_sum, clip_norm):
-    """One step of the optimizer on the gradient of the objective; the penalty."""
+    """One step of the optimizer on the gradient of the objective; the penalty, NaN if the step has overflowed."""
     params, gradient = backprop.params.vector, backprop.gradient
     if clip_norm is None:
         penalise = partial(backprop.penalty.add, params, gradient, weight_sum)
@@ -92,7 +93,7 @@ def _step(backprop, optimizer, weight_sum, clip_norm):
     else:  # its norm must be known before the first chunk is done
         penalty = backprop.add_penalty(weight_sum)
         clip(gradient, clip_norm)
-        optimizer.step(params, gradient)
+        penalty += optimizer.step(params, gradient)
     backprop.constrain()
     return penalty
 

@@ -1,0 +1,77 @@
+"""Magnitudes that a dtype cannot hold, and the columns, targets and weights they are found in."""
+
+import warnings
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils.sparsefuncs import min_max_axis
+
+BLOCK = 1 << 18  # elements of X looked at at a time: a scan needs no memory that grows with the rows
+LARGE = 100  # inputs and targets that are scaled stay below it
+DIGITS = 10  # values that a column must have room for in its dtype: one digit
+
+
+def column_ranges(X):
+    """Least and greatest value of each column, as floats."""
+    if issparse(X):
+        return tuple(np.asarray(bound, dtype=float) for bound in min_max_axis(X, axis=0))
+    rows = max(1, BLOCK // X.shape[1])
+    blocks = [X[start : start + rows] for start in range(0, X.shape[0], rows)]
+    low, high = (f([f(block, axis=0) for block in blocks], axis=0) for f in (np.min, np.max))
+    return low.astype(float), high.astype(float)
+
+
+def largest_column(X, names=None):
+    """The column with the greatest magnitude, as errors call it, and that magnitude."""
+    low, high = column_ranges(X)
+    return _largest(np.maximum(-low, high), names)
+
+
+def _largest(size, names):
+    worst = int(size.argmax())
+    return f"column {worst if names is None else repr(str(names[worst]))}", float(size[worst])
+
+
+def check_columns(X, dtype, names=None):
+    """An error that names a column `dtype` cannot hold, and a warning that names one it holds badly."""
+    if X.dtype != dtype and np.can_cast(X.dtype, dtype):  # small integers
+        return
+    limits, (low, high) = np.finfo(dtype), column_ranges(X)
+    size = np.maximum(-low, high)
+    column, value = _largest(size, names)
+    way_out = "scale the inputs (for example with StandardScaler) or set dtype='float64'."
+    if value > limits.max:
+        raise ValueError(f"X reaches {value:.3g} in {column}, which is too large for {limits.dtype}: {way_out}")
+    if value > np.sqrt(limits.max):
+        warnings.warn(
+            f"X reaches {value:.3g} in {column}, and its squares overflow {limits.dtype}: {way_out}", RuntimeWarning
+        )
+    if X.dtype == dtype:  # what is lost was lost before
+        return
+    steps = (high - low) / np.spacing(size.astype(dtype))
+    if (blurred := (0 < steps) & (steps < DIGITS)).any():
+        column, value = _largest(np.where(blurred, size, 0), names)
+        warnings.warn(
+            f"X reaches {value:.10g} in {column}, where {limits.dtype} is too coarse to tell its values apart: {way_out}",
+            RuntimeWarning,
+        )
+
+
+def check_targets(Y, name):
+    """Targets that were cast are finite."""
+    if not np.isfinite(Y).all():
+        raise ValueError(
+            f"`{name}` has values too large for {Y.dtype}: scale it, for example by TransformedTargetRegressor(..., "
+            "transformer=StandardScaler()), or set dtype='float64'."
+        )
+
+
+def check_weights(sample_weight, dtype, name):
+    """The sum of weights is far enough from where `dtype` overflows and underflows for losses to be weighed by them."""
+    limits, total = np.finfo(dtype), sample_weight.sum(dtype=float)
+    least, most = limits.tiny / limits.eps, limits.max * limits.eps
+    if not least <= total <= most:
+        raise ValueError(
+            f"The sum of {name} is {total:.3g}, and in {limits.dtype} it must lie between {least:.0e} and {most:.0e}: "
+            "divide the weights by their mean."
+        )
