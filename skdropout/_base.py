@@ -136,7 +136,15 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         Raises
         ------
         ValueError
-            If a parameter or the data are invalid, or if training diverges. The estimator is then as it was.
+            If a parameter or the data are invalid, or if training diverges, which is seen at the batch it happens: the
+            message names it and what to change. The estimator, and a `random_state` that is an instance, are then as
+            they were.
+
+        Warns
+        -----
+        RuntimeWarning
+            If a column of X, which is named, is so large that its squares overflow in float32, or that float32 cannot
+            tell its values apart.
         """
         return self._attempt(X, y, sample_weight, (X_val, y_val, sample_weight_val))
 

@@ -49,10 +49,10 @@ def check_columns(X, dtype, names=None):
     if X.dtype == dtype:  # what is lost was lost before
         return
     steps = (high - low) / np.spacing(size.astype(dtype))
-    if (blurred := (0 < steps) & (steps < DIGITS)).any():
+    if (blurred := (steps > 0) & (steps < DIGITS)).any():
         column, value = _largest(np.where(blurred, size, 0), names)
         warnings.warn(
-            f"X reaches {value:.10g} in {column}, where {limits.dtype} is too coarse to tell its values apart: {way_out}",
+            f"X reaches {value:.10g} in {column}, and {limits.dtype} is too coarse to tell its values apart: {way_out}",
             RuntimeWarning,
         )
 

@@ -444,6 +444,13 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     def partial_fit(self, X, y, sample_weight=None):
         """Train for one epoch on the given rows, from the weights as they are.
 
+        Each call goes on where the last one ended: masks, permutations, moments of the optimizer and of batch
+        normalisation. With ``shuffle=False``, a constant learning rate and constant dropout rates, calls on consecutive
+        parts of a multiple of `batch_size` rows equal one call on the whole, bit for bit, and N calls on the same rows,
+        more of them than `batch_size`, equal an epoch each of ``fit(max_iter=N)``. With ``shuffle=True`` rows are
+        permuted within a call. Schedules count a call as an epoch of `max_iter`, and ``loss_curve_`` gets one entry.
+        An estimator from a file goes on with moments of the optimizer of zero.
+
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
@@ -540,9 +547,10 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
             n_jobs=n_jobs,
         )
         moments = RunningMoments(X.shape[0], self.n_outputs_)
-        for block in passes:
-            moments.add(*block)
-        std = np.sqrt(moments.variance + self.noise_variance_)
+        with np.errstate(all="ignore"):
+            for block in passes:
+                moments.add(*block)
+            std = self._finite(np.sqrt(moments.variance + self.noise_variance_), X)
         return tuple(self._decode(a.astype(self.coefs_[0].dtype, copy=False)) for a in (moments.mean, std))
 
     def sample_y(
