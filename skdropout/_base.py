@@ -20,6 +20,7 @@ from ._magnitudes import LARGE, check_columns, check_targets, check_weights, lar
 from ._persistence import PersistenceMixin
 from ._rows import Rows, canonical, positive_weights
 from ._sklearn import CallbackSupportMixin, InvalidParameterError, fit_context, with_callbacks
+from ._snapshot import from_snapshot
 from ._spec import (
     CONSTRAINTS,
     column_groups,
@@ -526,6 +527,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
             raise ValueError(f"`y` has {Y.shape[1]} output(s), but the estimator was fitted with {self.n_outputs_}.")
         return X, Y
 
+    @from_snapshot
     def predict(self, X):
         """Predict the targets of X. No noise, no random numbers: the whole network, unchanged.
 

@@ -15,7 +15,8 @@ from sklearn.utils.validation import check_non_negative
 
 from ._base import BaseDropoutMLP
 from ._sklearn import Interval, StrOptions, check_partial_fit_first_call, fit_context
-from ._uncertainty import noisy_passes
+from ._snapshot import from_snapshot
+from ._uncertainty import noisy_passes, over_passes
 from .engine.activations import OUTPUTS
 from .engine.losses import LIMITS
 
@@ -472,6 +473,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         """
         return self._attempt(X, y, sample_weight, incremental=True, classes=classes)
 
+    @from_snapshot
     def predict_proba(self, X):
         """Probability of each class.
 
@@ -488,6 +490,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         X = self._validate_predict(X)
         return self._one_column_per_class(self._output(X))
 
+    @from_snapshot
     def predict_log_proba(self, X):
         """Logarithm of the probability of each class, finite where the probability rounds to 0.
 
@@ -515,6 +518,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
             exact = log_expit(Z if self.n_outputs_ > 1 else np.hstack([-Z, Z])[:, : len(self.classes_)])
         return np.log(P, where=P > 0, out=exact)
 
+    @from_snapshot
     def sample_proba(
         self,
         X,
@@ -562,8 +566,11 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         ValueError
             If the rates ended at 0 by a schedule and no rate is given.
         """
-        P = self._sample(
+        X = self._validate_predict(X)
+        return self._sample(
             X,
+            len(self.classes_),
+            self._one_column_per_class,
             n_samples=n_samples,
             random_state=random_state,
             dropout=dropout,
@@ -571,8 +578,8 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
             mask_sharing=mask_sharing,
             n_jobs=n_jobs,
         )
-        return self._one_column_per_class(P)
 
+    @from_snapshot
     def predict_uncertainty(
         self,
         X,
@@ -648,18 +655,18 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
             mask_sharing=mask_sharing,
             n_jobs=n_jobs,
         )
-        proba = np.zeros((X.shape[0], len(self.classes_)))
-        expected = np.zeros(proba.shape if self._is_multilabel() else len(proba))
-        for rows, _, (P, H) in blocks:
-            proba[rows] += P
-            expected[rows] += H
-        proba, expected = proba / n_samples, expected / n_samples  # of sums: a mean of ones is 1, and not above it
-        predictive = self._entropy(proba)
+        proba = np.empty((X.shape[0], len(self.classes_)), self.coefs_[0].dtype)
+        shape = proba.shape if self._is_multilabel() else len(proba)
+        predictive, expected, information = (np.empty(shape) for _ in range(3))
+        for rows, sums in over_passes(blocks, lambda a, b: (a[0] + b[0], a[1] + b[1])):
+            P, H = (total / n_samples for total in sums)  # of sums: a mean of ones is 1, and not above it
+            proba[rows], predictive[rows], expected[rows] = P, self._entropy(P), H
+            information[rows] = np.maximum(predictive[rows] - H, 0)  # it is not negative, but its rounding may be
         return Bunch(
-            proba=proba.astype(self.coefs_[0].dtype, copy=False),
+            proba=proba,
             predictive_entropy=predictive,
             expected_entropy=expected,
-            mutual_information=np.maximum(predictive - expected, 0),  # it is not negative, but its rounding may be
+            mutual_information=information,
         )
 
     def _probabilities_and_entropies(self, outputs, rows):

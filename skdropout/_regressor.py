@@ -9,7 +9,8 @@ from sklearn.utils.metaestimators import available_if
 
 from ._base import BaseDropoutMLP
 from ._sklearn import Interval, InvalidParameterError, StrOptions, fit_context
-from ._uncertainty import RunningMoments, noisy_passes
+from ._snapshot import from_snapshot
+from ._uncertainty import add_moments, noisy_passes, over_passes, pass_moments
 
 
 class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
@@ -469,6 +470,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         """
         return self._attempt(X, y, sample_weight, incremental=True)
 
+    @from_snapshot
     def predict(
         self,
         X,
@@ -538,7 +540,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         passes = noisy_passes(
             self,
             X,
-            RunningMoments.of_block,
+            pass_moments,
             n_samples=n_samples,
             random_state=random_state,
             dropout=dropout,
@@ -546,13 +548,14 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
             mask_sharing=mask_sharing,
             n_jobs=n_jobs,
         )
-        moments = RunningMoments(X.shape[0], self.n_outputs_)
+        mean, std = (np.empty((X.shape[0], self.n_outputs_), self.coefs_[0].dtype) for _ in range(2))
         with np.errstate(all="ignore"):
-            for block in passes:
-                moments.add(*block)
-            std = self._finite(np.sqrt(moments.variance + self.noise_variance_), X)
-        return tuple(self._decode(a.astype(self.coefs_[0].dtype, copy=False)) for a in (moments.mean, std))
+            for rows, (_, mean[rows], variance) in over_passes(passes, add_moments):
+                std[rows] = np.sqrt(variance + self.noise_variance_)
+        return self._decode(mean), self._decode(self._finite(std, X))
 
+
+    @from_snapshot
     def sample_y(
         self,
         X,
@@ -600,8 +603,10 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         ValueError
             If the rates ended at 0 by a schedule and no rate is given.
         """
+        X = self._validate_predict(X)
         samples = self._sample(
             X,
+            self.n_outputs_,
             n_samples=n_samples,
             random_state=random_state,
             dropout=dropout,

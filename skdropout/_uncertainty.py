@@ -1,6 +1,8 @@
 """Monte-Carlo dropout: noisy passes over all rows, in parallel, in memory that does not grow with their number."""
 
 from abc import ABC, abstractmethod
+from functools import reduce
+from itertools import groupby
 from numbers import Integral
 from threading import Lock
 
@@ -12,6 +14,7 @@ from sklearn.utils import check_random_state, check_scalar
 
 from ._rows import canonical
 from ._sklearn import InvalidParameterError, get_threadpool_controller
+from ._snapshot import from_snapshot
 from ._spec import dropout_rates, names_per_layer
 from .engine.dropout import DROPOUTS
 from .engine.layers import at_rest
@@ -29,6 +32,7 @@ class MonteCarloMixin(ABC):
     def _log_likelihood(self, outputs, Y):
         """log p(y | pass) of each row and pass, (n_passes, n_rows)."""
 
+    @from_snapshot
     def log_predictive_density(
         self,
         X,
@@ -96,15 +100,19 @@ class MonteCarloMixin(ABC):
             mask_sharing=mask_sharing,
             n_jobs=n_jobs,
         )
-        return log_mean_exp(blocks, X.shape[0], n_samples)
+        log_density = np.empty(X.shape[0])
+        for rows, log_sum in over_passes(blocks, np.logaddexp):
+            log_density[rows] = log_sum - np.log(n_samples)
+        return log_density
 
-    def _sample(self, X, *, n_samples, **sampling):
-        """The outputs of noisy passes, (n_rows, n_outputs, n_samples)."""
-        X = self._validate_predict(X)
-        blocks = noisy_passes(self, X, lambda outputs, rows: outputs, n_samples=n_samples, **sampling)
-        samples = np.empty((X.shape[0], self.n_outputs_, n_samples), self.coefs_[0].dtype)
+    def _sample(self, X, n_columns, finish=np.asarray, *, n_samples, **sampling):
+        """The outputs of noisy passes, (n_rows, n_outputs, n_samples), or what ``finish`` makes of them."""
+        blocks = noisy_passes(
+            self, X, lambda outputs, rows: finish(outputs.transpose(1, 2, 0)), n_samples=n_samples, **sampling
+        )
+        samples = np.empty((X.shape[0], n_columns, n_samples), self.coefs_[0].dtype)
         for rows, passes, outputs in blocks:
-            samples[rows, :, passes] = outputs.transpose(1, 2, 0)
+            samples[rows, :, passes] = outputs
         return samples
 
 
@@ -194,34 +202,20 @@ def _sampler(estimator, rates, shared):
     return Sampler(network, list(zip(kinds, rates, groups, strict=True)), norms, shared)
 
 
-class RunningMoments:
-    """Mean and variance over the passes, from blocks of them (Chan, Golub and LeVeque, 1983).
-
-    Attributes
-    ----------
-    mean, variance : ndarray of shape (n_rows, n_outputs)
-        Valid once all passes were added.
-    """
-
-    def __init__(self, n_rows, n_outputs):
-        self.mean, self.variance = np.zeros((n_rows, n_outputs)), np.zeros((n_rows, n_outputs))
-
-    @staticmethod
-    def of_block(outputs, rows):
-        mean = outputs.mean(axis=0, dtype=float)
-        return mean, np.square(outputs - mean).mean(axis=0)
-
-    def add(self, rows, passes, moments):
-        mean, variance = moments
-        share = (passes.stop - passes.start) / passes.stop
-        step = mean - self.mean[rows]
-        self.variance[rows] += share * (variance - self.variance[rows] + (1 - share) * step**2)
-        self.mean[rows] += share * step
+def over_passes(blocks, add):
+    """Iterate over (rows, sum of all their passes by ``add``): what is kept of the passes is one block of rows."""
+    for _, passes in groupby(blocks, key=lambda block: block[0].start):
+        yield reduce(lambda a, b: (a[0], add(a[1], b[1])), ((rows, part) for rows, _, part in passes))
 
 
-def log_mean_exp(blocks, n_rows, n_samples):
-    """Logarithm of the mean over the passes of likelihoods, from blocks of the logarithm of their sum, (n_rows,)."""
-    total = np.full(n_rows, -np.inf)
-    for rows, _, log_sum in blocks:
-        total[rows] = np.logaddexp(total[rows], log_sum)
-    return total - np.log(n_samples)
+def pass_moments(outputs, rows):
+    """Number of passes, mean and variance over them."""
+    mean = outputs.mean(axis=0, dtype=float)
+    return len(outputs), mean, np.square(outputs - mean).mean(axis=0)
+
+
+def add_moments(a, b):
+    """The moments of the passes of both (Chan, Golub and LeVeque, 1983)."""
+    (n_a, mean, variance), (n_b, mean_b, variance_b) = a, b
+    share, step = n_b / (n_a + n_b), mean_b - mean
+    return n_a + n_b, mean + share * step, variance + share * (variance_b - variance + (1 - share) * step**2)
