@@ -1,5 +1,6 @@
 """Monte-Carlo dropout: noisy passes over all rows, in parallel, in memory that does not grow with their number."""
 
+import os
 from abc import ABC, abstractmethod
 from functools import reduce
 from itertools import groupby
@@ -159,8 +160,16 @@ class OneBlasThread:
             if self.n_inside == 0:
                 self.limit.restore_original_limits()
 
+    def start_afresh(self):
+        """In a forked child, without the threads that were inside."""
+        if self.n_inside > 0:
+            self.limit.restore_original_limits()
+        self.__init__()
+
 
 ONE_BLAS_THREAD = OneBlasThread()
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=ONE_BLAS_THREAD.start_afresh)
 
 
 def _in_threads(work, blocks, n_jobs):
