@@ -554,7 +554,6 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
                 std[rows] = np.sqrt(variance + self.noise_variance_)
         return self._decode(mean), self._decode(self._finite(std, X))
 
-
     @from_snapshot
     def sample_y(
         self,
