@@ -18,7 +18,7 @@ from ._checkpoint import Checkpoint, marks, revived
 from ._lbfgs import minimize
 from ._magnitudes import LARGE, check_columns, check_targets, check_weights, largest_column
 from ._persistence import PersistenceMixin
-from ._rows import Rows, canonical, positive_weights
+from ._rows import Rows, all_floats, canonical, numbers, positive_weights
 from ._sklearn import CallbackSupportMixin, InvalidParameterError, fit_context, with_callbacks
 from ._snapshot import from_snapshot
 from ._spec import (
@@ -154,7 +154,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         twin, stream = self._twin(), self.random_state
         state = stream.get_state() if isinstance(stream, np.random.RandomState) else None
         try:
-            with np.errstate(all="ignore"):  # a loss that overflows is raised as an error of ours, with a way out
+            with np.errstate(all="ignore"), all_floats():  # a loss that overflows is an error of ours, with a way out
                 twin._train(*args, **kwargs)
         except BaseException:
             if state is not None:
@@ -246,6 +246,8 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         rows = self._rows(X, y, sample_weight, dtype)
         held_out = self._validation_rows(*validation, dtype) if validation[0] is not None else None
 
+        if held_out is not None and held_out.Y.shape[1:] != rows.Y.shape[1:]:
+            raise ValueError(f"`y_val` has {held_out.Y.shape[1]} output(s), but `y` has {rows.Y.shape[1]}.")
         n_outputs = rows.Y.shape[1] if rows.Y.ndim == 2 else len(self.classes_)  # a 1-D Y holds class codes
         noise = self._kinds_and_groups(X, sizes, kinds, rates)
         specs = layer_specs(sizes, n_outputs, activations, rates, *noise)
@@ -366,7 +368,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         regression = is_regressor(self)
         X, y = validate_data(self, X, y, reset=reset, accept_sparse="csr", multi_output=True, y_numeric=regression)
         y = y.toarray() if issparse(y) else y
-        return canonical(X), column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+        return canonical(numbers(X)), column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
     def _compute_dtype(self, X, fresh):
         """What the first fit chose, or `dtype`, or X's own if it is a float scikit-learn computes in."""
@@ -516,13 +518,15 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
 
     def _validate_predict(self, X):
         check_is_fitted(self)
-        return validate_data(self, X, reset=False, accept_sparse="csr")
+        with all_floats():
+            return numbers(validate_data(self, X, reset=False, accept_sparse="csr"))
 
     def _validate_predict_xy(self, X, y):
         """X and the targets of y."""
         check_is_fitted(self)
-        X, y = self._validate_xy(X, y, reset=False)
-        Y = self._encode(y, "y")
+        with all_floats():
+            X, y = self._validate_xy(X, y, reset=False)
+            Y = self._encode(y, "y")
         if Y.ndim == 2 and Y.shape[1] != self.n_outputs_:
             raise ValueError(f"`y` has {Y.shape[1]} output(s), but the estimator was fitted with {self.n_outputs_}.")
         return X, Y

@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_non_negative
 
 from ._base import BaseDropoutMLP
-from ._sklearn import Interval, StrOptions, check_partial_fit_first_call, fit_context
+from ._sklearn import Interval, InvalidParameterError, StrOptions, check_partial_fit_first_call, fit_context
 from ._snapshot import from_snapshot
 from ._uncertainty import noisy_passes, over_passes
 from .engine.activations import OUTPUTS
@@ -740,6 +740,8 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         if y.ndim == 2:
             raise ValueError("class_weight has no meaning for multilabel targets: use sample_weight.")
         if learn:
+            if isinstance(self.class_weight, dict) and not all(isinstance(w, Real) for w in self.class_weight.values()):
+                raise InvalidParameterError(f"class_weight must map labels to numbers, got {self.class_weight!r}.")
             self.class_weight_ = compute_class_weight(
                 self.class_weight, classes=self.classes_, y=y, sample_weight=sample_weight
             )

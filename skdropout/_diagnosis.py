@@ -133,8 +133,9 @@ def diagnose(estimator, X, y, sample_weight=None):
             "itself or at the end of a Pipeline, a TransformedTargetRegressor or a search."
         )
     X_valid, Y = network._validate_predict_xy(X, y)
-    dead, rms = _activations(network, X_valid)
-    steps = _steps(network, X, y, sample_weight)
+    with np.errstate(all="ignore"):
+        dead, rms = _activations(network, X_valid)
+        steps = _steps(network, X, y, sample_weight)
     gradient, update = np.mean(steps, axis=0)
     if network.solver == "lbfgs":
         update = np.full_like(update, np.nan)
@@ -186,12 +187,11 @@ def _steps(network, X, y, sample_weight):
     if getattr(network, "class_weight", None) == "balanced":  # of the training rows, and not of those given
         weights = zip(network.classes_, network.class_weight_, strict=True)
         twin.set_params(class_weight={label: weight for label, weight in weights if np.isfinite(weight)})
-    with np.errstate(all="ignore"):
-        model, rows, _, streams, start = twin._prepare(X, y, sample_weight, incremental=True)
-        training = Training(twin, model, rows, None, streams, start)
-        training.optimizer.learning_rate = twin.learning_rate_init  # not where a schedule has ended
-        training.optimizer = watched = Watched(training.optimizer, model.params)
-        training.run()
+    model, rows, _, streams, start = twin._prepare(X, y, sample_weight, incremental=True)
+    training = Training(twin, model, rows, None, streams, start)
+    training.optimizer.learning_rate = twin.learning_rate_init  # not where a schedule has ended
+    training.optimizer = watched = Watched(training.optimizer, model.params)
+    training.run()
     return watched.steps
 
 

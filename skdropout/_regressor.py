@@ -633,13 +633,13 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         """A regressor has no labels; the noise of its targets may be known."""
         if self.noise_variance is None:
             return
-        noise, n_outputs = np.asarray(self.noise_variance), y.shape[1] if y.ndim == 2 else 1
+        noise, n_outputs = np.asarray(self.noise_variance, dtype=object), y.shape[1] if y.ndim == 2 else 1
         if noise.ndim and noise.shape != (n_outputs,):
             raise InvalidParameterError(
                 f"noise_variance must be one number, or one for each of the {n_outputs} output(s) of y, "
                 f"got shape {noise.shape}."
             )
-        if noise.dtype.kind not in "iuf" or not (np.isfinite(noise) & (noise > 0)).all():
+        if not all(isinstance(v, Real) and not isinstance(v, bool) and 0 < v < np.inf for v in noise.flat):
             raise InvalidParameterError(f"noise_variance must be in (0, inf), got {self.noise_variance!r}.")
 
     def _encode(self, y, name):

@@ -1,11 +1,13 @@
 """Rows of training data: their weights, those held out, the distinct ones, mini-batches of them."""
 
 import warnings
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 from sklearn.model_selection import train_test_split
+from sklearn.utils import check_array
 from sklearn.utils.validation import check_non_negative
 
 from ._magnitudes import check_weights
@@ -123,3 +125,17 @@ def canonical(X):
         X.sum_duplicates()
         X.eliminate_zeros()
     return X
+
+
+def numbers(X):
+    """X without objects: of a list that holds None, or ints beyond int64, scikit-learn leaves them unchecked."""
+    return check_array(X, input_name="X") if X.dtype == object else X
+
+
+@contextmanager
+def all_floats():
+    """A context in which an int beyond the floats is an error that says so."""
+    try:
+        yield
+    except OverflowError as error:
+        raise ValueError(f"A number in the data or parameters is beyond the range of floats: {error}.") from error

@@ -141,7 +141,12 @@ def column_groups(input_groups, n_features):
         raise InvalidParameterError(
             f"input_groups must have one label per feature: got shape {labels.shape}, X has {n_features} features."
         )
-    codes = {label: code for code, label in enumerate(dict.fromkeys(labels.tolist()))}
+    try:
+        codes = {label: code for code, label in enumerate(dict.fromkeys(labels.tolist()))}
+    except TypeError as error:
+        raise InvalidParameterError(f"A label in input_groups must be a str, an int or the like: {error}.") from error
+    if any(isinstance(label, Real) and label != label for label in codes):
+        raise InvalidParameterError("A label in input_groups is nan: give every column a group, if only of its own.")
     return np.array([codes[label] for label in labels.tolist()])
 
 

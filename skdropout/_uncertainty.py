@@ -126,6 +126,8 @@ def noisy_passes(estimator, X, reduce, *, n_samples, random_state, dropout, inpu
     check_scalar(n_samples, "n_samples", Integral, min_val=1)
     if not isinstance(mask_sharing, str) or mask_sharing not in {"sample", "batch"}:
         raise InvalidParameterError(f"mask_sharing must be 'sample' or 'batch', got {mask_sharing!r}.")
+    if n_jobs is not None and (not isinstance(n_jobs, Integral) or n_jobs == 0):
+        raise InvalidParameterError(f"n_jobs must be None or an int other than 0, got {n_jobs!r}.")
     rates, X = _rates(estimator, dropout, input_dropout), canonical(X)
     if issparse(X) and rates[0] > 0 and estimator._noise[0][0] == "alpha":
         raise ValueError(
