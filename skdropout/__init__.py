@@ -10,6 +10,7 @@ from ._displays.training import TrainingCurveDisplay
 from ._displays.units import ActivationSparsityDisplay, FirstLayerWeightsDisplay
 from ._regressor import DropoutMLPRegressor
 from ._scoring import log_predictive_density_scorer
+from ._show_versions import show_versions
 from ._tuning import DropoutRates, one_standard_error
 
 __version__ = "0.1.0"
@@ -28,4 +29,5 @@ __all__ = [
     "diagnose",
     "log_predictive_density_scorer",
     "one_standard_error",
+    "show_versions",
 ]

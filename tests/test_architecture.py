@@ -91,6 +91,7 @@ ARROWS = {
     "_classifier.py": {"_base", "_sklearn", "_snapshot", "_uncertainty", "engine"},
     "_regressor.py": {"_base", "_sklearn", "_snapshot", "_uncertainty"},
     "_scoring.py": set(),
+    "_show_versions.py": {"_sklearn"},
     "_diagnosis.py": {"_scoring", "_training", "engine"},
     "_tuning.py": set(),
     "_displays/__init__.py": set(),
@@ -107,6 +108,7 @@ ARROWS = {
         "_displays",
         "_regressor",
         "_scoring",
+        "_show_versions",
         "_tuning",
     },
 }
