@@ -108,11 +108,9 @@ class Backprop:
             y = layer.forward(y, rng, sample_weight)
         self.inverse_link(y)
         data = self.loss.function(y, Y, sample_weight)
-        d = y
-        for layer in reversed(self.layers):
-            d = layer.backward(d)
-            if d is None:  # the input needs no gradient
-                break
+        d, layers = y, reversed(self.layers)
+        while d is not None:  # the first affine map returns None: its input needs no gradient
+            d = next(layers).backward(d)
         return data, float(len(y) if sample_weight is None else sample_weight.sum())
 
     def add_penalty(self, weight_sum):

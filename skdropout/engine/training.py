@@ -69,7 +69,7 @@ def epochs(backprop, optimizer, batches, random_state, rng, *, n_done=0, before_
     ``batches.position`` says at which batch.
     """
     share = backprop.loss.share(backprop.params.units[-1])
-    for epoch in count(n_done):
+    for epoch in count(n_done):  # pragma: no branch (it has no end)
         total, n_rows = 0.0, 0
         for X, Y, sample_weight in batches.epoch(random_state):
             if before_step is not None:
