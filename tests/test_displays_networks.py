@@ -560,3 +560,12 @@ def test_the_ring_is_the_choice_of_the_rule_where_several_rates_vary():
     assert "no dropout ± s.e." in labels
     disp = DropoutRateDisplay([0.0, 0.2], scores[:2], param_name="mlp__input_dropout").plot()
     assert "input_dropout 0 ± s.e." in disp.ax_.get_legend_handles_labels()[1]
+
+
+def test_rates_of_which_no_candidate_has_a_value_and_a_single_split():
+    results = {"split0_test_score": np.array([0.9, 0.8]), "mean_test_score": np.array([0.9, 0.8])}
+    results |= {"param_dropout": np.ma.array([0.0, 0.5], mask=True), "param_input_dropout": np.array([0.0, 0.2])}
+    results["params"] = [{"input_dropout": 0.0}, {"input_dropout": 0.2}]
+    with pytest.raises(ValueError, match=r"No candidate of this search has a value of dropout\."):
+        DropoutRateDisplay.from_cv_results(results, param_name="dropout")
+    assert DropoutRateDisplay.from_cv_results(results, param_name="input_dropout").one_standard_error_rate is None

@@ -67,8 +67,7 @@ def _exponential_linear(z, scale, saturation):
 
 
 def _exponential_linear_slope(y, out, scale, saturation):  # scale above 0, y + saturation below
-    np.minimum(y, 0, out=out)
-    out += saturation
+    np.add(y, saturation, out=out)
     out[y > 0] = scale
 
 
@@ -93,7 +92,7 @@ def leaky_relu(z):
 
 
 def leaky_relu_slope(y, out):
-    np.greater(y, 0, out=out, casting="unsafe")
+    np.greater(y, 0, out=out)
     out *= 1 - LEAK
     out += LEAK
 

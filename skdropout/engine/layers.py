@@ -30,14 +30,14 @@ class Noise:
     ----------
     spec : LayerSpec
     dtype : numpy dtype
-    shared : bool, default=False
+    shared : bool
         Whether the rows of a batch share one mask.
     after_relu : bool, default=False
         Whether the noise, of 0 and a scale, comes straight after a ReLU. It then writes into the buffer of the ReLU,
         whose slope, 1 where its output is above 0, is the mask too: one mask for both.
     """
 
-    def __init__(self, spec, dtype, shared=False, after_relu=False):
+    def __init__(self, spec, dtype, shared, after_relu=False):
         self.base_rate = self.rate = spec.rate
         self.dropout = DROPOUTS[spec.dropout](spec.rate, dtype, spec.groups, shared)
         self.after_relu = after_relu

@@ -32,7 +32,7 @@ class Loss(NamedTuple):
 
     def bind(self, **options):
         """This loss with its options filled in."""
-        return self._replace(function=partial(self.function, **options)) if options else self
+        return self._replace(function=partial(self.function, **options))
 
     def share(self, n_outputs):
         """What part of the loss is reported."""

@@ -1,0 +1,253 @@
+"""Details of the engine that nothing else would notice: each test kills mutants that outlived the rest (mutants.md)."""
+
+import numpy as np
+import pytest
+from scipy import sparse, special
+
+from skdropout.engine.activations import ACTIVATIONS, softmax
+from skdropout.engine.backprop import Backprop
+from skdropout.engine.buffers import CHUNK, Room, in_chunks
+from skdropout.engine.dropout import DROPOUTS
+from skdropout.engine.dropout.base import WORDS, KeepMask
+from skdropout.engine.dropout.spatial import Spatial
+from skdropout.engine.initializers import INITIALIZERS, initialize
+from skdropout.engine.layers import LayerSpec, at_rest
+from skdropout.engine.losses import LOSSES
+from skdropout.engine.params import Params
+
+BATCH_NORMS = [None, "before_activation", "after_activation", "after_dropout"]
+
+
+def stream(seed=0):
+    return np.random.Generator(np.random.SFC64(seed))
+
+
+# Activations
+
+
+@pytest.mark.parametrize(
+    ("name", "slope"),
+    [("relu", 0), ("leaky_relu", 0.01), ("elu", 1), ("selu", 1.0507009873554805 * 1.6732632423543772)],
+)
+def test_the_slope_at_a_kink_is_that_on_the_left(name, slope):
+    out = np.empty(1, bool if ACTIVATIONS[name].boolean else float)
+    ACTIVATIONS[name].slope(np.zeros(1), out)
+    assert out[0] == pytest.approx(slope, rel=1e-15)  # PyTorch's
+
+
+@pytest.mark.parametrize("n_classes", [3, 63, 64, 65, 200])
+def test_softmax_subtracts_the_largest_of_each_row(n_classes):
+    z = np.random.default_rng(0).normal(size=(5, n_classes)) + 1000.0 * np.arange(-2, 3)[:, np.newaxis]
+    expected = special.softmax(z, axis=1)
+    softmax(z)
+    np.testing.assert_allclose(z, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_every_number_of_a_layer_is_set(name):
+    params = Params((50, 60), np.float64, np.full(50 * 60 + 60, 99.0))
+    initialize(params, [name], np.random.RandomState(0))
+    assert np.abs(params.coefs[0]).max() < 1.5
+    assert np.abs(params.intercepts[0]).max() < 1
+    deviation = {"logistic": 2 / 3 / 110, "identity": 2 / 110, "selu": 1 / 50}
+    deviation |= dict.fromkeys(["tanh", "relu"], 2 / 110) | dict.fromkeys(["elu", "leaky_relu", "gelu", "silu"], 2 / 50)
+    assert params.coefs[0].var() == pytest.approx(deviation[name], rel=0.13)  # five sigma of 3000 normal numbers
+
+
+# Losses
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_probability_of_0_or_1_counts_as_the_resolution_of_its_dtype(dtype):
+    eps = float(np.finfo(dtype).eps)
+    for codes, expected in ((0, -np.log(eps)), (1, -np.log1p(-eps))):
+        loss = LOSSES["log_loss"].function(np.array([[0, 1]], dtype), np.array([codes]), None)
+        assert loss == pytest.approx(expected, rel=1e-3)
+        loss = LOSSES["binary_log_loss"].function(np.array([[0.0]], dtype), np.array([[codes == 0]]), None)
+        assert loss == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_squared_error_alone_is_reported_as_the_mean_over_outputs(name):
+    assert LOSSES[name].share(4) == (0.25 if name == "squared_error" else 1.0)
+
+
+@pytest.mark.parametrize("name", ["absolute_error", "huber", "quantile"])
+def test_what_is_predicted_exactly_pulls_nowhere(name):
+    P = np.array([[1.0], [3.0]])
+    LOSSES[name].function(P, np.array([[1.0], [2.0]]), None)
+    assert P[0, 0] == 0 < P[1, 0]
+
+
+# Layers: which there are, and what they hold
+
+SPECS = [
+    LayerSpec(7, "relu", rate=0.1),
+    LayerSpec(6, "identity", rate=0.2),
+    LayerSpec(5, "relu", "gaussian", 0.0),
+    LayerSpec(4, "silu", "gaussian", 0.3),
+    LayerSpec(3, "relu", rate=0.4),  # of the output only the activation of the loss is asked
+]
+
+
+def make_backprop(dtype, batch_norm=None, mask_sharing="sample", specs=SPECS, loss="squared_error", batch_size=9):
+    params = Params((8, *(spec.units for spec in specs)), dtype, normed=batch_norm is not None)
+    initialize(params, ["tanh"] * len(specs), np.random.RandomState(0))
+    moments = [(np.zeros(n, dtype), np.ones(n, dtype), np.zeros((), dtype)) for n in params.units[1:-1]]
+    return Backprop(
+        params, specs, loss, batch_size, batch_norm=batch_norm, moments=moments, mask_sharing=mask_sharing, alpha=0.1
+    )
+
+
+@pytest.mark.parametrize(
+    ("batch_norm", "layers"),
+    [
+        (None, "Noise Affine Activate Noise+ Affine Affine Activate Noise Affine Activate Noise Affine"),
+        (
+            "before_activation",
+            "Noise Affine BatchNorm Activate Noise+ Affine BatchNorm Affine BatchNorm Activate Noise "
+            "Affine BatchNorm Activate Noise Affine",
+        ),
+        (
+            "after_activation",
+            "Noise Affine Activate BatchNorm Noise Affine BatchNorm Affine Activate BatchNorm Noise "
+            "Affine Activate BatchNorm Noise Affine",
+        ),
+        (
+            "after_dropout",
+            "Noise Affine Activate Noise+ BatchNorm Affine BatchNorm Affine Activate Noise BatchNorm "
+            "Affine Activate Noise BatchNorm Affine",
+        ),
+    ],
+)
+@pytest.mark.parametrize("mask_sharing", ["sample", "batch"])
+def test_the_order_of_the_layers(batch_norm, layers, mask_sharing):
+    backprop = make_backprop(np.float64, batch_norm, mask_sharing)
+    names = [type(layer).__name__ + "+" * getattr(layer, "after_relu", False) for layer in backprop.layers]
+    assert " ".join(names) == layers
+    assert {noise.dropout.shared for noise in backprop.noises} == {mask_sharing == "batch"}
+
+
+def arrays_of(thing, seen):
+    """The arrays that an object of the engine holds, buffers included."""
+    if id(thing) in seen:
+        return
+    seen[id(thing)] = thing
+    if isinstance(thing, np.ndarray):
+        yield thing
+    elif isinstance(thing, list | tuple):
+        for part in thing:
+            yield from arrays_of(part, seen)
+    elif type(thing).__module__.startswith("skdropout."):
+        yield from arrays_of(list(vars(thing).values()), seen)
+
+
+@pytest.fixture
+def thin(monkeypatch):
+    for name in ("THIN_WORK", "THIN_ROWS", "THIN_RATE"):
+        monkeypatch.setattr(f"skdropout.engine.backprop.{name}", 0)
+
+
+@pytest.mark.parametrize("batch_norm", BATCH_NORMS)
+@pytest.mark.parametrize("mask_sharing", ["sample", "batch"])
+@pytest.mark.parametrize("kind", DROPOUTS)
+@pytest.mark.usefixtures("thin")
+def test_a_step_in_float32_holds_nothing_wider_and_its_buffers_are_used_again(kind, mask_sharing, batch_norm):
+    groups = {"groups": np.arange(8) // 3} if kind == "spatial" else {}
+    specs = [LayerSpec(8, "relu", kind, 0.5, **groups), LayerSpec(8, "gelu", kind, 0.5, **groups)]
+    backprop = make_backprop(np.float32, batch_norm, mask_sharing, [*specs, LayerSpec(3, "identity", kind, 0.5)])
+    X, Y, seen = np.ones((9, 8), np.float32), np.zeros((9, 3), np.float32), []
+    for layer in backprop.layers:
+        for name in ("forward", "backward"):
+
+            def spy(*args, method=getattr(layer, name)):
+                seen.append(method(*args))
+                return seen[-1]
+
+            setattr(layer, name, spy)
+    for _ in range(2):
+        assert type(backprop.loss_and_grad(X, Y, None, stream())[1]) is float  # the same units kept
+    arrays = [a for a in arrays_of([backprop.layers, backprop.gradient], {}) if a.dtype.kind == "f"]
+    assert arrays
+    assert {a.dtype for a in arrays} == {np.dtype(np.float32)}
+    first, second = seen[: len(seen) // 2], seen[len(seen) // 2 :]
+    for a, b in zip(first, second, strict=True):
+        assert (a is b is None) or np.shares_memory(a, b)
+
+
+def test_the_first_layer_has_no_buffer_for_a_gradient_of_the_data():
+    first, *others = [layer for layer in make_backprop(np.float64).layers if hasattr(layer, "dx")]
+    assert first.dx is None
+    assert all(layer.dx is not None for layer in others)
+
+
+def test_a_penalty_is_asked_for():
+    params = Params((8, 3), np.float64, np.ones(27))
+    backprop = Backprop(params, [LayerSpec(3, "identity")], "squared_error", 9)
+    assert backprop.add_penalty(1.0) == 0.0
+    assert not backprop.gradient.any()
+
+
+@pytest.mark.parametrize("size", [1, CHUNK, CHUNK + 3])
+def test_scratch_is_of_the_length_and_the_dtype_of_a_chunk(size):
+    chunks = []
+    in_chunks(
+        lambda part, scratch: chunks.append((part.stop - part.start, len(scratch), scratch.dtype)) or 0, size, "f"
+    )
+    assert sum(n for n, _, _ in chunks) == size
+    assert {(n, "f") for n, _, _ in chunks} == {(n, dtype.char) for _, n, dtype in chunks}
+
+
+def test_a_buffer_grows_and_stays():
+    room = Room(np.float32)
+    large = room((3, 4))
+    assert large.dtype == np.float32
+    assert all(np.shares_memory(room(shape), large) for shape in ((3, 4), (2, 2), (12,)))
+    assert not np.shares_memory(room((3, 5)), large)
+
+
+def test_one_name_an_activation_and_one_norm_a_layer():
+    params = Params((3, 2, 1), np.float64)
+    with pytest.raises(ValueError, match="shorter"):
+        initialize(params, ["relu"], np.random.RandomState(0))
+    with pytest.raises(ValueError, match="shorter"):
+        list(at_rest([np.ones(2)], [np.zeros(2)], []))
+
+
+# Masks
+
+
+def test_masks_are_booleans_in_one_buffer():
+    keep = KeepMask()
+    for rate, threshold in ((1e-9, 1), (1 / WORDS, 1), (2 / WORDS, 2), (0.5, WORDS // 2), (1 - 1e-9, WORDS - 1)):
+        keep.set_rate(rate)
+        assert (keep.threshold, keep.rate) == (threshold, threshold / WORDS)
+    large = keep.draw(12, stream())
+    assert large.dtype == bool
+    assert np.shares_memory(keep.draw(12, stream()), large)
+    assert np.shares_memory(keep.draw(5, stream()), large)
+
+
+@pytest.mark.parametrize("kind", DROPOUTS)
+def test_noise_is_no_wider_than_the_data(kind):
+    dropout = DROPOUTS[kind](0.3, np.float32)
+    y = dropout.forward(np.ones((4, 3), np.float32), stream())
+    again = dropout.forward(np.ones((4, 3), np.float32), stream())
+    assert np.shares_memory(y, again)  # the buffer of this kind
+    out = np.ones((4, 3), np.float32)
+    assert np.shares_memory(dropout.forward(out, stream(), out=out), out)  # or the one handed over
+    np.testing.assert_array_equal(out, again)
+    assert (dropout.mask if kind == "alpha" else dropout.noise).dtype in (np.float32, bool)
+
+
+def test_noise_of_sparse_groups_is_that_of_the_dense_rows():
+    groups = np.array([0, 1, 1, 2, 0, 2])
+    X = np.random.default_rng(0).normal(size=(40, 6)) * (np.random.default_rng(1).random((40, 6)) < 0.5)
+    X[:, 5] = 0
+    rows = sparse.csr_array(X)
+    for shared in (False, True):
+        dense, thin = (Spatial(0.5, np.float64, groups, shared) for _ in range(2))
+        assert dense.n_groups == 3
+        y = thin.forward(rows, stream())
+        assert type(y) is type(rows)
+        np.testing.assert_array_equal(y.toarray(), dense.forward(X, stream()))  # with the empty column at the end
