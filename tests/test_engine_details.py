@@ -1,5 +1,7 @@
 """Details of the engine that nothing else would notice: each test kills mutants that outlived the rest (mutants.md)."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import sparse, special
@@ -13,7 +15,12 @@ from skdropout.engine.dropout.spatial import Spatial
 from skdropout.engine.initializers import INITIALIZERS, initialize
 from skdropout.engine.layers import LayerSpec, at_rest
 from skdropout.engine.losses import LOSSES
+from skdropout.engine.network import Network
+from skdropout.engine.optimizers import SGD, Adam
 from skdropout.engine.params import Params
+from skdropout.engine.rng import mask_stream
+from skdropout.engine.rng import stream as stream_of
+from skdropout.engine.sampling import PASSES, Sampler
 
 BATCH_NORMS = [None, "before_activation", "after_activation", "after_dropout"]
 
@@ -25,10 +32,10 @@ def stream(seed=0):
 # Activations
 
 
-@pytest.mark.parametrize(
-    ("name", "slope"),
-    [("relu", 0), ("leaky_relu", 0.01), ("elu", 1), ("selu", 1.0507009873554805 * 1.6732632423543772)],
-)
+KINKS = {"relu": 0, "leaky_relu": 0.01, "elu": 1, "selu": 1.0507009873554805 * 1.6732632423543772}
+
+
+@pytest.mark.parametrize(("name", "slope"), KINKS.items())
 def test_the_slope_at_a_kink_is_that_on_the_left(name, slope):
     out = np.empty(1, bool if ACTIVATIONS[name].boolean else float)
     ACTIVATIONS[name].slope(np.zeros(1), out)
@@ -99,32 +106,23 @@ def make_backprop(dtype, batch_norm=None, mask_sharing="sample", specs=SPECS, lo
     )
 
 
-@pytest.mark.parametrize(
-    ("batch_norm", "layers"),
-    [
-        (None, "Noise Affine Activate Noise+ Affine Affine Activate Noise Affine Activate Noise Affine"),
-        (
-            "before_activation",
-            "Noise Affine BatchNorm Activate Noise+ Affine BatchNorm Affine BatchNorm Activate Noise "
-            "Affine BatchNorm Activate Noise Affine",
-        ),
-        (
-            "after_activation",
-            "Noise Affine Activate BatchNorm Noise Affine BatchNorm Affine Activate BatchNorm Noise "
-            "Affine Activate BatchNorm Noise Affine",
-        ),
-        (
-            "after_dropout",
-            "Noise Affine Activate Noise+ BatchNorm Affine BatchNorm Affine Activate Noise BatchNorm "
-            "Affine Activate Noise BatchNorm Affine",
-        ),
-    ],
-)
+LAYERS = {  # a plus: noise that writes into the buffer of the ReLU before it
+    None: "Noise Affine Activate Noise+ Affine Affine Activate Noise Affine Activate Noise Affine",
+    "before_activation": """Noise Affine BatchNorm Activate Noise+ Affine BatchNorm Affine BatchNorm Activate Noise
+        Affine BatchNorm Activate Noise Affine""",
+    "after_activation": """Noise Affine Activate BatchNorm Noise Affine BatchNorm Affine Activate BatchNorm Noise
+        Affine Activate BatchNorm Noise Affine""",
+    "after_dropout": """Noise Affine Activate Noise+ BatchNorm Affine BatchNorm Affine Activate Noise BatchNorm
+        Affine Activate Noise BatchNorm Affine""",
+}
+
+
+@pytest.mark.parametrize("batch_norm", BATCH_NORMS)
 @pytest.mark.parametrize("mask_sharing", ["sample", "batch"])
-def test_the_order_of_the_layers(batch_norm, layers, mask_sharing):
+def test_the_order_of_the_layers(batch_norm, mask_sharing):
     backprop = make_backprop(np.float64, batch_norm, mask_sharing)
     names = [type(layer).__name__ + "+" * getattr(layer, "after_relu", False) for layer in backprop.layers]
-    assert " ".join(names) == layers
+    assert names == LAYERS[batch_norm].split()
     assert {noise.dropout.shared for noise in backprop.noises} == {mask_sharing == "batch"}
 
 
@@ -140,6 +138,14 @@ def arrays_of(thing, seen):
             yield from arrays_of(part, seen)
     elif type(thing).__module__.startswith("skdropout."):
         yield from arrays_of(list(vars(thing).values()), seen)
+
+
+def recorded(method, results):
+    def spy(*args):
+        results.append(method(*args))
+        return results[-1]
+
+    return spy
 
 
 @pytest.fixture
@@ -159,12 +165,7 @@ def test_a_step_in_float32_holds_nothing_wider_and_its_buffers_are_used_again(ki
     X, Y, seen = np.ones((9, 8), np.float32), np.zeros((9, 3), np.float32), []
     for layer in backprop.layers:
         for name in ("forward", "backward"):
-
-            def spy(*args, method=getattr(layer, name)):
-                seen.append(method(*args))
-                return seen[-1]
-
-            setattr(layer, name, spy)
+            setattr(layer, name, recorded(getattr(layer, name), seen))
     for _ in range(2):
         assert type(backprop.loss_and_grad(X, Y, None, stream())[1]) is float  # the same units kept
     arrays = [a for a in arrays_of([backprop.layers, backprop.gradient], {}) if a.dtype.kind == "f"]
@@ -251,3 +252,111 @@ def test_noise_of_sparse_groups_is_that_of_the_dense_rows():
         y = thin.forward(rows, stream())
         assert type(y) is type(rows)
         np.testing.assert_array_equal(y.toarray(), dense.forward(X, stream()))  # with the empty column at the end
+
+
+# Parameters and optimizers
+
+
+@pytest.mark.parametrize("normed", [False, True])
+def test_parameters_are_of_their_dtype(normed):
+    params = Params((3, 2, 1), np.float32, normed=normed)
+    assert params.vector.dtype == params.dtype == np.float32
+    assert [len(scale) for scale in params.scales] == [len(shift) for shift in params.shifts] == [2] * normed
+
+
+def test_optimizers_without_a_penalty_and_without_momentum():
+    for optimizer in (SGD(3, np.float64, 0.1, 0.0, False), Adam(3, np.float64, 0.1, 0.9, 0.99, 1e-8)):
+        assert optimizer.step(np.ones(3), np.ones(3)) == 0.0
+    assert SGD(3, np.float64, 0.1, 0.0, False).velocity.size == 0
+
+
+# Prediction
+
+
+def test_blocks_of_rows_are_as_large_as_the_widest_layer_allows(monkeypatch):
+    monkeypatch.setattr("skdropout.engine.network.BLOCK", 40)
+    X, net = np.ones((9, 20), np.float32), Network([np.ones((20, 5), np.float32)], [np.zeros(5)], (), "identity")
+    for rows, n in ((X, 2), (sparse.csr_array(X), 8), (X[:1], 1)):
+        blocks = [block for block, _ in net.layer_inputs(rows)]
+        assert [block.stop - block.start for block in blocks][:1] == [n]
+        assert blocks[-1].stop == rows.shape[0]
+    assert np.shares_memory(next(net.layer_inputs(X))[1][0], X)
+    assert net.predict(X).dtype == np.float32
+    assert net.predict(X, lambda z: z.argmax(axis=1)).dtype == int
+
+
+def test_prediction_copies_no_weights():
+    net = Network([np.ones((1000, 1000))] * 2, [np.zeros(1000)] * 2, ("relu",), "identity")
+    tracemalloc.start()
+    net.predict(np.ones((1, 1000)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1e6
+
+
+# Noisy passes
+
+
+def make_sampler(rates, units=(20, 10, 8, 3), dtype=np.float32, **options):
+    params = Params(units, dtype)
+    initialize(params, ["relu"] * 3, np.random.RandomState(0))
+    net = Network(params.coefs, params.intercepts, ("relu", "tanh"), "identity")
+    return Sampler(net, [("bernoulli", rate, None) for rate in rates], **options)
+
+
+@pytest.mark.parametrize(
+    ("rates", "n_inputs", "n_rows", "n_passes", "rows", "passes"),
+    [
+        ((0.5, 0, 0), 20, 7, 100, 3, PASSES),  # 1000 // 20 inputs: 50 rows of a pass, 3 of 16
+        ((0.5, 0, 0), 20, 2, 100, 2, 25),
+        ((0.5, 0, 0), 5, 2, 100, 2, 50),  # 1000 // 10 units
+        ((0, 0.5, 0), 20, 2, 100, 2, 50),  # the inputs are met once
+        ((0, 0.5, 0), 500, 10, 100, 2, PASSES),  # 1000 // 500 inputs
+        ((0, 0.5, 0), 5, 2, 7, 2, 7),
+        ((0, 0, 0), 5, 7, 50, 2, 50),  # without noise a row is computed once
+        ((0.5, 0, 0), 5000, 2, 3, 1, 3),
+    ],
+)
+def test_blocks_of_passes_are_as_large_as_the_work_allows(rates, n_inputs, n_rows, n_passes, rows, passes, monkeypatch):
+    monkeypatch.setattr("skdropout.engine.sampling.BLOCK", 1000)
+    sampler = make_sampler(rates, (n_inputs, 10, 8, 3))
+    X = np.ones((n_rows, n_inputs))
+    wide = sparse.csr_array(np.hstack([X, np.zeros((n_rows, 3 * n_inputs))]))  # what is stored counts, not the columns
+    for data in (X, wide):
+        blocks = list(sampler.blocks(data, n_passes))
+        assert (blocks[0][0], blocks[0][1]) == (slice(0, rows), slice(0, passes))
+        done = np.zeros((n_rows, n_passes), int)
+        for block in blocks:
+            done[block] += 1
+        assert (done == 1).all()
+    assert next(sampler.blocks(sparse.csr_array((2, 9)), 1)) == (slice(0, 2), slice(0, 1))
+
+
+@pytest.mark.parametrize(("rates", "n_quiet"), [((0, 0, 0), 3), ((0, 0.5, 0), 1), ((0.5, 0, 0.5), 0), ((0, 0, 0.5), 2)])
+@pytest.mark.parametrize("shared", [False, True])
+def test_layers_before_the_first_noise_are_quiet(rates, n_quiet, shared):
+    sampler, X = make_sampler(rates, shared=shared), np.ones((4, 20))
+    assert sampler.n_quiet == n_quiet
+    y = sampler.sample(X, slice(1, 4), slice(2, 7), [0])
+    assert y.shape == (5, 3, 3)
+    assert y.dtype == np.float32
+    assert (np.ptp(y, axis=0) > 0).any() == (n_quiet < 3)
+    twice = sampler.sample(sparse.csr_array(X), slice(1, 4), slice(2, 7), [0])  # X has no zero
+    np.testing.assert_allclose(twice, y, rtol=1e-5, atol=1e-6)
+
+
+def test_a_sampler_casts_weights_and_copies_none():
+    params = Params((20, 10, 8, 3), np.float32)
+    mixed = [params.coefs[0], params.coefs[1].astype(float), params.coefs[2]]
+    sampler = Sampler(Network(mixed, params.intercepts, ("relu", "tanh"), "identity"), [("bernoulli", 0.5, None)] * 3)
+    assert [layer[0].dtype for layer in sampler.layers] == [np.float32] * 3
+    assert np.shares_memory(sampler.layers[0][0], params.vector)
+
+
+# The random numbers of a seed stay what they are
+
+
+def test_the_masks_of_a_seed_stay():
+    rng = mask_stream(np.random.RandomState(0))
+    assert rng.bit_generator.random_raw(2).tolist() == [10308669727985371300, 8937240358063486078]
+    assert stream_of([1, 2], 3, 4).bit_generator.random_raw(2).tolist() == [10496676148266488318, 4184293323103803345]

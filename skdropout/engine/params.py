@@ -33,7 +33,7 @@ class Params:
         ends = np.cumsum([0, *map(math.prod, shapes)])
         storage = np.zeros(ends[-1], dtype=dtype) if vector is None else vector
         views = [storage[a:b].reshape(shape) for (a, b), shape in zip(pairwise(ends), shapes, strict=True)]
-        n_layers, n_hidden = len(units) - 1, len(units) - 2 if normed else 0
+        n_layers, n_hidden = len(units) - 1, len(units) - 2
         self.units, self.dtype, self.vector, self.normed = units, np.dtype(dtype), storage, normed
         self.weights = storage[: ends[n_layers]]
         self.coefs, self.intercepts = views[:n_layers], views[n_layers : 2 * n_layers]
