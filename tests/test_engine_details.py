@@ -21,6 +21,9 @@ from skdropout.engine.params import Params
 from skdropout.engine.rng import mask_stream
 from skdropout.engine.rng import stream as stream_of
 from skdropout.engine.sampling import PASSES, Sampler
+from skdropout.engine.schedules import DROPOUT_SCHEDULES, LEARNING_RATES, warm_up
+from skdropout.engine.thinned import Kept, ThinAffine
+from skdropout.engine.training import Batches, clip
 
 BATCH_NORMS = [None, "before_activation", "after_activation", "after_dropout"]
 
@@ -360,3 +363,56 @@ def test_the_masks_of_a_seed_stay():
     rng = mask_stream(np.random.RandomState(0))
     assert rng.bit_generator.random_raw(2).tolist() == [10308669727985371300, 8937240358063486078]
     assert stream_of([1, 2], 3, 4).bit_generator.random_raw(2).tolist() == [10496676148266488318, 4184293323103803345]
+
+
+# Schedules
+
+
+def test_which_learning_rates_move():
+    assert {name for name, cls in LEARNING_RATES.items() if cls.moves} == {"cosine", "onecycle"}
+    assert {LEARNING_RATES[name](2).factor(0.5) for name in ("constant", "invscaling", "adaptive")} == {1.0}
+    assert LEARNING_RATES["invscaling"](2).after_epoch(1.0, 3) == 1.0  # 2 / 4 ** 0.5
+
+
+def test_schedules_at_their_corners():
+    assert [DROPOUT_SCHEDULES["late"](t) for t in (0.166, 1 / 6, 1)] == [0, 1, 1]
+    assert [DROPOUT_SCHEDULES["early"](t) for t in (0, 1 / 12, 1 / 6, 1)] == [1, 0.5, 0, 0]
+    assert [warm_up(t, 0.2) for t in (0, 0.05, 0.2, 1)] == [0, 0.25, 1, 1]
+    assert [warm_up(t, 0) for t in (0, 1)] == [1, 1]
+
+
+# Thinned networks and batches
+
+
+def test_a_thinned_layer_has_no_buffer_for_what_it_does_not_compute():
+    W, b = np.ones((6, 4), np.float32), np.zeros(4, np.float32)
+    layer = ThinAffine(W, b, W.copy(), b.copy(), 5, True, None, None)
+    assert layer.dx is None
+    assert layer.input_gradient
+    assert Kept(np.array([False, True, False, True])).place.tolist() == [2, 0, 2, 1]
+
+
+def test_batches_of_a_large_array_are_gathered_into_one_buffer():
+    dense = np.ones((7, 3))
+    for X, shared in ((dense, True), (dense.astype(np.uint8), True), (sparse.csr_array(dense), False)):
+        batches = Batches(X, np.arange(7), None, np.arange(1, 7), 4, np.float64, shuffle=False)
+        assert batches.n_batches == 2
+        first, second = ((x, y, batches.position) for x, y, _ in batches.epoch(None))
+        assert [first[1].tolist(), second[1].tolist()] == [[1, 2, 3, 4], [5, 6]]
+        assert (first[2], second[2]) == (0, 1)
+        assert (not sparse.issparse(X) and np.shares_memory(first[0], second[0])) == shared
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_clip_bounds_the_norm_and_only_that(dtype):
+    for gradient, expected in (
+        ([3.0, 4.0], [0.6, 0.8]),
+        ([0.3, 0.4], [0.3, 0.4]),
+        ([0.0, 0.0], [0.0, 0.0]),
+    ):
+        gradient = np.array(gradient, dtype)
+        clip(gradient, 1.0)
+        np.testing.assert_allclose(gradient, expected, rtol=1e-6)
+    exact = np.array([3.0, 4.0], dtype)
+    clip(exact, 5.0)
+    assert exact.tolist() == [3.0, 4.0]
