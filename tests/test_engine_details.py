@@ -13,7 +13,7 @@ from skdropout.engine.dropout import DROPOUTS
 from skdropout.engine.dropout.base import WORDS, KeepMask
 from skdropout.engine.dropout.spatial import Spatial
 from skdropout.engine.initializers import INITIALIZERS, initialize
-from skdropout.engine.layers import LayerSpec, at_rest
+from skdropout.engine.layers import Activate, LayerSpec, Noise, at_rest
 from skdropout.engine.losses import LOSSES
 from skdropout.engine.network import Network
 from skdropout.engine.optimizers import SGD, Adam
@@ -22,7 +22,7 @@ from skdropout.engine.rng import mask_stream
 from skdropout.engine.rng import stream as stream_of
 from skdropout.engine.sampling import PASSES, Sampler
 from skdropout.engine.schedules import DROPOUT_SCHEDULES, LEARNING_RATES, warm_up
-from skdropout.engine.thinned import Kept, ThinAffine
+from skdropout.engine.thinned import Kept, ThinAffine, ThinNoise
 from skdropout.engine.training import Batches, clip
 
 BATCH_NORMS = [None, "before_activation", "after_activation", "after_dropout"]
@@ -80,6 +80,12 @@ def test_a_probability_of_0_or_1_counts_as_the_resolution_of_its_dtype(dtype):
 @pytest.mark.parametrize("name", LOSSES)
 def test_the_squared_error_alone_is_reported_as_the_mean_over_outputs(name):
     assert LOSSES[name].share(4) == (0.25 if name == "squared_error" else 1.0)
+    assert LOSSES[name].bind().share(4) == LOSSES[name].share(4)
+
+
+def test_options_reach_the_function():
+    P, Y = np.array([[1.0], [2.0]]), np.array([[2.0], [2.0]])
+    assert LOSSES["quantile"].bind(level=0.9).function(P, Y, None) == pytest.approx(0.45)
 
 
 @pytest.mark.parametrize("name", ["absolute_error", "huber", "quantile"])
@@ -185,6 +191,53 @@ def test_the_first_layer_has_no_buffer_for_a_gradient_of_the_data():
     assert all(layer.dx is not None for layer in others)
 
 
+@pytest.mark.parametrize("name", [name for name, activation in ACTIVATIONS.items() if activation.slope])
+def test_a_slope_of_0_and_1_takes_a_byte_and_a_slope_of_the_input_sees_it(name):
+    layer, z = Activate(name, np.float32), np.linspace(-2, 2, 9, dtype=np.float32)
+    expected = z.copy()
+    y = layer.forward(z, None, None)
+    assert y is z
+    ACTIVATIONS[name].slope(expected if name in ("gelu", "silu") else y, slope := np.empty(9, np.float32))
+    np.testing.assert_array_equal(layer.backward(np.ones(9, np.float32)), slope)
+    assert layer.slope((9,)).dtype == (bool if name == "relu" else np.float32)
+
+
+def test_a_rate_of_0_is_silence_and_other_rates_are_taken():
+    noise, x = Noise(LayerSpec(3, "tanh", rate=0.25), np.float64, shared=False), np.ones((4, 3))
+    assert not noise.after_relu
+    assert not ThinNoise(LayerSpec(3, "tanh", rate=0.25), np.float64, 3, is_input=False).after_relu
+    for factor, rate in ((1, 0.25), (2, 0.5), (0, 0.5), (0.5, 0.125), (0, 0.125), (1, 0.25)):
+        noise.scale_rate(factor)
+        assert noise.dropout.keep.rate == rate
+        assert (noise.forward(x, stream() if factor else None, None) is x) == (factor == 0)
+
+
+@pytest.mark.parametrize("batch_norm", BATCH_NORMS)
+def test_a_weight_of_2_is_2_rows(batch_norm):
+    specs = [LayerSpec(7, "tanh"), LayerSpec(6, "relu"), LayerSpec(3, "identity")]
+    rng = np.random.default_rng(0)
+    X, Y, weights = rng.normal(size=(5, 8)), rng.normal(size=(5, 3)), np.array([1, 2, 1, 3, 2])
+    twins = make_backprop(np.float64, batch_norm, specs=specs), make_backprop(np.float64, batch_norm, specs=specs)
+    rows = np.repeat(np.arange(5), weights)
+    value = twins[0].loss_and_grad(X, Y, weights.astype(float), None)
+    np.testing.assert_allclose(value, twins[1].loss_and_grad(X[rows], Y[rows], None, None), rtol=1e-12)
+    np.testing.assert_allclose(twins[0].gradient, twins[1].gradient, rtol=1e-9, atol=1e-13)
+
+
+def test_scratch_is_of_the_dtype_of_the_parameters():
+    dtypes, backprop = set(), make_backprop(np.float32)
+
+    def penalise(*args):
+        dtypes.add(args[-1].dtype.char)
+        return 0.0
+
+    backprop.penalty.add = penalise
+    backprop.add_penalty(1.0)
+    for optimizer in (SGD(9, np.float32, 0.1, 0.9, True), Adam(9, np.float32, 0.1, 0.9, 0.99, 1e-8)):
+        optimizer.step(np.ones(9, np.float32), np.ones(9, np.float32), penalise)
+    assert dtypes == {"f"}
+
+
 def test_a_penalty_is_asked_for():
     params = Params((8, 3), np.float64, np.ones(27))
     backprop = Backprop(params, [LayerSpec(3, "identity")], "squared_error", 9)
@@ -270,6 +323,9 @@ def test_parameters_are_of_their_dtype(normed):
 def test_optimizers_without_a_penalty_and_without_momentum():
     for optimizer in (SGD(3, np.float64, 0.1, 0.0, False), Adam(3, np.float64, 0.1, 0.9, 0.99, 1e-8)):
         assert optimizer.step(np.ones(3), np.ones(3)) == 0.0
+        optimizer.factor, w = 0.5, np.ones(3)
+        optimizer.step(w, np.ones(3))
+        np.testing.assert_allclose(w, 1 - 0.05, rtol=1e-6)
     assert SGD(3, np.float64, 0.1, 0.0, False).velocity.size == 0
 
 
@@ -284,6 +340,8 @@ def test_blocks_of_rows_are_as_large_as_the_widest_layer_allows(monkeypatch):
         assert [block.stop - block.start for block in blocks][:1] == [n]
         assert blocks[-1].stop == rows.shape[0]
     assert np.shares_memory(next(net.layer_inputs(X))[1][0], X)
+    monkeypatch.setattr("skdropout.engine.network.BLOCK", 5)
+    assert len(list(net.layer_inputs(X))) == 9
     assert net.predict(X).dtype == np.float32
     assert net.predict(X, lambda z: z.argmax(axis=1)).dtype == int
 
