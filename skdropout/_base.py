@@ -5,8 +5,10 @@ import warnings
 from abc import ABC, abstractmethod
 from functools import partial
 from numbers import Integral
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, is_regressor
 from sklearn.metrics import get_scorer_names
@@ -31,6 +33,7 @@ from ._spec import (
     unit_groups,
 )
 from ._training import BOOKS, Model, Start, Training
+from ._typing import FloatArray, MatrixLike
 from ._uncertainty import MonteCarloMixin
 from .engine.activations import ACTIVATIONS
 from .engine.dropout import DROPOUTS
@@ -75,7 +78,30 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
     _doc_link_module = "skdropout"
     _doc_link_template = "https://skdropout.readthedocs.io/en/stable/api/{estimator_module}.{estimator_name}.html"
 
-    _parameter_constraints: dict = CONSTRAINTS
+    _parameter_constraints: dict[str, list[Any]] = CONSTRAINTS
+
+    # What fit leaves
+    coefs_: list[FloatArray]
+    intercepts_: list[FloatArray]
+    dropout_: tuple[float, ...]
+    dropout_curve_: list[tuple[float, ...]]
+    batch_norm_scale_: list[FloatArray]
+    batch_norm_shift_: list[FloatArray]
+    batch_norm_mean_: list[FloatArray]
+    batch_norm_var_: list[FloatArray]
+    loss_: float
+    loss_curve_: list[float]
+    best_loss_: float | None
+    validation_scores_: list[float] | None
+    validation_loss_curve_: list[float] | None
+    best_validation_score_: float | None
+    n_iter_: int
+    t_: int
+    n_layers_: int
+    n_outputs_: int
+    out_activation_: str
+    n_features_in_: int
+    feature_names_in_: NDArray[Any]
 
     @abstractmethod
     def _learn_labels(self, y, fresh, incremental, classes):
@@ -102,7 +128,16 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         """What early stopping watches unless ``scoring`` says otherwise."""
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+    def fit(
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: MatrixLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
         """Fit the network to data X and targets y.
 
         Parameters
@@ -163,7 +198,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         self.__dict__ = vars(twin)
         return self
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Set parameters: all of them, or with a name that is unknown, none.
 
         Parameters
@@ -532,7 +567,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         return X, Y
 
     @from_snapshot
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> NDArray[Any]:
         """Predict the targets of X. No noise, no random numbers: the whole network, unchanged.
 
         Parameters

@@ -4,11 +4,15 @@ import copy
 import warnings
 from math import inf, isfinite
 from numbers import Integral, Real
+from typing import Any
 
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.metrics import check_scoring
 from sklearn.utils import check_scalar
 
 from ._sklearn import CALLBACK_STATE
+from ._typing import Float, Int, MatrixLike, Scoring
 
 
 class Tasks:
@@ -95,7 +99,7 @@ def without_callbacks(estimator):
 class Callback:
     """The hooks of a callback; those that are not overridden do nothing."""
 
-    def setup(self, estimator, context):
+    def setup(self, estimator: Any, context: Any) -> None:
         """Begin a fit; scikit-learn calls it.
 
         Parameters
@@ -107,7 +111,7 @@ class Callback:
             The task.
         """
 
-    def on_fit_task_begin(self, estimator, context):
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
         """Begin an epoch or the whole fit; scikit-learn calls it.
 
         Parameters
@@ -119,7 +123,7 @@ class Callback:
             The task.
         """
 
-    def teardown(self, estimator, context):
+    def teardown(self, estimator: Any, context: Any) -> None:
         """End a fit, failed or not; scikit-learn calls it.
 
         Parameters
@@ -227,7 +231,21 @@ class EarlyStopping(Callback):
     4
     """
 
-    def __init__(self, X_val, y_val, *, scoring=None, sample_weight=None, n_iter_no_change=10, tol=1e-4):
+    scores_: list[float]
+    best_score_: float
+    best_epoch_: int
+    best_estimator_: BaseEstimator
+
+    def __init__(
+        self,
+        X_val: MatrixLike,
+        y_val: ArrayLike,
+        *,
+        scoring: Scoring = None,
+        sample_weight: ArrayLike | None = None,
+        n_iter_no_change: Int = 10,
+        tol: Float = 1e-4,
+    ) -> None:
         check_scalar(n_iter_no_change, "n_iter_no_change", Integral, min_val=1)
         check_scalar(tol, "tol", Real, min_val=0)
         self.X_val = X_val
@@ -236,7 +254,7 @@ class EarlyStopping(Callback):
         self.sample_weight = sample_weight
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
-        self._runs = {}  # by estimator: clones that are fitted side by side share this instance
+        self._runs: dict[int, Scores] = {}  # by estimator: clones that are fitted side by side share this instance
 
     def __getstate__(self):
         return {**vars(self), "_runs": {}}
@@ -254,10 +272,10 @@ class EarlyStopping(Callback):
         """Take up a fit from there."""
         vars(self._runs[id(estimator)]).update(progress | {"scorer": self._runs[id(estimator)].scorer})
 
-    def setup(self, estimator, context):
+    def setup(self, estimator: Any, context: Any) -> None:
         self._runs[id(estimator)] = Scores(check_scoring(estimator, self.scoring))
 
-    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+    def on_fit_task_end(self, estimator: Any, context: Any, *, fitted_estimator: Any = None) -> bool:
         """Score the network after an epoch; after the last, put the best weights back.
 
         Parameters
@@ -292,7 +310,7 @@ class EarlyStopping(Callback):
             raise ValueError(f"The score of EarlyStopping became {score}, with scoring={self.scoring!r}.")
         return run.add(score, fitted_estimator, self.tol) > self.n_iter_no_change
 
-    def teardown(self, estimator, context):
+    def teardown(self, estimator: Any, context: Any) -> None:
         run = self._runs.pop(id(estimator), None)
         if run is not None and run.values:
             self.scores_, self.best_score_ = run.values, run.best

@@ -1,11 +1,11 @@
 """Fits that can be killed: what a checkpoint is the checkpoint of, its file, and the callback that writes it."""
 
 import hashlib
-import os
 import pickle
 from numbers import Integral, Real
+from os import PathLike
 from pathlib import Path
-from uuid import uuid4
+from typing import Any
 
 import joblib
 import numpy as np
@@ -13,6 +13,8 @@ from scipy.sparse import issparse
 from sklearn.utils import check_scalar, gen_batches
 
 from ._callbacks import Callback, going_on, is_whole_fit, say_where_to_set, without_callbacks
+from ._files import replacing
+from ._typing import Int
 from .engine.optimizers import OPTIMIZERS
 
 MAGIC = b"skdropout checkpoint 1\n"  # the number is that of the format
@@ -89,17 +91,17 @@ class Checkpoint(Callback):
     True
     """
 
-    def __init__(self, path, *, every=1):
+    def __init__(self, path: str | PathLike[str], *, every: Int = 1) -> None:
         check_scalar(every, "every", Integral, min_val=1)
         self.path = path
         self.every = every
-        self._progress = {}  # by estimator: fits side by side share this instance
+        self._progress: dict[int, Any] = {}  # by estimator: fits side by side share this instance
 
     def __getstate__(self):
         return {**vars(self), "_progress": {}}
 
     @staticmethod
-    def load(path):
+    def load(path: str | PathLike[str]) -> Any:
         """Read the estimator from a checkpoint.
 
         Parameters
@@ -165,7 +167,7 @@ class Checkpoint(Callback):
             raise ValueError(f"path={str(path)!r} of Checkpoint is a folder, and partial_fit needs a file in it.")
         return path / f"{type(estimator).__name__}-{joblib.hash(marks)}.ckpt" if path.is_dir() else path
 
-    def setup(self, estimator, context):
+    def setup(self, estimator: Any, context: Any) -> None:
         folder = Path(self.path).parent
         if not folder.is_dir():
             raise FileNotFoundError(
@@ -177,7 +179,7 @@ class Checkpoint(Callback):
         if is_whole_fit(context) or estimator.n_iter_ % self.every == 0:
             self._progress[id(estimator)] = progress()
 
-    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+    def on_fit_task_end(self, estimator: Any, context: Any, *, fitted_estimator: Any = None) -> None:
         """Write the training, if it is time.
 
         Parameters
@@ -199,7 +201,7 @@ class Checkpoint(Callback):
             path = self._file(estimator, progress["marks"])
             _write(without_callbacks(fitted_estimator), progress, path)
 
-    def teardown(self, estimator, context):
+    def teardown(self, estimator: Any, context: Any) -> None:
         self._progress.pop(id(estimator), None)
 
 
@@ -257,29 +259,11 @@ def _write(estimator, progress, path):
         with open(path, "rb") as file:
             if file.read(len(MAGIC + label)) != MAGIC + label:
                 raise ValueError(f"{str(path)!r} was written by another fit while this one was running. {ANOTHER}")
-    part = path.with_name(f"{path.name}.{uuid4().hex}.part")
-    try:
-        with open(part, "w+b") as file:
-            file.write(MAGIC + label)
-            pickle.dump((estimator, progress), file, protocol=5)
-            file.seek(0)
-            file.write(hashlib.file_digest(file, "sha256").digest())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-        _sync_folder(path.parent)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _sync_folder(folder):
-    """Make the new name last through a power failure, where folders can be synchronised."""
-    if os.name == "posix":
-        fd = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+    with replacing(path) as file:
+        file.write(MAGIC + label)
+        pickle.dump((estimator, progress), file, protocol=5)
+        file.seek(0)
+        file.write(hashlib.file_digest(file, "sha256").digest())
 
 
 def _read(path):

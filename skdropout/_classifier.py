@@ -1,21 +1,48 @@
 """The classifier."""
 
+from collections.abc import Callable, Sequence
 from numbers import Real
+from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import entr, log_expit, log_softmax
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import Bunch
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import check_non_negative
 
 from ._base import BaseDropoutMLP
-from ._sklearn import Interval, InvalidParameterError, StrOptions, check_partial_fit_first_call, fit_context
+from ._sklearn import (
+    Interval,
+    InvalidParameterError,
+    StrOptions,
+    available_if,
+    check_partial_fit_first_call,
+    fit_context,
+)
 from ._snapshot import from_snapshot
+from ._typing import (
+    ActivationName,
+    BatchNormPlace,
+    DType,
+    Float,
+    FloatArray,
+    Int,
+    KindName,
+    LearningRateName,
+    MaskSharing,
+    MatrixLike,
+    Rates,
+    ScheduleName,
+    Scoring,
+    Seed,
+    Sizes,
+    SolverName,
+)
 from ._uncertainty import noisy_passes, over_passes
 from .engine.activations import OUTPUTS
 from .engine.losses import LIMITS
@@ -351,55 +378,58 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     (3, 2)
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: dict[str, list[Any]] = {
         **BaseDropoutMLP._parameter_constraints,
         "class_weight": [StrOptions({"balanced"}), dict, None],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
     }
 
+    classes_: NDArray[Any]
+    class_weight_: FloatArray
+
     def __init__(
         self,
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        hidden_layer_sizes: Sizes = (100,),
+        activation: ActivationName | Sequence[ActivationName] = "relu",
         *,
-        solver="adam",
-        alpha=0.0001,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-        dropout=0.2,
-        input_dropout=0.0,
-        dropout_kind="bernoulli",
-        mask_sharing="sample",
-        dropout_schedule="constant",
-        group_size=1,
-        input_groups=None,
-        batch_norm=False,
-        max_norm=None,
-        clip_norm=None,
-        l1_ratio=0.0,
-        warmup_fraction=0.0,
-        class_weight=None,
-        label_smoothing=0.0,
-        scoring=None,
-        dtype=None,
-    ):
+        solver: SolverName = "adam",
+        alpha: Float = 0.0001,
+        batch_size: Int | Literal["auto"] = "auto",
+        learning_rate: LearningRateName = "constant",
+        learning_rate_init: Float = 0.001,
+        power_t: Float = 0.5,
+        max_iter: Int = 200,
+        shuffle: bool = True,
+        random_state: Seed = None,
+        tol: Float = 1e-4,
+        verbose: bool | Int = False,
+        warm_start: bool = False,
+        momentum: Float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: Float = 0.1,
+        beta_1: Float = 0.9,
+        beta_2: Float = 0.999,
+        epsilon: Float = 1e-8,
+        n_iter_no_change: Float = 10,
+        max_fun: Int = 15000,
+        dropout: Rates = 0.2,
+        input_dropout: Float = 0.0,
+        dropout_kind: KindName | Sequence[KindName] = "bernoulli",
+        mask_sharing: MaskSharing = "sample",
+        dropout_schedule: ScheduleName | Callable[[float], float] = "constant",
+        group_size: Sizes = 1,
+        input_groups: ArrayLike | None = None,
+        batch_norm: BatchNormPlace | Literal[False] = False,
+        max_norm: Float | None = None,
+        clip_norm: Float | None = None,
+        l1_ratio: Float = 0.0,
+        warmup_fraction: Float = 0.0,
+        class_weight: dict[Any, Any] | Literal["balanced"] | None = None,
+        label_smoothing: Float = 0.0,
+        scoring: Scoring = None,
+        dtype: DType | None = None,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.solver = solver
@@ -442,7 +472,9 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
 
     @available_if(BaseDropoutMLP._has_partial_fit)
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None, classes=None):
+    def partial_fit(
+        self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
+    ) -> Self:
         """Train for one epoch on the given rows, from the weights as they are.
 
         Each call goes on where the last one ended: masks, permutations, moments of the optimizer and of batch
@@ -474,7 +506,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         return self._attempt(X, y, sample_weight, incremental=True, classes=classes)
 
     @from_snapshot
-    def predict_proba(self, X):
+    def predict_proba(self, X: MatrixLike) -> FloatArray:
         """Probability of each class.
 
         Parameters
@@ -491,7 +523,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         return self._one_column_per_class(self._output(X))
 
     @from_snapshot
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: MatrixLike) -> FloatArray:
         """Logarithm of the probability of each class, finite where the probability rounds to 0.
 
         Parameters
@@ -521,15 +553,15 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     @from_snapshot
     def sample_proba(
         self,
-        X,
-        n_samples=1,
-        random_state=0,
+        X: MatrixLike,
+        n_samples: Int = 1,
+        random_state: Seed = 0,
         *,
-        dropout=None,
-        input_dropout=None,
-        mask_sharing="sample",
-        n_jobs=None,
-    ):
+        dropout: Rates | None = None,
+        input_dropout: Float | None = None,
+        mask_sharing: MaskSharing = "sample",
+        n_jobs: Int | None = None,
+    ) -> FloatArray:
         """Probability of each class in noisy passes through the network (Monte-Carlo dropout).
 
         Parameters
@@ -582,15 +614,15 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     @from_snapshot
     def predict_uncertainty(
         self,
-        X,
+        X: MatrixLike,
         *,
-        n_samples=100,
-        random_state=0,
-        dropout=None,
-        input_dropout=None,
-        mask_sharing="sample",
-        n_jobs=None,
-    ):
+        n_samples: Int = 100,
+        random_state: Seed = 0,
+        dropout: Rates | None = None,
+        input_dropout: Float | None = None,
+        mask_sharing: MaskSharing = "sample",
+        n_jobs: Int | None = None,
+    ) -> Bunch:
         """Mean probabilities of noisy passes and how uncertain they are (Monte-Carlo dropout).
 
         With p_t the probabilities of the t-th of T passes [1]_, p̄ their mean and H the entropy in nats::

@@ -4,10 +4,13 @@ import copy
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import issparse
+from sklearn.base import BaseEstimator
 
 from ._scoring import unwrap
 from ._training import Training
+from ._typing import FloatArray, MatrixLike
 from .engine.params import Params
 
 SAME = 1e-3  # of the layer's root mean square: a unit that varies by less over the rows says nothing
@@ -49,13 +52,13 @@ class Diagnosis:
         What stands out, and what to do.
     """
 
-    dead_units: np.ndarray
-    activation_rms: np.ndarray
-    gradient_norm: np.ndarray
-    update_ratio: np.ndarray
-    advice: list
+    dead_units: FloatArray
+    activation_rms: FloatArray
+    gradient_norm: FloatArray
+    update_ratio: FloatArray
+    advice: list[str]
 
-    def __str__(self):
+    def __str__(self) -> str:
         n_hidden = len(self.dead_units)
         names = ["input", *(f"hidden layer {i + 1}" for i in range(n_hidden)), "output"]
         columns = {
@@ -72,7 +75,9 @@ class Diagnosis:
         return "\n".join([*lines, *(self.advice or ["Nothing stands out."])])
 
 
-def diagnose(estimator, X, y, sample_weight=None):
+def diagnose(
+    estimator: BaseEstimator, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+) -> Diagnosis:
     """Look into a fitted network: dead units, norms of activations and gradients, sizes of the steps.
 
     A copy is trained for one more epoch on the rows given, with the noise, the batches and the optimizer of the

@@ -6,6 +6,8 @@ import warnings
 from contextlib import contextmanager
 from inspect import signature
 from itertools import chain, pairwise
+from os import PathLike
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -72,7 +74,7 @@ THEIR_ATTRIBUTES = {
 class PersistenceMixin:
     """Pickles across releases, ``save_weights``, ``load_weights`` and ``to_sklearn``."""
 
-    def to_sklearn(self):
+    def to_sklearn(self) -> Any:
         """The fitted network as scikit-learn's own estimator, which predicts without skdropout.
 
         At prediction dropout is the identity and batch normalisation is part of ``coefs_`` and ``intercepts_``, so
@@ -153,7 +155,7 @@ class PersistenceMixin:
                 "gives two columns of probabilities: fit it on two classes or more."
             )
 
-    def save_weights(self, path):
+    def save_weights(self, path: str | PathLike[str]) -> None:
         """Write the fitted weights to a ``.npz`` file, without pickle.
 
         Loading it runs no code of the file's. The file holds plain arrays under the names of the attributes,
@@ -203,7 +205,7 @@ class PersistenceMixin:
         with replacing(path) as file:
             np.savez(file, **arrays)
 
-    def load_weights(self, path):
+    def load_weights(self, path: str | PathLike[str]) -> Self:
         """Read the weights of a file of ``save_weights``: this estimator is then fitted. No code is run.
 
         It predicts and samples as the one that was saved, whatever its own rates, and ``partial_fit``, or ``fit`` with

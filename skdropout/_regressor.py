@@ -1,15 +1,37 @@
 """The regressor."""
 
+from collections.abc import Callable, Sequence
 from numbers import Real
+from typing import Any, Literal, Self, Unpack, overload
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils.metaestimators import available_if
 
 from ._base import BaseDropoutMLP
-from ._sklearn import Interval, InvalidParameterError, StrOptions, fit_context
+from ._sklearn import Interval, InvalidParameterError, StrOptions, available_if, fit_context
 from ._snapshot import from_snapshot
+from ._typing import (
+    ActivationName,
+    BatchNormPlace,
+    DType,
+    Float,
+    FloatArray,
+    Int,
+    KindName,
+    LearningRateName,
+    LossName,
+    MaskSharing,
+    MatrixLike,
+    Rates,
+    Sampling,
+    ScheduleName,
+    Scoring,
+    Seed,
+    Sizes,
+    SolverName,
+)
 from ._uncertainty import add_moments, noisy_passes, over_passes, pass_moments
 
 
@@ -348,57 +370,59 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     (3,)
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: dict[str, list[Any]] = {
         **BaseDropoutMLP._parameter_constraints,
         "loss": [StrOptions({"squared_error", "poisson", "absolute_error", "huber", "quantile"})],
         "quantile": [Interval(Real, 0, 1, closed="neither")],
         "noise_variance": [Interval(Real, 0, None, closed="neither"), "array-like", None],
     }
 
+    noise_variance_: float | FloatArray
+
     def __init__(
         self,
-        loss="squared_error",
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        loss: LossName = "squared_error",
+        hidden_layer_sizes: Sizes = (100,),
+        activation: ActivationName | Sequence[ActivationName] = "relu",
         *,
-        solver="adam",
-        alpha=0.0001,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-        dropout=0.0,
-        input_dropout=0.0,
-        dropout_kind="bernoulli",
-        mask_sharing="sample",
-        dropout_schedule="flat_cos",
-        group_size=1,
-        input_groups=None,
-        batch_norm=False,
-        max_norm=None,
-        clip_norm=None,
-        l1_ratio=0.0,
-        warmup_fraction=0.0,
-        quantile=0.5,
-        noise_variance=None,
-        scoring=None,
-        dtype=None,
-    ):
+        solver: SolverName = "adam",
+        alpha: Float = 0.0001,
+        batch_size: Int | Literal["auto"] = "auto",
+        learning_rate: LearningRateName = "constant",
+        learning_rate_init: Float = 0.001,
+        power_t: Float = 0.5,
+        max_iter: Int = 200,
+        shuffle: bool = True,
+        random_state: Seed = None,
+        tol: Float = 1e-4,
+        verbose: bool | Int = False,
+        warm_start: bool = False,
+        momentum: Float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: Float = 0.1,
+        beta_1: Float = 0.9,
+        beta_2: Float = 0.999,
+        epsilon: Float = 1e-8,
+        n_iter_no_change: Float = 10,
+        max_fun: Int = 15000,
+        dropout: Rates = 0.0,
+        input_dropout: Float = 0.0,
+        dropout_kind: KindName | Sequence[KindName] = "bernoulli",
+        mask_sharing: MaskSharing = "sample",
+        dropout_schedule: ScheduleName | Callable[[float], float] = "flat_cos",
+        group_size: Sizes = 1,
+        input_groups: ArrayLike | None = None,
+        batch_norm: BatchNormPlace | Literal[False] = False,
+        max_norm: Float | None = None,
+        clip_norm: Float | None = None,
+        l1_ratio: Float = 0.0,
+        warmup_fraction: Float = 0.0,
+        quantile: Float = 0.5,
+        noise_variance: ArrayLike | None = None,
+        scoring: Scoring = None,
+        dtype: DType | None = None,
+    ) -> None:
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -442,7 +466,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
 
     @available_if(BaseDropoutMLP._has_partial_fit)
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train for one epoch on the given rows, from the weights as they are.
 
         Each call goes on where the last one ended: masks, permutations, moments of the optimizer and of batch
@@ -470,19 +494,27 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         """
         return self._attempt(X, y, sample_weight, incremental=True)
 
+    @overload
+    def predict(
+        self, X: MatrixLike, return_std: Literal[False] = False, **sampling: Unpack[Sampling]
+    ) -> FloatArray: ...
+    @overload
+    def predict(
+        self, X: MatrixLike, return_std: Literal[True], **sampling: Unpack[Sampling]
+    ) -> tuple[FloatArray, FloatArray]: ...
     @from_snapshot
     def predict(
         self,
-        X,
-        return_std=False,
+        X: MatrixLike,
+        return_std: bool = False,
         *,
-        n_samples=100,
-        random_state=0,
-        dropout=None,
-        input_dropout=None,
-        mask_sharing="sample",
-        n_jobs=None,
-    ):
+        n_samples: Int = 100,
+        random_state: Seed = 0,
+        dropout: Rates | None = None,
+        input_dropout: Float | None = None,
+        mask_sharing: MaskSharing = "sample",
+        n_jobs: Int | None = None,
+    ) -> FloatArray | tuple[FloatArray, FloatArray]:
         """Predict the targets of X, without noise, or by Monte-Carlo dropout with a standard deviation.
 
         With ``return_std=True``, T noisy passes f_t give the mean and the total standard deviation::
@@ -557,15 +589,15 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     @from_snapshot
     def sample_y(
         self,
-        X,
-        n_samples=1,
-        random_state=0,
+        X: MatrixLike,
+        n_samples: Int = 1,
+        random_state: Seed = 0,
         *,
-        dropout=None,
-        input_dropout=None,
-        mask_sharing="sample",
-        n_jobs=None,
-    ):
+        dropout: Rates | None = None,
+        input_dropout: Float | None = None,
+        mask_sharing: MaskSharing = "sample",
+        n_jobs: Int | None = None,
+    ) -> FloatArray:
         """Noisy passes through the network, f_t(x): samples of its function, without observation noise.
 
         Parameters

@@ -1,9 +1,15 @@
 """The log predictive density as a score, through pipelines and transformed targets."""
 
+from typing import Unpack
+
 import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
+
+from ._typing import MatrixLike, Sampling
 
 
 def unwrap(estimator, X=None, y=None, with_slope=False):
@@ -54,7 +60,13 @@ def _log_slope(transformer, y, T):
     return log_slope
 
 
-def log_predictive_density_scorer(estimator, X, y, sample_weight=None, **sampling):
+def log_predictive_density_scorer(
+    estimator: BaseEstimator,
+    X: MatrixLike,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    **sampling: Unpack[Sampling],
+) -> float:
     """Mean log predictive density of noisy passes: a ``scoring`` for `GridSearchCV`, greater is better.
 
     Parameters
@@ -113,4 +125,5 @@ def log_predictive_density_scorer(estimator, X, y, sample_weight=None, **samplin
             f"There is no DropoutMLPClassifier or DropoutMLPRegressor in {estimator!r}: a predictive density needs "
             "one, by itself or at the end of a Pipeline, a TransformedTargetRegressor or a search."
         )
-    return float(np.average(network.log_predictive_density(X, y, **sampling) + log_slope, weights=sample_weight))
+    weights = None if sample_weight is None else np.asarray(sample_weight)
+    return float(np.average(network.log_predictive_density(X, y, **sampling) + log_slope, weights=weights))

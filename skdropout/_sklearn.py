@@ -1,10 +1,14 @@
 """The one door to scikit-learn's private names, so that an upgrade breaks in one place."""
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
 import sklearn
-from sklearn.base import _fit_context as fit_context
+from sklearn.base import _fit_context
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import Interval, InvalidParameterError, Options, StrOptions
 from sklearn.utils._plotting import _validate_score_name as validate_score_name
+from sklearn.utils.metaestimators import available_if as _available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call as check_partial_fit_first_call
 from sklearn.utils.optimize import _check_optimize_result as check_optimize_result
 from sklearn.utils.parallel import _get_threadpool_controller as get_threadpool_controller
@@ -14,8 +18,8 @@ try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 except ImportError:  # scikit-learn < 1.9
 
-    class CallbackSupportMixin:
-        def set_callbacks(self, *callbacks):
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        def set_callbacks(self, *callbacks: Any) -> NoReturn:
             """Not available: callbacks need scikit-learn 1.9.
 
             Parameters
@@ -29,6 +33,16 @@ except ImportError:  # scikit-learn < 1.9
         return method
 
 
+if TYPE_CHECKING:  # scikit-learn has no types: its decorators leave those of the method
+    Method = TypeVar("Method", bound=Callable[..., Any])
+
+    def available_if(check: Callable[[Any], bool]) -> Callable[[Method], Method]: ...
+
+    def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Method]: ...
+
+else:
+    available_if, fit_context = _available_if, _fit_context
+
 # what scikit-learn notes on an estimator for the sake of its callbacks
 CALLBACK_STATE = {"_callback_fit_ctx", "_parent_callback_ctx", "_skl_callbacks", "_skl_callbacks_to_teardown"}
 
@@ -39,6 +53,7 @@ __all__ = [
     "InvalidParameterError",
     "Options",
     "StrOptions",
+    "available_if",
     "check_matplotlib_support",
     "check_optimize_result",
     "check_partial_fit_first_call",

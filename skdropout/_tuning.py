@@ -1,10 +1,14 @@
 """For scikit-learn's searches: rates to draw, and the rule of one standard error."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state, check_scalar
+
+from ._typing import Float, Int, Seed
 
 
 @dataclass(frozen=True)
@@ -47,18 +51,18 @@ class DropoutRates:
     [(0.22, 0.29), (0.24, 0.22), (0.17, 0.26)]
     """
 
-    n_layers: int
-    low: float = 0.0
-    high: float = 0.5
+    n_layers: Int
+    low: Float = 0.0
+    high: Float = 0.5
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_scalar(self.n_layers, "n_layers", Integral, min_val=1)
         check_scalar(self.low, "low", Real)
         check_scalar(self.high, "high", Real)
         if not 0 <= self.low < self.high <= 1:
             raise ValueError(f"Rates are drawn from [low, high) with 0 <= low < high <= 1, got {self!r}.")
 
-    def rvs(self, *, random_state=None):
+    def rvs(self, *, random_state: Seed = None) -> tuple[float, ...]:
         """Draw one rate per hidden layer.
 
         Parameters
@@ -74,7 +78,7 @@ class DropoutRates:
         return tuple(check_random_state(random_state).uniform(self.low, self.high, size=self.n_layers).tolist())
 
 
-def one_standard_error(cv_results, metric="score"):
+def one_standard_error(cv_results: Mapping[str, Any], metric: str = "score") -> int:
     """The candidate with the smallest dropout rate within one standard error of the best: a rule for ``refit``.
 
     With scores s of K splits, mean :math:`m_c` for candidate c and best candidate b, it is the one of least rate among

@@ -9,6 +9,7 @@ from threading import Lock
 
 import numpy as np
 from joblib import Parallel, delayed
+from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from scipy.special import logsumexp
 from sklearn.utils import check_random_state, check_scalar
@@ -17,6 +18,7 @@ from ._rows import canonical
 from ._sklearn import InvalidParameterError, get_threadpool_controller
 from ._snapshot import from_snapshot
 from ._spec import dropout_rates, names_per_layer
+from ._typing import Float, FloatArray, Int, MaskSharing, MatrixLike, Rates, Seed
 from .engine.dropout import DROPOUTS
 from .engine.layers import at_rest
 from .engine.network import Network
@@ -33,19 +35,23 @@ class MonteCarloMixin(ABC):
     def _log_likelihood(self, outputs, Y):
         """log p(y | pass) of each row and pass, (n_passes, n_rows)."""
 
+    @abstractmethod
+    def _validate_predict_xy(self, X, y):
+        """X and the targets of y, checked."""
+
     @from_snapshot
     def log_predictive_density(
         self,
-        X,
-        y,
+        X: MatrixLike,
+        y: ArrayLike,
         *,
-        n_samples=100,
-        random_state=0,
-        dropout=None,
-        input_dropout=None,
-        mask_sharing="sample",
-        n_jobs=None,
-    ):
+        n_samples: Int = 100,
+        random_state: Seed = 0,
+        dropout: Rates | None = None,
+        input_dropout: Float | None = None,
+        mask_sharing: MaskSharing = "sample",
+        n_jobs: Int | None = None,
+    ) -> FloatArray:
         """Logarithm of the density, or probability, that the mean of noisy passes gives to y.
 
         Row by row,  log (1/T Σ_t p(y | f_t(x))),  f_t being the network with the t-th masks: in regression a mixture

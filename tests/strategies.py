@@ -43,7 +43,9 @@ def _unsorted_csr(A):
     X = sparse.csr_array(A)
     rows = [slice(*X.indptr[i : i + 2]) for i in range(X.shape[0])]
     indices = np.concatenate([np.tile(X.indices[r][::-1], 2) for r in rows] or [X.indices])
-    data = np.concatenate([np.repeat([X.data[r][::-1]], 2, axis=0).ravel() * [[0], [1]][i % 2] for i, r in enumerate(rows)] or [X.data])
+    data = np.concatenate(
+        [np.repeat([X.data[r][::-1]], 2, axis=0).ravel() * [[0], [1]][i % 2] for i, r in enumerate(rows)] or [X.data]
+    )
     return sparse.csr_array((data, indices, 2 * X.indptr), X.shape)
 
 
@@ -287,7 +289,18 @@ ODD = [
     *((0.5, 0.5), (0.1, 0.2, 0.3), [HUGE], slice(None), _schedule, sparse.csr_array([[0.5]]), np.longdouble(0.5)),
 ]
 GOOD = {
-    "hidden_layer_sizes": [(), 3, (3,), (4, 2), [3], np.array([4, 2]), np.int64(3), range(2, 4), (1,), pd.Series([4, 2])],
+    "hidden_layer_sizes": [
+        (),
+        3,
+        (3,),
+        (4, 2),
+        [3],
+        np.array([4, 2]),
+        np.int64(3),
+        range(2, 4),
+        (1,),
+        pd.Series([4, 2]),
+    ],
     "activation": ["tanh", "logistic", "identity", "selu", "gelu", ["tanh"], ("relu", "elu"), ["tanh", 3], [None]],
     "solver": ["lbfgs", "sgd", "adamw", "adam"],
     "alpha": [0, 1.0, 1e300, np.float64(0.1)],
@@ -307,7 +320,16 @@ GOOD = {
     "input_dropout": [0, 0.5, 0.999999, np.float32(0.5)],
     "dropout_kind": ["gaussian", "alpha", "spatial", ["spatial"], ["alpha", "gaussian"], [3]],
     "group_size": [1, 2, 3, [2], (2, 1), np.array([3]), [2.0], [None], HUGE],
-    "input_groups": [[0, 0], [0, 1, 0], ["a", "b"], [np.nan, np.nan], [None, 1], np.array([[0]]), ["a", 1, None], [[1], [2]]],
+    "input_groups": [
+        [0, 0],
+        [0, 1, 0],
+        ["a", "b"],
+        [np.nan, np.nan],
+        [None, 1],
+        np.array([[0]]),
+        ["a", 1, None],
+        [[1], [2]],
+    ],
     "dropout_schedule": ["constant", "annealed", "curriculum", "early", "late", "flat_cos", _schedule, _bad_schedule],
     "batch_norm": ["before_activation", "after_activation", "after_dropout", False, "x"],
     "max_norm": [None, 1.0, 1e-300, 1e300],

@@ -283,7 +283,11 @@ def compare(model, call):
         perform(again, "fit", {name: data and data.build() for name, data in call.data.items()}, {})
         if state(again.coefs_) != state(model.coefs_):
             yield "a second fit differs"
-        extras = {k for k in params if k not in SHARED[type(model)] and k != "dropout" and state(params[k]) != state(defaults[k])}
+        extras = {
+            k
+            for k in params
+            if k not in SHARED[type(model)] and k != "dropout" and state(params[k]) != state(defaults[k])
+        }
         if extras or state(params["dropout"]) != state(0) or "X_val" in call.data:
             return
         twin = TWINS[type(model)](**{k: params[k] for k in SHARED[type(model)]})

@@ -2,16 +2,24 @@
 
 from inspect import signature
 from numbers import Integral
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
-from sklearn.base import is_classifier, is_regressor
+from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.utils import check_array, check_consistent_length, check_scalar
 from sklearn.utils.validation import column_or_1d
 
 from .._scoring import unwrap
 from .._sklearn import InvalidParameterError, check_matplotlib_support
+from .._typing import Float, FloatArray, Int, MatrixLike, Rates, Seed
 from ._common import start
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 DIAGONAL = "Perfectly calibrated"
 
@@ -113,14 +121,21 @@ class ReliabilityDisplay:
     'Mean confidence'
     """
 
-    def __init__(self, accuracy, confidence, counts, *, estimator_name=None):
+    calibration_error: float
+    line_: "Line2D"
+    ax_: "Axes"
+    figure_: "Figure"
+
+    def __init__(
+        self, accuracy: FloatArray, confidence: FloatArray, counts: NDArray[Any], *, estimator_name: str | None = None
+    ) -> None:
         self.accuracy = accuracy
         self.confidence = confidence
         self.counts = counts
         self.estimator_name = estimator_name
         self.calibration_error = float(np.average(np.abs(accuracy - confidence), weights=counts))
 
-    def plot(self, *, ax=None, name=None, ref_line=True, **kwargs):
+    def plot(self, *, ax: "Axes | None" = None, name: str | None = None, ref_line: bool = True, **kwargs: Any) -> Self:
         """Draw the diagram.
 
         Parameters
@@ -150,21 +165,21 @@ class ReliabilityDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y,
+        estimator: BaseEstimator,
+        X: MatrixLike,
+        y: ArrayLike,
         *,
-        n_samples=None,
-        random_state=0,
-        dropout=None,
-        input_dropout=None,
-        n_bins=10,
-        strategy="uniform",
-        name=None,
-        ax=None,
-        ref_line=True,
-        **kwargs,
-    ):
+        n_samples: Int | None = None,
+        random_state: Seed = 0,
+        dropout: Rates | None = None,
+        input_dropout: Float | None = None,
+        n_bins: Int = 10,
+        strategy: Literal["uniform", "quantile"] = "uniform",
+        name: str | None = None,
+        ax: "Axes | None" = None,
+        ref_line: bool = True,
+        **kwargs: Any,
+    ) -> Self:
         """Draw the diagram of a classifier, without noise or of the mean of noisy passes.
 
         Parameters
@@ -246,17 +261,17 @@ class ReliabilityDisplay:
     @classmethod
     def from_predictions(
         cls,
-        y_true,
-        y_proba,
+        y_true: ArrayLike,
+        y_proba: ArrayLike,
         *,
-        labels=None,
-        n_bins=10,
-        strategy="uniform",
-        name=None,
-        ax=None,
-        ref_line=True,
-        **kwargs,
-    ):
+        labels: ArrayLike | None = None,
+        n_bins: Int = 10,
+        strategy: Literal["uniform", "quantile"] = "uniform",
+        name: str | None = None,
+        ax: "Axes | None" = None,
+        ref_line: bool = True,
+        **kwargs: Any,
+    ) -> Self:
         """Draw the diagram of given probabilities.
 
         Parameters
@@ -408,13 +423,19 @@ class CoverageDisplay:
     'Nominal level'
     """
 
-    def __init__(self, levels, coverage, n_targets, *, estimator_name=None):
+    line_: "Line2D"
+    ax_: "Axes"
+    figure_: "Figure"
+
+    def __init__(
+        self, levels: FloatArray, coverage: FloatArray, n_targets: int, *, estimator_name: str | None = None
+    ) -> None:
         self.levels = levels
         self.coverage = coverage
         self.n_targets = n_targets
         self.estimator_name = estimator_name
 
-    def plot(self, *, ax=None, name=None, ref_line=True, **kwargs):
+    def plot(self, *, ax: "Axes | None" = None, name: str | None = None, ref_line: bool = True, **kwargs: Any) -> Self:
         """Draw the coverage.
 
         Parameters
@@ -446,20 +467,20 @@ class CoverageDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y,
+        estimator: BaseEstimator,
+        X: MatrixLike,
+        y: ArrayLike,
         *,
-        levels=None,
-        n_samples=100,
-        random_state=0,
-        dropout=None,
-        input_dropout=None,
-        name=None,
-        ax=None,
-        ref_line=True,
-        **kwargs,
-    ):
+        levels: ArrayLike | None = None,
+        n_samples: Int = 100,
+        random_state: Seed = 0,
+        dropout: Rates | None = None,
+        input_dropout: Float | None = None,
+        name: str | None = None,
+        ax: "Axes | None" = None,
+        ref_line: bool = True,
+        **kwargs: Any,
+    ) -> Self:
         """Draw the coverage of the intervals of a regressor.
 
         A :class:`~sklearn.compose.TransformedTargetRegressor` is judged on the targets as the regressor inside sees
@@ -520,7 +541,7 @@ class CoverageDisplay:
                 f"{regressor!r} has no predict(X, return_std=True): give a regressor that does, such as "
                 "DropoutMLPRegressor, or means and standard deviations to CoverageDisplay.from_predictions."
             )
-        sampling = {"dropout": dropout, "input_dropout": input_dropout}
+        sampling: dict[str, Any] = {"dropout": dropout, "input_dropout": input_dropout}
         if "dropout" in options:
             sampling |= {"n_samples": n_samples, "random_state": random_state}
         else:
@@ -531,7 +552,18 @@ class CoverageDisplay:
         return cls.from_predictions(y, mean, std, levels=levels, name=name, ax=ax, ref_line=ref_line, **kwargs)
 
     @classmethod
-    def from_predictions(cls, y_true, y_mean, y_std, *, levels=None, name=None, ax=None, ref_line=True, **kwargs):
+    def from_predictions(
+        cls,
+        y_true: ArrayLike,
+        y_mean: ArrayLike,
+        y_std: ArrayLike,
+        *,
+        levels: ArrayLike | None = None,
+        name: str | None = None,
+        ax: "Axes | None" = None,
+        ref_line: bool = True,
+        **kwargs: Any,
+    ) -> Self:
         """Draw the coverage of given intervals.
 
         Parameters

@@ -1,12 +1,25 @@
 """Which rate of dropout? Scores of a search against the rates, scalars and one per layer."""
 
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn import InvalidParameterError, check_matplotlib_support, validate_score_name
 from .._tuning import one_standard_error
+from .._typing import FloatArray, Int, MatrixLike, Rate, Scoring
 from ._common import explain, legend_above, start
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.container import ErrorbarContainer
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
 
 RATES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 
@@ -108,7 +121,28 @@ class DropoutRateDisplay:
     'Negative log loss'
     """
 
-    def __init__(self, rates, test_scores, *, param_name="dropout", score_name=None, estimator_name=None):
+    mean_scores: FloatArray
+    standard_errors: FloatArray
+    best_rate: Rate
+    one_standard_error_rate: Rate | None
+    errorbar_: "ErrorbarContainer | None"
+    tuple_errorbar_: "ErrorbarContainer | None"
+    baseline_: "Line2D | None"
+    band_: "Patch | None"
+    best_: "Line2D"
+    choice_: "Line2D | None"
+    ax_: "Axes"
+    figure_: "Figure"
+
+    def __init__(
+        self,
+        rates: Sequence[Rate] | NDArray[Any],
+        test_scores: ArrayLike,
+        *,
+        param_name: str = "dropout",
+        score_name: Scoring = None,
+        estimator_name: str | None = None,
+    ) -> None:
         self.rates = rates
         self.test_scores = test_scores
         self.param_name = param_name
@@ -128,7 +162,9 @@ class DropoutRateDisplay:
         results |= {"mean_test_score": self.mean_scores, "params": [{"dropout": rate} for rate in rates]}
         self.one_standard_error_rate = rates[one_standard_error(results)]
 
-    def plot(self, *, ax=None, name=None, negate_score=False, **kwargs):
+    def plot(
+        self, *, ax: "Axes | None" = None, name: str | None = None, negate_score: bool = False, **kwargs: Any
+    ) -> Self:
         """Draw the scores.
 
         Parameters
@@ -184,7 +220,7 @@ class DropoutRateDisplay:
         if tuples:
             style |= {"linestyle": "none", "marker": "s"}
             self.tuple_errorbar_ = self.ax_.errorbar(x[tuples], y[tuples], self.standard_errors[tuples], **style)
-        return (self.errorbar_ or self.tuple_errorbar_)[0].get_color()
+        return (self.errorbar_ or self.tuple_errorbar_)[0].get_color()  # type: ignore[index]
 
     def _draw_marks(self, x, y, color):
         """The baseline, the best rate and the one-standard-error choice."""
@@ -196,8 +232,8 @@ class DropoutRateDisplay:
             self.baseline_ = ax.axhline(y[i], color=color, linestyle="--", linewidth=1, zorder=1)
             if np.isfinite(errors[i]):
                 self.band_ = ax.axhspan(y[i] - errors[i], y[i] + errors[i], color=color, alpha=0.1, linewidth=0)
-        star = {"marker": "*", "linestyle": "none"}
-        ring = {"marker": "o", "linestyle": "none", "fillstyle": "none", "markeredgewidth": 1.5}
+        star: dict[str, Any] = {"marker": "*", "linestyle": "none"}
+        ring: dict[str, Any] = {"marker": "o", "linestyle": "none", "fillstyle": "none", "markeredgewidth": 1.5}
         explain(ax, "best", markersize=10, **star)
         i = list(self.rates).index(self.best_rate)
         (self.best_,) = ax.plot(x[i], y[i], color=color, markersize=17, markeredgecolor="white", zorder=3, **star)
@@ -207,7 +243,17 @@ class DropoutRateDisplay:
             (self.choice_,) = ax.plot(x[i], y[i], color=color, markersize=16, zorder=3, **ring)
 
     @classmethod
-    def from_search(cls, search, *, param_name=None, metric=None, name=None, ax=None, negate_score=False, **kwargs):
+    def from_search(
+        cls,
+        search: BaseEstimator,
+        *,
+        param_name: str | None = None,
+        metric: str | None = None,
+        name: str | None = None,
+        ax: "Axes | None" = None,
+        negate_score: bool = False,
+        **kwargs: Any,
+    ) -> Self:
         """Draw what a search over rates has found.
 
         Parameters
@@ -259,16 +305,16 @@ class DropoutRateDisplay:
     @classmethod
     def from_cv_results(
         cls,
-        cv_results,
+        cv_results: Mapping[str, Any],
         *,
-        param_name=None,
-        metric="score",
-        score_name=None,
-        name=None,
-        ax=None,
-        negate_score=False,
-        **kwargs,
-    ):
+        param_name: str | None = None,
+        metric: str = "score",
+        score_name: Scoring = None,
+        name: str | None = None,
+        ax: "Axes | None" = None,
+        negate_score: bool = False,
+        **kwargs: Any,
+    ) -> Self:
         """Draw the results of a search over rates.
 
         Where other parameters vary too, each rate is drawn at the best of its candidates: the scores are then a
@@ -337,21 +383,21 @@ class DropoutRateDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y,
+        estimator: BaseEstimator,
+        X: MatrixLike,
+        y: ArrayLike,
         *,
-        rates=RATES,
-        param_name=None,
-        cv=None,
-        scoring=None,
-        n_jobs=None,
-        fit_params=None,
-        name=None,
-        ax=None,
-        negate_score=False,
-        **kwargs,
-    ):
+        rates: Sequence[Rate] | NDArray[Any] = RATES,
+        param_name: str | None = None,
+        cv: Any = None,
+        scoring: Scoring = None,
+        n_jobs: Int | None = None,
+        fit_params: Mapping[str, Any] | None = None,
+        name: str | None = None,
+        ax: "Axes | None" = None,
+        negate_score: bool = False,
+        **kwargs: Any,
+    ) -> Self:
         """Cross-validate an estimator at each rate, by :class:`~sklearn.model_selection.GridSearchCV`, and draw.
 
         Parameters
@@ -432,7 +478,7 @@ def _best_of_each_rate(cv_results, among, param_name, metric):
     values, means = cv_results[f"param_{param_name}"], np.asarray(cv_results[f"mean_test_{metric}"], dtype=float)
     n_splits = sum(f"split{i}_test_{metric}" in cv_results for i in range(len(cv_results)))
     scores = np.column_stack([cv_results[f"split{i}_test_{metric}"] for i in range(n_splits)])
-    best = {}
+    best: dict[Any, int] = {}
     for i in among[np.argsort(np.nan_to_num(-means[among], nan=np.inf), kind="stable")]:
         if values[i] is not np.ma.masked:
             best.setdefault(_rate(values[i]), i)

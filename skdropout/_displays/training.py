@@ -1,9 +1,18 @@
 """How did training go? Loss and validation score, epoch by epoch."""
 
+from typing import TYPE_CHECKING, Any, Literal, Self
+
 import numpy as np
+from sklearn.base import BaseEstimator
 
 from .._sklearn import InvalidParameterError, check_matplotlib_support
+from .._typing import Curve
 from ._common import explain, find_mlp, start
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 
 class TrainingCurveDisplay:
@@ -76,22 +85,34 @@ class TrainingCurveDisplay:
     'Epoch'
     """
 
+    training_line_: "Line2D | None"
+    validation_line_: "Line2D | None"
+    ax_: "Axes"
+    figure_: "Figure"
+
     def __init__(
         self,
-        loss_curve,
+        loss_curve: Curve,
         *,
-        validation_loss_curve=None,
-        validation_scores=None,
-        best_epoch=None,
-        estimator_name=None,
-    ):
+        validation_loss_curve: Curve | None = None,
+        validation_scores: Curve | None = None,
+        best_epoch: int | None = None,
+        estimator_name: str | None = None,
+    ) -> None:
         self.loss_curve = loss_curve
         self.validation_loss_curve = validation_loss_curve
         self.validation_scores = validation_scores
         self.best_epoch = best_epoch
         self.estimator_name = estimator_name
 
-    def plot(self, *, ax=None, name=None, curve="loss", **kwargs):
+    def plot(
+        self,
+        *,
+        ax: "Axes | None" = None,
+        name: str | None = None,
+        curve: Literal["loss", "score"] = "loss",
+        **kwargs: Any,
+    ) -> Self:
         """Draw the curves.
 
         Parameters
@@ -146,7 +167,8 @@ class TrainingCurveDisplay:
     def _mark_and_name(self, name, curve):
         """Mark the best epoch on the curve that there is, and let that curve stand for the fit in the legend."""
         line = self.training_line_ if self.validation_line_ is None else self.validation_line_
-        epochs, values = line.get_data()
+        assert line is not None  # one of them was drawn
+        epochs, values = (np.asarray(a) for a in line.get_data())
         best = self.best_epoch
         if best is None and self.validation_line_ is not None and len(values):  # Ctrl-C may have come before
             best = int(epochs[np.argmax(values) if curve == "score" else np.argmin(values)])
@@ -157,7 +179,15 @@ class TrainingCurveDisplay:
             line.set_label(", ".join(parts))
 
     @classmethod
-    def from_estimator(cls, estimator, *, curve="loss", name=None, ax=None, **kwargs):
+    def from_estimator(
+        cls,
+        estimator: BaseEstimator,
+        *,
+        curve: Literal["loss", "score"] = "loss",
+        name: str | None = None,
+        ax: "Axes | None" = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw the curves of a fitted network.
 
         Parameters

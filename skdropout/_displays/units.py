@@ -1,14 +1,26 @@
 """What have the hidden units learnt? First-layer weights as images, and how often units are active."""
 
+from collections.abc import Sequence
 from math import isqrt
 from numbers import Integral
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_scalar, resample
 from sklearn.utils.validation import validate_data
 
 from .._sklearn import InvalidParameterError, check_matplotlib_support
+from .._typing import FloatArray, Int, MatrixLike, Seed
 from ._common import find_mlp, legend_above, network_of, start
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colorbar import Colorbar
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+    from matplotlib.patches import StepPatch
 
 MOST_BINS = 1000  # of a histogram whose bins are those of another, of far smaller values
 
@@ -66,12 +78,19 @@ class FirstLayerWeightsDisplay:
     (16, 8, 8)
     """
 
-    def __init__(self, images, *, units=None, estimator_name=None):
+    image_: "AxesImage"
+    colorbar_: "Colorbar | None"
+    ax_: "Axes"
+    figure_: "Figure"
+
+    def __init__(
+        self, images: NDArray[Any], *, units: NDArray[Any] | None = None, estimator_name: str | None = None
+    ) -> None:
         self.images = images
         self.units = units
         self.estimator_name = estimator_name
 
-    def plot(self, *, ax=None, name=None, colorbar=True, **kwargs):
+    def plot(self, *, ax: "Axes | None" = None, name: str | None = None, colorbar: bool = True, **kwargs: Any) -> Self:
         """Draw the images.
 
         Parameters
@@ -117,7 +136,17 @@ class FirstLayerWeightsDisplay:
         return self
 
     @classmethod
-    def from_estimator(cls, estimator, *, image_shape=None, units=64, name=None, ax=None, colorbar=True, **kwargs):
+    def from_estimator(
+        cls,
+        estimator: BaseEstimator,
+        *,
+        image_shape: Sequence[Int] | None = None,
+        units: Int | ArrayLike | None = 64,
+        name: str | None = None,
+        ax: "Axes | None" = None,
+        colorbar: bool = True,
+        **kwargs: Any,
+    ) -> Self:
         """Draw the first-layer weights of a fitted network.
 
         Parameters
@@ -257,13 +286,27 @@ class ActivationSparsityDisplay:
     (1000, 50)
     """
 
-    def __init__(self, activations, *, estimator_name=None):
+    mean_activations: FloatArray
+    share_of_zeros: float
+    histogram_: "StepPatch"
+    ax_: "Axes"
+    figure_: "Figure"
+
+    def __init__(self, activations: NDArray[Any], *, estimator_name: str | None = None) -> None:
         self.activations = activations
         self.estimator_name = estimator_name
         self.mean_activations = np.mean(activations, axis=0)
         self.share_of_zeros = float(np.mean(np.equal(activations, 0)))
 
-    def plot(self, *, ax=None, name=None, kind="activations", bins=None, **kwargs):
+    def plot(
+        self,
+        *,
+        ax: "Axes | None" = None,
+        name: str | None = None,
+        kind: Literal["activations", "means"] = "activations",
+        bins: Int | None = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw the histogram.
 
         Parameters
@@ -310,18 +353,18 @@ class ActivationSparsityDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
+        estimator: BaseEstimator,
+        X: MatrixLike,
         *,
-        layer=0,
-        subsample=1000,
-        random_state=0,
-        kind="activations",
-        bins=None,
-        name=None,
-        ax=None,
-        **kwargs,
-    ):
+        layer: Int = 0,
+        subsample: Int | None = 1000,
+        random_state: Seed = 0,
+        kind: Literal["activations", "means"] = "activations",
+        bins: Int | None = None,
+        name: str | None = None,
+        ax: "Axes | None" = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw the activations of a hidden layer of a fitted network.
 
         Parameters
@@ -364,18 +407,23 @@ class ActivationSparsityDisplay:
             What was drawn.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
-        n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+        n_rows = X.shape[0] if hasattr(X, "shape") else len(X)  # type: ignore[arg-type]
         if subsample is not None and check_scalar(subsample, "subsample", Integral, min_val=1) < n_rows:
             X = resample(X, replace=False, n_samples=subsample, random_state=random_state)
         mlp, X = find_mlp(estimator, X)
         X = validate_data(mlp, X, reset=False, accept_sparse="csr")
-        n_hidden = len(mlp.coefs_) - 1
-        if not isinstance(layer, Integral) or not -n_hidden <= layer < n_hidden:
-            raise InvalidParameterError(f"layer must be one of the {n_hidden} hidden layers, from 0 on, got {layer!r}.")
+        layer = _hidden_layer(layer, len(mlp.coefs_) - 1)
         inputs = network_of(mlp).layer_inputs(X)  # the output of a hidden layer is the input of the next
-        activations = np.concatenate([x[layer % n_hidden + 1].copy() for _, x in inputs])
+        activations = np.concatenate([x[layer + 1].copy() for _, x in inputs])
         name = type(mlp).__name__ if name is None else name
         return cls(activations, estimator_name=name).plot(ax=ax, kind=kind, bins=bins, **kwargs)
+
+
+def _hidden_layer(layer, n_hidden):
+    """The number of a hidden layer, counted from 0."""
+    if not isinstance(layer, Integral) or not -n_hidden <= layer < n_hidden:
+        raise InvalidParameterError(f"layer must be one of the {n_hidden} hidden layers, from 0 on, got {layer!r}.")
+    return layer % n_hidden
 
 
 def _edges(values, n_bins, ax):
@@ -383,7 +431,7 @@ def _edges(values, n_bins, ax):
     from matplotlib.patches import StepPatch
 
     low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
-    drawn = [patch.get_data().edges for patch in ax.patches if isinstance(patch, StepPatch)]
+    drawn = [patch.get_data()[1] for patch in ax.patches if isinstance(patch, StepPatch)]
     width = (high - low) / n_bins or 1.0
     if drawn:
         width = drawn[0][1] - drawn[0][0]

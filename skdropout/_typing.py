@@ -1,0 +1,42 @@
+"""The types in the signatures of the package."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeAlias, TypedDict
+
+import numpy as np
+from numpy.random import RandomState
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import sparray, spmatrix
+
+Int: TypeAlias = int | np.integer[Any]
+Float: TypeAlias = float | Int | np.floating[Any]
+FloatArray: TypeAlias = NDArray[np.floating[Any]]
+MatrixLike: TypeAlias = ArrayLike | spmatrix | sparray
+Seed: TypeAlias = Int | RandomState | None
+Rates: TypeAlias = Float | Sequence[Float] | NDArray[Any]  # one for all hidden layers, or one each
+Rate: TypeAlias = float | Sequence[float]
+Curve: TypeAlias = Sequence[float] | NDArray[Any]
+Sizes: TypeAlias = Int | Sequence[Int] | NDArray[Any]
+Scoring: TypeAlias = str | Callable[..., Any] | None
+
+# The names that a parameter takes; a test keeps them equal to the tables of the engine
+ActivationName: TypeAlias = Literal["identity", "logistic", "tanh", "relu", "selu", "elu", "leaky_relu", "gelu", "silu"]
+SolverName: TypeAlias = Literal["lbfgs", "sgd", "adam", "adamw"]
+LearningRateName: TypeAlias = Literal["constant", "invscaling", "adaptive", "cosine", "onecycle"]
+KindName: TypeAlias = Literal["bernoulli", "gaussian", "alpha", "spatial"] | str  # users may register more
+ScheduleName: TypeAlias = Literal["constant", "flat_cos", "annealed", "early", "late", "curriculum"]
+LossName: TypeAlias = Literal["squared_error", "poisson", "absolute_error", "huber", "quantile"]
+BatchNormPlace: TypeAlias = Literal["before_activation", "after_activation", "after_dropout"]
+MaskSharing: TypeAlias = Literal["sample", "batch"]
+DType: TypeAlias = Literal["float32", "float64"] | type[np.float32] | type[np.float64]
+
+
+class Sampling(TypedDict, total=False):
+    """The parameters of noisy passes."""
+
+    n_samples: Int
+    random_state: Seed
+    dropout: Rates | None
+    input_dropout: Float | None
+    mask_sharing: MaskSharing
+    n_jobs: Int | None
