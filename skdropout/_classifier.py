@@ -193,8 +193,8 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
 
     input_groups : array-like of shape (n_features,), default=None
         A label for each column of X: columns with the same label are dropped together, a one-hot block, the pixels
-        of a channel, a lag window; the kind of the input is then 'spatial'. Only with `input_dropout`. (For raw 0/1
-        one-hot blocks this is no different from single columns.)
+        of a channel, a lag window; the kind of the input is then 'spatial'. Only with `input_dropout`. For raw 0/1
+        one-hot blocks this is no different from single columns.
 
     batch_norm : {'before_activation', 'after_activation', 'after_dropout'} or False, default=False
         Whether and where each hidden layer is normalised over the batch [14]_. Trains deep networks faster; on tables
@@ -204,8 +204,8 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
 
     max_norm : float, default=None
         Bound in (0, inf) of the norm of the weights into each hidden unit. 1.5 to 4 goes with high rates and
-        large learning rates of 'sgd' [2]_; with 'adam' it does little. (`batch_norm` is folded into ``coefs_`` after
-        the bound, and may exceed it there.)
+        large learning rates of 'sgd' [2]_; with 'adam' it does little. `batch_norm` is folded into ``coefs_`` after
+        the bound, and may exceed it there.
 
     clip_norm : float, default=None
         Bound in (0, inf) of the norm of the whole gradient, against steps that blow up [15]_.

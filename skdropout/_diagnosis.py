@@ -50,6 +50,10 @@ class Diagnosis:
 
     advice : list of str
         What stands out, and what to do.
+
+    See Also
+    --------
+    diagnose : Makes one.
     """
 
     dead_units: FloatArray

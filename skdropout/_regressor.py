@@ -185,8 +185,8 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
 
     input_groups : array-like of shape (n_features,), default=None
         A label for each column of X: columns with the same label are dropped together, a one-hot block, the pixels
-        of a channel, a lag window; the kind of the input is then 'spatial'. Only with `input_dropout`. (For raw 0/1
-        one-hot blocks this is no different from single columns.)
+        of a channel, a lag window; the kind of the input is then 'spatial'. Only with `input_dropout`. For raw 0/1
+        one-hot blocks this is no different from single columns.
 
     batch_norm : {'before_activation', 'after_activation', 'after_dropout'} or False, default=False
         Whether and where each hidden layer is normalised over the batch [14]_. Trains deep networks faster; on tables
@@ -196,8 +196,8 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
 
     max_norm : float, default=None
         Bound in (0, inf) of the norm of the weights into each hidden unit. 1.5 to 4 goes with high rates and
-        large learning rates of 'sgd' [2]_; with 'adam' it does little. (`batch_norm` is folded into ``coefs_`` after
-        the bound, and may exceed it there.)
+        large learning rates of 'sgd' [2]_; with 'adam' it does little. `batch_norm` is folded into ``coefs_`` after
+        the bound, and may exceed it there.
 
     clip_norm : float, default=None
         Bound in (0, inf) of the norm of the whole gradient, against steps that blow up [15]_.
@@ -502,6 +502,10 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     def predict(
         self, X: MatrixLike, return_std: Literal[True], **sampling: Unpack[Sampling]
     ) -> tuple[FloatArray, FloatArray]: ...
+    @overload
+    def predict(
+        self, X: MatrixLike, return_std: bool, **sampling: Unpack[Sampling]
+    ) -> FloatArray | tuple[FloatArray, FloatArray]: ...
     @from_snapshot
     def predict(
         self,
@@ -559,7 +563,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
             The prediction: without noise, or µ.
 
         y_std : ndarray of shape (n_samples_X,) or (n_samples_X, n_outputs)
-            σ, in the units of the y given to ``fit``. Only with ``return_std=True``.
+            Standard deviation σ, in the units of the y given to ``fit``. Only with ``return_std=True``.
 
         Raises
         ------

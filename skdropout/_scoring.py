@@ -69,6 +69,9 @@ def log_predictive_density_scorer(
 ) -> float:
     """Mean log predictive density of noisy passes: a ``scoring`` for `GridSearchCV`, greater is better.
 
+    In nats per row, for y as given here, through pipelines and transformed targets. It rewards the right mean and the
+    right width of the predictive distribution together.
+
     Parameters
     ----------
     estimator : estimator
@@ -101,6 +104,11 @@ def log_predictive_density_scorer(
     ValueError
         If the rates of dropout ended at 0 by a schedule and no rate is given. A search reports it as a score of NaN:
         set ``dropout_schedule="constant"``, or give a rate as above.
+
+    See Also
+    --------
+    DropoutMLPRegressor.log_predictive_density : The same row by row.
+    CoverageDisplay : Draws whether intervals are as wide as they claim.
 
     Examples
     --------
