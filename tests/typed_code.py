@@ -74,7 +74,8 @@ def mistakes(X: NDArray[np.float64], y: NDArray[np.float64]) -> None:
     DropoutMLPClassifier((64,), "relu", "adam")  # type: ignore[call-arg]
     DropoutMLPClassifier(drop_out=0.2)  # type: ignore[call-arg]
     DropoutMLPRegressor(loss="log_loss")  # type: ignore[arg-type]
-    reg = DropoutMLPRegressor().fit(X)  # type: ignore[call-arg]
+    reg = DropoutMLPRegressor()
+    reg.fit(X)  # type: ignore[call-arg]
     reg.predict(X, return_std=True, n_sample=50)  # type: ignore[call-overload]
     reg.predict(X, return_std=True).mean()  # type: ignore[attr-defined]
     reg.sample_y(X, mask_sharing="row")  # type: ignore[arg-type]
