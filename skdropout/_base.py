@@ -1,5 +1,7 @@
 """What the classifier and the regressor share: validation, fit, early stopping."""
 
+from __future__ import annotations
+
 import copy
 import warnings
 from abc import ABC, abstractmethod

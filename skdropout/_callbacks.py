@@ -1,5 +1,7 @@
 """Callbacks of scikit-learn 1.9: how a fit calls them, and one that scikit-learn has not."""
 
+from __future__ import annotations
+
 import copy
 import warnings
 from math import inf, isfinite

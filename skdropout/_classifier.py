@@ -1,5 +1,7 @@
 """The classifier."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any, Literal, Self

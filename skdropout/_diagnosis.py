@@ -1,5 +1,7 @@
 """Why does it not learn? Dead units, norms of activations and gradients, sizes of the steps, in words."""
 
+from __future__ import annotations
+
 import copy
 from dataclasses import dataclass
 

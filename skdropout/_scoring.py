@@ -1,5 +1,7 @@
 """The log predictive density as a score, through pipelines and transformed targets."""
 
+from __future__ import annotations
+
 from typing import Unpack
 
 import numpy as np

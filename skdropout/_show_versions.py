@@ -20,7 +20,7 @@ def _version(package):
         return "not installed"
 
 
-def show_versions():
+def show_versions() -> None:
     """Print what a report of a fault should say: system, versions, and the libraries that compute.
 
     Versions are read from the packages' metadata; nothing is imported for it.

@@ -1,5 +1,7 @@
 """For scikit-learn's searches: rates to draw, and the rule of one standard error."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real

@@ -1,6 +1,11 @@
 """Monte-Carlo dropout: noisy passes over all rows, in parallel, in memory that does not grow with their number."""
 
+<<<<<<< HEAD
 import os
+=======
+from __future__ import annotations
+
+>>>>>>> e51855c (Signatures print the names of types)
 from abc import ABC, abstractmethod
 from functools import reduce
 from itertools import groupby

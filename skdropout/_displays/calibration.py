@@ -1,5 +1,7 @@
 """Is it calibrated? Displays in scikit-learn's manner, of probabilities and of predictive intervals."""
 
+from __future__ import annotations
+
 from inspect import signature
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -122,9 +124,9 @@ class ReliabilityDisplay:
     """
 
     calibration_error: float
-    line_: "Line2D"
-    ax_: "Axes"
-    figure_: "Figure"
+    line_: Line2D
+    ax_: Axes
+    figure_: Figure
 
     def __init__(
         self, accuracy: FloatArray, confidence: FloatArray, counts: NDArray[Any], *, estimator_name: str | None = None
@@ -135,7 +137,7 @@ class ReliabilityDisplay:
         self.estimator_name = estimator_name
         self.calibration_error = float(np.average(np.abs(accuracy - confidence), weights=counts))
 
-    def plot(self, *, ax: "Axes | None" = None, name: str | None = None, ref_line: bool = True, **kwargs: Any) -> Self:
+    def plot(self, *, ax: Axes | None = None, name: str | None = None, ref_line: bool = True, **kwargs: Any) -> Self:
         """Draw the diagram.
 
         Parameters
@@ -176,7 +178,7 @@ class ReliabilityDisplay:
         n_bins: Int = 10,
         strategy: Literal["uniform", "quantile"] = "uniform",
         name: str | None = None,
-        ax: "Axes | None" = None,
+        ax: Axes | None = None,
         ref_line: bool = True,
         **kwargs: Any,
     ) -> Self:
@@ -268,7 +270,7 @@ class ReliabilityDisplay:
         n_bins: Int = 10,
         strategy: Literal["uniform", "quantile"] = "uniform",
         name: str | None = None,
-        ax: "Axes | None" = None,
+        ax: Axes | None = None,
         ref_line: bool = True,
         **kwargs: Any,
     ) -> Self:
@@ -423,9 +425,9 @@ class CoverageDisplay:
     'Nominal level'
     """
 
-    line_: "Line2D"
-    ax_: "Axes"
-    figure_: "Figure"
+    line_: Line2D
+    ax_: Axes
+    figure_: Figure
 
     def __init__(
         self, levels: FloatArray, coverage: FloatArray, n_targets: int, *, estimator_name: str | None = None
@@ -435,7 +437,7 @@ class CoverageDisplay:
         self.n_targets = n_targets
         self.estimator_name = estimator_name
 
-    def plot(self, *, ax: "Axes | None" = None, name: str | None = None, ref_line: bool = True, **kwargs: Any) -> Self:
+    def plot(self, *, ax: Axes | None = None, name: str | None = None, ref_line: bool = True, **kwargs: Any) -> Self:
         """Draw the coverage.
 
         Parameters
@@ -477,7 +479,7 @@ class CoverageDisplay:
         dropout: Rates | None = None,
         input_dropout: Float | None = None,
         name: str | None = None,
-        ax: "Axes | None" = None,
+        ax: Axes | None = None,
         ref_line: bool = True,
         **kwargs: Any,
     ) -> Self:
@@ -560,7 +562,7 @@ class CoverageDisplay:
         *,
         levels: ArrayLike | None = None,
         name: str | None = None,
-        ax: "Axes | None" = None,
+        ax: Axes | None = None,
         ref_line: bool = True,
         **kwargs: Any,
     ) -> Self:

@@ -1,5 +1,7 @@
 """Which rate of dropout? Scores of a search against the rates, scalars and one per layer."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -125,14 +127,14 @@ class DropoutRateDisplay:
     standard_errors: FloatArray
     best_rate: Rate
     one_standard_error_rate: Rate | None
-    errorbar_: "ErrorbarContainer | None"
-    tuple_errorbar_: "ErrorbarContainer | None"
-    baseline_: "Line2D | None"
-    band_: "Patch | None"
-    best_: "Line2D"
-    choice_: "Line2D | None"
-    ax_: "Axes"
-    figure_: "Figure"
+    errorbar_: ErrorbarContainer | None
+    tuple_errorbar_: ErrorbarContainer | None
+    baseline_: Line2D | None
+    band_: Patch | None
+    best_: Line2D
+    choice_: Line2D | None
+    ax_: Axes
+    figure_: Figure
 
     def __init__(
         self,
@@ -163,7 +165,7 @@ class DropoutRateDisplay:
         self.one_standard_error_rate = rates[one_standard_error(results)]
 
     def plot(
-        self, *, ax: "Axes | None" = None, name: str | None = None, negate_score: bool = False, **kwargs: Any
+        self, *, ax: Axes | None = None, name: str | None = None, negate_score: bool = False, **kwargs: Any
     ) -> Self:
         """Draw the scores.
 
@@ -250,7 +252,7 @@ class DropoutRateDisplay:
         param_name: str | None = None,
         metric: str | None = None,
         name: str | None = None,
-        ax: "Axes | None" = None,
+        ax: Axes | None = None,
         negate_score: bool = False,
         **kwargs: Any,
     ) -> Self:
@@ -311,7 +313,7 @@ class DropoutRateDisplay:
         metric: str = "score",
         score_name: Scoring = None,
         name: str | None = None,
-        ax: "Axes | None" = None,
+        ax: Axes | None = None,
         negate_score: bool = False,
         **kwargs: Any,
     ) -> Self:
@@ -394,7 +396,7 @@ class DropoutRateDisplay:
         n_jobs: Int | None = None,
         fit_params: Mapping[str, Any] | None = None,
         name: str | None = None,
-        ax: "Axes | None" = None,
+        ax: Axes | None = None,
         negate_score: bool = False,
         **kwargs: Any,
     ) -> Self:

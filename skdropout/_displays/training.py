@@ -1,5 +1,7 @@
 """How did training go? Loss and validation score, epoch by epoch."""
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -85,10 +87,10 @@ class TrainingCurveDisplay:
     'Epoch'
     """
 
-    training_line_: "Line2D | None"
-    validation_line_: "Line2D | None"
-    ax_: "Axes"
-    figure_: "Figure"
+    training_line_: Line2D | None
+    validation_line_: Line2D | None
+    ax_: Axes
+    figure_: Figure
 
     def __init__(
         self,
@@ -108,7 +110,7 @@ class TrainingCurveDisplay:
     def plot(
         self,
         *,
-        ax: "Axes | None" = None,
+        ax: Axes | None = None,
         name: str | None = None,
         curve: Literal["loss", "score"] = "loss",
         **kwargs: Any,
@@ -185,7 +187,7 @@ class TrainingCurveDisplay:
         *,
         curve: Literal["loss", "score"] = "loss",
         name: str | None = None,
-        ax: "Axes | None" = None,
+        ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:
         """Draw the curves of a fitted network.

@@ -1,5 +1,7 @@
 """What have the hidden units learnt? First-layer weights as images, and how often units are active."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from math import isqrt
 from numbers import Integral
@@ -78,10 +80,10 @@ class FirstLayerWeightsDisplay:
     (16, 8, 8)
     """
 
-    image_: "AxesImage"
-    colorbar_: "Colorbar | None"
-    ax_: "Axes"
-    figure_: "Figure"
+    image_: AxesImage
+    colorbar_: Colorbar | None
+    ax_: Axes
+    figure_: Figure
 
     def __init__(
         self, images: NDArray[Any], *, units: NDArray[Any] | None = None, estimator_name: str | None = None
@@ -90,7 +92,7 @@ class FirstLayerWeightsDisplay:
         self.units = units
         self.estimator_name = estimator_name
 
-    def plot(self, *, ax: "Axes | None" = None, name: str | None = None, colorbar: bool = True, **kwargs: Any) -> Self:
+    def plot(self, *, ax: Axes | None = None, name: str | None = None, colorbar: bool = True, **kwargs: Any) -> Self:
         """Draw the images.
 
         Parameters
@@ -143,7 +145,7 @@ class FirstLayerWeightsDisplay:
         image_shape: Sequence[Int] | None = None,
         units: Int | ArrayLike | None = 64,
         name: str | None = None,
-        ax: "Axes | None" = None,
+        ax: Axes | None = None,
         colorbar: bool = True,
         **kwargs: Any,
     ) -> Self:
@@ -288,9 +290,9 @@ class ActivationSparsityDisplay:
 
     mean_activations: FloatArray
     share_of_zeros: float
-    histogram_: "StepPatch"
-    ax_: "Axes"
-    figure_: "Figure"
+    histogram_: StepPatch
+    ax_: Axes
+    figure_: Figure
 
     def __init__(self, activations: NDArray[Any], *, estimator_name: str | None = None) -> None:
         self.activations = activations
@@ -301,7 +303,7 @@ class ActivationSparsityDisplay:
     def plot(
         self,
         *,
-        ax: "Axes | None" = None,
+        ax: Axes | None = None,
         name: str | None = None,
         kind: Literal["activations", "means"] = "activations",
         bins: Int | None = None,
@@ -362,7 +364,7 @@ class ActivationSparsityDisplay:
         kind: Literal["activations", "means"] = "activations",
         bins: Int | None = None,
         name: str | None = None,
-        ax: "Axes | None" = None,
+        ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:
         """Draw the activations of a hidden layer of a fitted network.
