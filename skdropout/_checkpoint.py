@@ -1,5 +1,7 @@
 """Fits that can be killed: what a checkpoint is the checkpoint of, its file, and the callback that writes it."""
 
+from __future__ import annotations
+
 import hashlib
 import pickle
 from numbers import Integral, Real

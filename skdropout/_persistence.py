@@ -1,5 +1,7 @@
 """What leaves the process: pickles that other releases read, weights without pickle, scikit-learn's own MLP."""
 
+from __future__ import annotations
+
 import copy
 import json
 import warnings

@@ -1,5 +1,7 @@
 """What the report of a fault should say of the installation."""
 
+from __future__ import annotations
+
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version

@@ -1,11 +1,8 @@
 """Monte-Carlo dropout: noisy passes over all rows, in parallel, in memory that does not grow with their number."""
 
-<<<<<<< HEAD
-import os
-=======
 from __future__ import annotations
 
->>>>>>> e51855c (Signatures print the names of types)
+import os
 from abc import ABC, abstractmethod
 from functools import reduce
 from itertools import groupby
