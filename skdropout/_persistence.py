@@ -76,7 +76,7 @@ THEIR_ATTRIBUTES = {
 class PersistenceMixin:
     """Pickles across releases, ``save_weights``, ``load_weights`` and ``to_sklearn``."""
 
-    def to_sklearn(self) -> Any:
+    def to_sklearn(self: Any) -> Any:
         """The fitted network as scikit-learn's own estimator, which predicts without skdropout.
 
         At prediction dropout is the identity and batch normalisation is part of ``coefs_`` and ``intercepts_``, so
@@ -243,12 +243,13 @@ class PersistenceMixin:
         Traceback (most recent call last):
         FileNotFoundError: [Errno 2] No such file or directory: 'nowhere.npz'
         """
-        self._validate_params()
+        estimator: Any = self  # with all that BaseDropoutMLP has
+        estimator._validate_params()
         header, arrays = _read(path)
         with _said_of(path):
             fitted = _fitted_state(header, arrays)
         self._check_fits(header, path)
-        twin = self._twin()
+        twin = estimator._twin()
         twin._forget()
         self.__dict__ = vars(twin) | fitted  # in one step: other threads may be predicting
         return self

@@ -677,7 +677,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
                 f"noise_variance must be one number, or one for each of the {n_outputs} output(s) of y, "
                 f"got shape {noise.shape}."
             )
-        if not all(isinstance(v, Real) and not isinstance(v, bool) and 0 < v < np.inf for v in noise.flat):
+        if not all(np.asarray(value).dtype.kind in "iuf" and 0 < value < np.inf for value in noise.flat):
             raise InvalidParameterError(f"noise_variance must be in (0, inf), got {self.noise_variance!r}.")
 
     def _encode(self, y, name):
