@@ -300,16 +300,17 @@ class PersistenceMixin:
                 f"This {name} was written by skdropout {version}, and this is {here}: its predictions may differ. "
                 f"Install skdropout {version}."
             )
-        if "_unfolded" in state and "coefs_" not in state:
-            state["coefs_"], state["intercepts_"] = _folded(state)
         needed = NEEDED | ({"_label_binarizer", "classes_"} if is_classifier(self) else {"noise_variance_"})
-        missing = sorted(needed - set(state)) if "coefs_" in state and version != here else []
+        fitted = not {"coefs_", "_unfolded"}.isdisjoint(state)
+        missing = sorted(needed - set(state)) if fitted and version != here else []
         if missing:
             raise ValueError(
                 f"This {name} was fitted by skdropout {version or 'before 0.1.0'}, without {', '.join(missing)}, which "
-                f"{here} needs: fit it again, or load it by the release that wrote it and carry the weights over by "
-                "save_weights and load_weights."
+                f"{here} needs: fit it again"
+                + (", or carry its weights over, by save_weights there and load_weights here." if version else ".")
             )
+        if fitted and "coefs_" not in state:
+            state["coefs_"], state["intercepts_"] = _folded(state)
         for parameter in signature(type(self)).parameters.values():  # of which an older release had fewer
             if parameter.default is not parameter.empty:
                 state.setdefault(parameter.name, parameter.default)
@@ -370,7 +371,6 @@ def _arrays(estimator):
         "trained_with": rates,
         "dropout_schedule": schedule,
         "none": [name for name, value in noted.items() if value is None],
-        "object": [name for name, value in noted.items() if np.asarray(value).dtype.hasobject and value is not None],
     }
     layers = {"groups_": groups}
     if not _is_folded(state):
@@ -463,11 +463,9 @@ def _fitted_state(header, arrays):
 
 def _noted(header, arrays):
     """The attributes beside the weights, as ``fit`` leaves them."""
-    noted = {
-        name: None if name in header["none"] else arrays[name] for name in NOTED if name in {*header["none"], *arrays}
-    }
+    noted = {name: arrays.get(name) for name in NOTED if name in arrays or name in header["none"]}
     for name, value in noted.items():
-        if name in header["object"]:
+        if name == "feature_names_in_":
             noted[name] = value.astype(object)
         elif value is not None and (value.ndim == 0 or name not in {"class_weight_", "classes_", "noise_variance_"}):
             noted[name] = value.tolist()

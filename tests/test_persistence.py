@@ -499,13 +499,15 @@ def test_names_of_columns_come_back(tmp_path):
     model.save_weights(tmp_path / "w")
     twin = CLASSIFIER(3).load_weights(tmp_path / "w")
     assert_predict_the_same(model, twin, frame)
+    assert twin.feature_names_in_.dtype == object
     with pytest.raises(ValueError, match="feature names should match"):
         twin.predict(frame.rename(columns={"a": "z"}))
 
 
-def test_labels_that_need_pickle_are_refused(tmp_path):
+@pytest.mark.parametrize("labels", [[Decimal(1), Decimal(2), Decimal(3)], ["a", "b", "c\0"]], ids=str)
+def test_labels_that_need_pickle_are_refused(labels, tmp_path):
     model = copy.deepcopy(fitted("classes"))
-    model.classes_ = np.array([Decimal(1), Decimal(2), Decimal(3)])
+    model.classes_ = np.array(labels, dtype=object)
     with pytest.raises(ValueError, match=r"classes_ holds objects other than strings or numbers.*Fit on labels"):
         model.save_weights(tmp_path / "w")
     assert not list(tmp_path.iterdir())
@@ -631,6 +633,8 @@ def test_unfitted_estimators_and_missing_folders(tmp_path):
         fitted("classes").save_weights(tmp_path / "nowhere" / "w")
     with pytest.raises(FileNotFoundError):
         CLASSIFIER().load_weights(tmp_path / "w")
+    with pytest.raises(ValueError, match="'alpha' parameter"):
+        CLASSIFIER(alpha=-1).load_weights(tmp_path / "w")
 
 
 def test_a_write_that_fails_leaves_the_older_file(saved, monkeypatch):
