@@ -11,6 +11,7 @@ from skdropout.engine.backprop import Backprop
 from skdropout.engine.buffers import CHUNK, Room, in_chunks
 from skdropout.engine.dropout import DROPOUTS
 from skdropout.engine.dropout.base import WORDS, KeepMask
+from skdropout.engine.dropout.bernoulli import Bernoulli
 from skdropout.engine.dropout.spatial import Spatial
 from skdropout.engine.initializers import INITIALIZERS, initialize
 from skdropout.engine.layers import Activate, LayerSpec, Noise, at_rest
@@ -205,6 +206,8 @@ def test_a_slope_of_0_and_1_takes_a_byte_and_a_slope_of_the_input_sees_it(name):
 def test_a_rate_of_0_is_silence_and_other_rates_are_taken():
     noise, x = Noise(LayerSpec(3, "tanh", rate=0.25), np.float64, shared=False), np.ones((4, 3))
     assert not noise.after_relu
+    groups = np.array([0, 0, 1])
+    assert Noise(LayerSpec(3, "tanh", "spatial", 0.5, groups), np.float64, shared=False).dropout.groups is groups
     assert not ThinNoise(LayerSpec(3, "tanh", rate=0.25), np.float64, 3, is_input=False).after_relu
     for factor, rate in ((1, 0.25), (2, 0.5), (0, 0.5), (0.5, 0.125), (0, 0.125), (1, 0.25)):
         noise.scale_rate(factor)
@@ -297,6 +300,14 @@ def test_noise_is_no_wider_than_the_data(kind):
     assert (dropout.mask if kind == "alpha" else dropout.noise).dtype in (np.float32, bool)
 
 
+@pytest.mark.parametrize("rate", [0.25, 0.5])
+@pytest.mark.parametrize("kind", ["bernoulli", "gaussian", "spatial"])
+def test_what_multiplies_the_input_multiplies_the_gradient(kind, rate):
+    dropout = DROPOUTS[kind](rate, np.float64)
+    y = dropout.forward(np.ones((4, 3)), stream()).copy()
+    np.testing.assert_array_equal(dropout.backward(np.ones((4, 3))), y)
+
+
 def test_noise_of_sparse_groups_is_that_of_the_dense_rows():
     groups = np.array([0, 1, 1, 2, 0, 2])
     X = np.random.default_rng(0).normal(size=(40, 6)) * (np.random.default_rng(1).random((40, 6)) < 0.5)
@@ -318,6 +329,11 @@ def test_parameters_are_of_their_dtype(normed):
     params = Params((3, 2, 1), np.float32, normed=normed)
     assert params.vector.dtype == params.dtype == np.float32
     assert [len(scale) for scale in params.scales] == [len(shift) for shift in params.shifts] == [2] * normed
+    assert all(
+        (scale == 1).all() and not shift.any() for scale, shift in zip(params.scales, params.shifts, strict=True)
+    )
+    twin = Params((3, 2, 1), np.float32, np.full(params.vector.size, 7, np.float32), normed)
+    assert (twin.vector == 7).all()
 
 
 def test_optimizers_without_a_penalty_and_without_momentum():
@@ -412,6 +428,23 @@ def test_a_sampler_casts_weights_and_copies_none():
     sampler = Sampler(Network(mixed, params.intercepts, ("relu", "tanh"), "identity"), [("bernoulli", 0.5, None)] * 3)
     assert [layer[0].dtype for layer in sampler.layers] == [np.float32] * 3
     assert np.shares_memory(sampler.layers[0][0], params.vector)
+    assert not sampler.shared
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_passes_depend_on_the_seed_and_on_no_noise_of_rate_0(shared, monkeypatch):
+    rates = []
+
+    def recorder(rate, *args):
+        rates.append(rate)
+        return Bernoulli(rate, *args)
+
+    monkeypatch.setitem(DROPOUTS, "bernoulli", recorder)
+    sampler = make_sampler((0.5, 0, 0.25), shared=shared)
+    first, again, other = (sampler.sample(np.ones((2, 20)), slice(0, 2), slice(0, 3), [seed]) for seed in (0, 0, 1))
+    assert rates == [0.5, 0.25] * 3
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
 
 
 # The random numbers of a seed stay what they are
