@@ -447,6 +447,18 @@ def test_passes_depend_on_the_seed_and_on_no_noise_of_rate_0(shared, monkeypatch
     assert (first != other).any()
 
 
+def test_norms_stand_between_activation_and_noise():
+    norms = [
+        (np.full(10, 2, np.float32), np.full(10, 1, np.float32)),
+        (np.full(8, 3, np.float32), np.zeros(8, np.float32)),
+    ]
+    sampler, x = make_sampler((0, 0, 0), norms=norms), np.ones((2, 20), np.float32)
+    (W0, *_), (W1, *_), (W2, *_) = sampler.layers
+    b0, b1, b2 = (layer[1] for layer in sampler.layers)
+    expected = 3 * np.tanh((2 * np.maximum(x @ W0 + b0, 0) + 1) @ W1 + b1) @ W2 + b2
+    np.testing.assert_allclose(sampler.sample(x, slice(0, 2), slice(0, 1), [0])[0], expected, rtol=1e-5)
+
+
 # The random numbers of a seed stay what they are
 
 

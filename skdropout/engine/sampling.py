@@ -44,7 +44,7 @@ class Sampler:
         budget = max(1, BLOCK // max(self.widest, n_inputs if self.n_quiet == 0 else 1))
         least = PASSES if self.n_quiet < len(self.layers) else n_passes  # without noise a row is computed once for all
         passes = min(n_passes, max(least, budget // n_rows))
-        rows = max(1, min(n_rows, budget // passes, BLOCK // n_inputs))
+        rows = max(1, min(budget // passes, BLOCK // n_inputs))
         for i in range(0, n_rows, rows):
             for j in range(0, n_passes, passes):
                 yield slice(i, min(i + rows, n_rows)), slice(j, min(j + passes, n_passes))
