@@ -23,8 +23,8 @@ from skdropout.engine.rng import mask_stream
 from skdropout.engine.rng import stream as stream_of
 from skdropout.engine.sampling import PASSES, Sampler
 from skdropout.engine.schedules import DROPOUT_SCHEDULES, LEARNING_RATES, warm_up
-from skdropout.engine.thinned import Kept, ThinAffine, ThinNoise
-from skdropout.engine.training import Batches, clip
+from skdropout.engine.thinned import Kept, ThinAffine, ThinNoise, _take
+from skdropout.engine.training import Batches, clip, epochs, lbfgs
 
 BATCH_NORMS = [None, "before_activation", "after_activation", "after_dropout"]
 
@@ -445,6 +445,8 @@ def test_passes_depend_on_the_seed_and_on_no_noise_of_rate_0(shared, monkeypatch
     assert rates == [0.5, 0.25] * 3
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
+    others = sampler.sample(np.ones((4, 20)), slice(2, 4), slice(0, 3), [0])
+    assert (first == others).all() == shared  # equal rows of two blocks
 
 
 def test_norms_stand_between_activation_and_noise():
@@ -493,16 +495,18 @@ def test_a_thinned_layer_has_no_buffer_for_what_it_does_not_compute():
     assert layer.dx is None
     assert layer.input_gradient
     assert Kept(np.array([False, True, False, True])).place.tolist() == [2, 0, 2, 1]
+    assert Kept(np.array([True])).units.tolist() == [0, 0]  # the blank reads a unit that is there
 
 
 def test_batches_of_a_large_array_are_gathered_into_one_buffer():
     dense = np.ones((7, 3))
     for X, shared in ((dense, True), (dense.astype(np.uint8), True), (sparse.csr_array(dense), False)):
-        batches = Batches(X, np.arange(7), None, np.arange(1, 7), 4, np.float64, shuffle=False)
+        batches = Batches(X, np.arange(7), None, np.arange(1, 7), 4, np.float32, shuffle=False)
         assert batches.n_batches == 2
         first, second = ((x, y, batches.position) for x, y, _ in batches.epoch(None))
         assert [first[1].tolist(), second[1].tolist()] == [[1, 2, 3, 4], [5, 6]]
         assert (first[2], second[2]) == (0, 1)
+        assert first[0].dtype == second[0].dtype == np.float32
         assert (not sparse.issparse(X) and np.shares_memory(first[0], second[0])) == shared
 
 
@@ -519,3 +523,58 @@ def test_clip_bounds_the_norm_and_only_that(dtype):
     exact = np.array([3.0, 4.0], dtype)
     clip(exact, 5.0)
     assert exact.tolist() == [3.0, 4.0]
+
+
+def test_a_sparse_input_is_multiplied_and_all_else_is_thinned():
+    X, rows = np.ones((4, 6)), sparse.csr_array(np.ones((4, 6)))
+    for is_input in (False, True):
+        noise = ThinNoise(LayerSpec(3, "tanh", rate=0.5), np.float64, 6, is_input)
+        assert noise.dropout.shared
+        for data in (X, rows):
+            noise.draw(data, stream())
+            assert (noise.kept is None) == (is_input and data is rows)
+    np.testing.assert_array_equal(noise.forward(rows, None, None).toarray(), np.tile(2.0 * noise.keep, (4, 1)))
+    room = Room(np.float64)
+    assert np.shares_memory(_take(X, np.array([1, 0]), 0, room), room((1,)))
+
+
+def make_batches(batch_size=3, n_rows=8):
+    rng = np.random.default_rng(0)
+    X, Y, weights = rng.normal(size=(n_rows, 8)), rng.normal(size=(n_rows, 3)), np.array([1.0, 2, 1, 3, 2, 1, 1, 2])
+    return Batches(X, Y, weights, np.arange(n_rows), batch_size, np.float64, shuffle=False)
+
+
+def test_the_loss_of_an_epoch_is_the_mean_over_its_rows():
+    backprop, batches = (
+        make_backprop(np.float64, specs=[LayerSpec(4, "tanh"), LayerSpec(3, "identity")]),
+        make_batches(),
+    )
+    expected = 0
+    for X, Y, weights in batches.epoch(None):
+        data, penalty = backprop.loss_and_grad(X, Y, weights, None)
+        expected += (data / 3 + penalty) * len(X) / 8
+    steps, still = [], SGD(backprop.params.vector.size, np.float64, 0.0, 0.0, False)
+    run = epochs(backprop, still, batches, None, None, before_step=steps.append)
+    assert [next(run), next(run)] == pytest.approx([expected] * 2, rel=1e-12)
+    assert steps == [0, 1, 2, 3, 4, 5]
+
+
+def test_no_step_is_longer_than_the_bound():
+    for clip_norm, moved in ((1e-3, 1e-3), (1e9, None), (None, None)):
+        backprop = make_backprop(np.float64, specs=[LayerSpec(4, "tanh"), LayerSpec(3, "identity")])
+        start, sgd = backprop.params.vector.copy(), SGD(backprop.params.vector.size, np.float64, 1.0, 0.0, False)
+        next(epochs(backprop, sgd, make_batches(batch_size=8), None, None, clip_norm=clip_norm))
+        length = np.linalg.norm(backprop.params.vector - start)
+        assert length == pytest.approx(moved, rel=1e-6) if moved else length > 0.1
+
+
+def test_lbfgs_counts_weights_as_rows():
+    batches = make_batches()
+    rows = np.repeat(np.arange(8), batches.sample_weight.astype(int))
+    results = []
+    for data in ((batches.X, batches.Y, batches.sample_weight), (batches.X[rows], batches.Y[rows], None)):
+        specs = [LayerSpec(4, "tanh"), LayerSpec(3, "identity")]
+        backprop = make_backprop(np.float64, specs=specs, batch_size=len(data[0]))
+        results.append(lbfgs(backprop, *data, max_iter=3, max_fun=50, tol=1e-9, after_iteration=None))
+        assert results[-1].nit == 3
+    np.testing.assert_allclose(results[0].x, results[1].x, rtol=1e-6)
