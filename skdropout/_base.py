@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from functools import partial
 from numbers import Integral
 from typing import Any, Self
@@ -402,9 +403,11 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
 
     def _validate_xy(self, X, y, reset):
         """X and y as arrays, X in the dtype it came in."""
-        regression = is_regressor(self)
-        X, y = validate_data(self, X, y, reset=reset, accept_sparse="csr", multi_output=True, y_numeric=regression)
+        X, y = validate_data(self, X, y, reset=reset, accept_sparse="csr", multi_output=True)
         y = y.toarray() if issparse(y) else y
+        if is_regressor(self) and y.dtype == object:
+            with suppress(TypeError, ValueError):  # _encode refuses what stays
+                y = y.astype(float)
         return canonical(numbers(X)), column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
     def _compute_dtype(self, X, fresh):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
+from sklearn.utils import assert_all_finite
 
 from ._base import BaseDropoutMLP
 from ._sklearn import Interval, InvalidParameterError, StrOptions, available_if, fit_context
@@ -683,6 +684,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     def _encode(self, y, name):
         if y.dtype.kind not in "biuf":
             raise ValueError(f"`{name}` must be numeric, got dtype {y.dtype}: encode labels, or use a classifier.")
+        assert_all_finite(y, input_name=name)  # scikit-learn's check came before None was a float
         if self.loss == "poisson" and (y < 0).any():
             raise ValueError(f"`{name}` has negative values, but loss='poisson' needs {name} >= 0.")
         return y.reshape(len(y), -1).astype(float, copy=False)

@@ -61,12 +61,15 @@ def _some_positive(sample_weight, name):
 
 def split_off(rows, validation_fraction, stratify, random_state):
     """The rows to train on, as an index, and the rows held out; a dense X is not copied."""
-    train, test = train_test_split(
-        np.arange(rows.X.shape[0]),
-        test_size=validation_fraction,
-        stratify=rows.Y if stratify else None,
-        random_state=random_state,
-    )
+    try:
+        train, test = train_test_split(
+            np.arange(rows.X.shape[0]),
+            test_size=validation_fraction,
+            stratify=rows.Y if stratify else None,
+            random_state=random_state,
+        )
+    except ValueError as error:
+        raise ValueError(f"early_stopping with validation_fraction={validation_fraction!r}: {error}") from error
     if len(test) < 2:
         raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
     if rows.sample_weight is not None:

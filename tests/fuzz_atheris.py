@@ -1,7 +1,7 @@
-"""The cases of test_fuzz.py, guided by coverage: ``python tests/fuzz_atheris.py -runs=100000 -timeout=60 [corpus]``.
+"""The cases of test_fuzz.py, guided by coverage: ``python tests/fuzz_atheris.py -runs=100000 [corpus]``.
 
-It needs ``pip install atheris`` and takes the options of libFuzzer. What a case may do is test_fuzz.py's to say; the first
-that does another thing ends the run, printed, with its bytes in a file ``crash-...``, which as only argument runs it again.
+It needs ``pip install atheris`` and takes the options of libFuzzer. What may come of a case is test_fuzz.py's to say;
+the first that comes to another thing ends the run, with its bytes in a file ``crash-...``: given alone, it runs again.
 """
 
 import sys

@@ -8,7 +8,7 @@ import pytest
 from scipy import sparse
 from sklearn.base import clone
 
-from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
+from skdropout import DropoutMLPClassifier, DropoutMLPRegressor, diagnose
 from skdropout.engine.backprop import Backprop
 from skdropout.engine.optimizers import Adam
 
@@ -397,3 +397,96 @@ def test_early_stopping_in_partial_fit(estimator):
     extra = {"classes": np.unique(LABELS)} if estimator is DropoutMLPClassifier else {}
     with pytest.raises(ValueError, match="partial_fit does not support early_stopping=True"):
         estimator(early_stopping=True).partial_fit(X, CASES[estimator], **extra)
+
+
+@pytest.mark.parametrize("missing", [None, float("nan")])
+@estimators
+def test_missing_values_in_lists(estimator, missing):
+    """scikit-learn looks for NaN before it makes None one."""
+    rows, y = X.tolist(), CASES[estimator].tolist()
+    rows[3][1] = missing
+    refuses(estimator, "Input X contains NaN", rows=rows, partial=True)
+    model = estimator(max_iter=1, random_state=0).fit(X, y)
+    for method in (model.predict, *([model.predict_proba] if estimator is DropoutMLPClassifier else [model.sample_y])):
+        with pytest.raises(ValueError, match="Input X contains NaN"):
+            method(rows)
+    rows[3][1] = 0.5
+    np.testing.assert_array_equal(model.predict(np.array(rows, dtype=object)), model.predict(np.array(rows)))
+
+
+@pytest.mark.parametrize("y", [[None, *VALUES[1:]], np.array([None, *VALUES[1:]]), [np.nan, *VALUES[1:]]], ids=type)
+def test_missing_targets_of_a_regressor(y):
+    refuses(DropoutMLPRegressor, "Input y contains NaN", y=y, partial=True)
+    refuses(DropoutMLPRegressor, "Input y_val contains NaN|validation data.*Input y contains NaN", X_val=X, y_val=y)
+    model = DropoutMLPRegressor(max_iter=1).fit(X, VALUES)
+    with pytest.raises(ValueError, match="Input y contains NaN"):
+        model.log_predictive_density(X, y)
+
+
+def test_validation_targets_of_other_outputs():
+    refuses(DropoutMLPRegressor, r"`y_val` has 2 output\(s\), but `y` has 1", X_val=X, y_val=np.ones((40, 2)))
+
+
+@pytest.mark.parametrize("name", ["alpha", "learning_rate_init", "epsilon", "tol"])
+@estimators
+def test_numbers_beyond_the_floats(estimator, name):
+    refuses(estimator, "beyond the range of floats", {name: 10**400, "early_stopping": True})
+    huge = [[10**400, *row[1:]] for row in X.tolist()]
+    refuses(estimator, "beyond the range of floats", rows=huge)
+    with pytest.raises(ValueError, match="beyond the range of floats"):
+        estimator(max_iter=1).fit(X, CASES[estimator]).predict(huge)
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        ([0, 1, 2], r"one label per feature: got shape \(3,\), X has 5 features"),
+        ([0, 1, [2], 3, 4], "A label in input_groups must be a str, an int or the like"),
+        ([0, 1, np.nan, 3, 4], "A label in input_groups is nan"),
+    ],
+    ids=str,
+)
+@estimators
+def test_input_groups(estimator, groups, message):
+    refuses(estimator, message, {"input_groups": groups, "input_dropout": 0.2}, partial=True)
+
+
+def test_weights_and_variances_that_are_no_numbers():
+    refuses(DropoutMLPClassifier, "class_weight must map labels to numbers", {"class_weight": {"no": "x"}})
+    for noise in ([0.1, [0.2]], [True], ["x"], [0.1, 0.2], [10**400]):
+        refuses(DropoutMLPRegressor, "noise_variance must be|beyond the range", {"noise_variance": noise})
+
+
+@pytest.mark.parametrize("n_jobs", [0, 1.5, "2", np.inf, [1]], ids=repr)
+@estimators
+def test_n_jobs_of_sampling(estimator, n_jobs):
+    model = estimator(max_iter=1, dropout=0.1).fit(X, CASES[estimator])
+    with pytest.raises(ValueError, match="n_jobs must be None or an int other than 0, got"):
+        model.log_predictive_density(X, CASES[estimator], n_jobs=n_jobs)
+
+
+@estimators
+def test_huge_inputs_of_sampling_give_no_warning(estimator):
+    """Warnings are errors here; without noise there is none either."""
+    model = estimator(max_iter=1, dropout=0.1, hidden_layer_sizes=(3,)).fit(X, CASES[estimator])
+    model.log_predictive_density(X * 1e300, CASES[estimator])
+    if estimator is DropoutMLPRegressor:
+        model.predict(X * 1e300, return_std=True, dropout=0.5)
+    else:
+        assert "The inputs have a root mean square of inf" in str(diagnose(model, X * 1e300, CASES[estimator]))
+
+
+@pytest.mark.parametrize(
+    "y", [LABELS, LABELS.astype(object), pd.Series(LABELS), pd.Series(LABELS, dtype="category")], ids=type
+)
+def test_labels_for_a_regressor(y):
+    refuses(
+        DropoutMLPRegressor, r"`y` must be numeric, got dtype .*: encode labels, or use a classifier", y=y, partial=True
+    )
+    refuses(DropoutMLPRegressor, r"`y_val` must be numeric", X_val=X, y_val=y)
+
+
+@pytest.mark.parametrize("fraction", [0, 0.999, 1e-9])
+@estimators
+def test_validation_fraction(estimator, fraction):
+    refuses(estimator, "(?s)validation_fraction", {"early_stopping": True, "validation_fraction": fraction})
