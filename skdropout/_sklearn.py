@@ -1,7 +1,7 @@
 """The one door to scikit-learn's private names, so that an upgrade breaks in one place."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import sklearn
 from sklearn.base import _fit_context
@@ -13,6 +13,8 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call as check_part
 from sklearn.utils.optimize import _check_optimize_result as check_optimize_result
 from sklearn.utils.parallel import _get_threadpool_controller as get_threadpool_controller
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+
+from ._typing import Method
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -34,7 +36,6 @@ except ImportError:  # scikit-learn < 1.9
 
 
 if TYPE_CHECKING:  # scikit-learn has no types: its decorators leave those of the method
-    Method = TypeVar("Method", bound=Callable[..., Any])
 
     def available_if(check: Callable[[Any], bool]) -> Callable[[Method], Method]: ...
 

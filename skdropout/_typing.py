@@ -1,12 +1,14 @@
 """The types in the signatures of the package."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeAlias, TypedDict
+from typing import Any, Literal, TypeAlias, TypedDict, TypeVar
 
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import sparray, spmatrix
+
+Method = TypeVar("Method", bound=Callable[..., Any])  # what a decorator takes and returns
 
 Int: TypeAlias = int | np.integer[Any]
 Float: TypeAlias = float | Int | np.floating[Any]
@@ -14,9 +16,9 @@ FloatArray: TypeAlias = NDArray[np.floating[Any]]
 MatrixLike: TypeAlias = ArrayLike | spmatrix | sparray
 Seed: TypeAlias = Int | RandomState | None
 Rates: TypeAlias = Float | Sequence[Float] | NDArray[Any]  # one for all hidden layers, or one each
-Rate: TypeAlias = float | Sequence[float]
-Curve: TypeAlias = Sequence[float] | NDArray[Any]
 Sizes: TypeAlias = Int | Sequence[Int] | NDArray[Any]
+Rate: TypeAlias = float | Sequence[float]  # the same as one point of a plot
+Curve: TypeAlias = Sequence[float] | NDArray[Any]  # a number an epoch
 Scoring: TypeAlias = str | Callable[..., Any] | None
 
 # The names that a parameter takes; a test keeps them equal to the tables of the engine
