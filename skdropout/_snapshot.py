@@ -1,10 +1,11 @@
 """A call that sees one state of its estimator."""
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Any, TypeVar, cast
+from __future__ import annotations
 
-Method = TypeVar("Method", bound=Callable[..., Any])
+from functools import wraps
+from typing import Any, cast
+
+from ._typing import Method
 
 
 def from_snapshot(method: Method) -> Method:
