@@ -23,18 +23,21 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from pyarrow.parquet import ParquetFile, ParquetWriter
+from scipy import sparse
 
 from benchmarks.rss import AnonymousMemory
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
 
-N_FEATURES, CHUNK = 100, 50_000
+N_FEATURES, CHUNK, STORED = 100, 50_000, 5  # of a sparse row so many values
 
 
 def write(folder, n_rows):
-    """The files: n_rows rows of normal float32, the same of uint8, and the first of these as Parquet with a label."""
+    """The files: n_rows rows of normal float32, of uint8, of sparse float32, and the first as Parquet with a label."""
     rng, names = np.random.default_rng(0), [f"x{i}" for i in range(N_FEATURES)]
     schema = pa.schema([(name, pa.float32()) for name in names] + [("label", pa.int64())])
     real, small = (folder / name for name in ("float32", "uint8"))
+    np.tile(np.arange(0, N_FEATURES, N_FEATURES // STORED, dtype=np.int32), n_rows).tofile(folder / "indices")
+    (STORED * np.arange(n_rows + 1, dtype=np.int32)).tofile(folder / "indptr")
     with open(real, "wb") as f, open(small, "wb") as u, ParquetWriter(folder / "parquet", schema) as parquet:
         for start in range(0, n_rows, CHUNK):
             X = rng.standard_normal((min(CHUNK, n_rows - start), N_FEATURES), np.float32)
@@ -51,6 +54,11 @@ class Data:
         self.parquet = folder / "parquet"
         self.X = np.memmap(folder / "float32", np.float32, "r", shape=(n_rows, N_FEATURES))
         self.pixels = np.memmap(folder / "uint8", np.uint8, "r", shape=(n_rows, N_FEATURES))
+        stored = np.memmap(folder / "float32", np.float32, "r", shape=STORED * n_rows)
+        self.sparse = sparse.csr_array(
+            (stored, *(np.memmap(folder / name, np.int32, "r") for name in ("indices", "indptr"))),
+            shape=(n_rows, N_FEATURES),
+        )
         self.y, self.target = np.arange(n_rows) % 10, np.sin(np.arange(n_rows), dtype=np.float32)
         self.few = slice(n_rows // 5)
         self.wide = self.classifier(hidden_layer_sizes=256).fit(self.X[:2000], self.y[:2000])
@@ -97,9 +105,18 @@ CASES = {
     "fit, the same, early_stopping=True": partial(many_classes, early_stopping=True),
     "regressor, fit": lambda d: d.regressor().fit(d.X, d.target),
     "regressor, fit, early_stopping=True": lambda d: d.regressor(early_stopping=True).fit(d.X, d.target),
+    "fit, sparse": lambda d: d.classifier().fit(d.sparse, d.y),
+    "fit, sparse, early_stopping=True": lambda d: d.classifier(early_stopping=True).fit(d.sparse, d.y),
     "predict_proba, 256 units": lambda d: d.wide.predict_proba(d.X),
+    "predict_proba, 256 units, sparse": lambda d: d.wide.predict_proba(d.sparse),
     "score, 256 units": lambda d: d.wide.score(d.X, d.y),
     "predict_uncertainty, 256 units, 5 passes": lambda d: d.wide.predict_uncertainty(d.X, n_samples=5),
+    "predict_uncertainty, 256 units, 50 passes, a fifth": lambda d: d.wide.predict_uncertainty(
+        d.X[d.few], n_samples=50
+    ),
+    "sample_proba, 256 units, 5 passes": lambda d: d.wide.sample_proba(d.X, 5),
+    "log_predictive_density, 256 units, 5 passes": lambda d: d.wide.log_predictive_density(d.X, d.y, n_samples=5),
+    "regressor, sample_y, 5 passes": lambda d: d.noisy.sample_y(d.X, 5),
     "regressor, predict, return_std=True": lambda d: d.noisy.predict(d.X, return_std=True, n_samples=5),
     "partial_fit, 50 000 rows of the map at a time": chunks_of_the_map,
     "partial_fit, 10 000 rows of Parquet at a time": batches_of_parquet,
