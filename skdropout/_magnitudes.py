@@ -36,7 +36,12 @@ def check_columns(X, dtype, names=None):
     """An error that names a column `dtype` cannot hold, and a warning that names one it holds badly."""
     if X.dtype != dtype and np.can_cast(X.dtype, dtype):  # small integers
         return
-    limits, (low, high) = np.finfo(dtype), column_ranges(X)
+    limits, values = np.finfo(dtype), X.data if issparse(X) else X
+    largest = max(-float(values.min()), float(values.max())) if values.size else 0.0
+    head = X[: max(1, BLOCK // X.shape[1])]  # most tables need no look at all their columns
+    if largest <= np.sqrt(limits.max) and (X.dtype == dtype or not _blurred(*column_ranges(head), dtype).any()):
+        return
+    low, high = column_ranges(X)
     size = np.maximum(-low, high)
     column, value = _largest(size, names)
     way_out = "scale the inputs (for example with StandardScaler) or set dtype='float64'."
@@ -48,13 +53,18 @@ def check_columns(X, dtype, names=None):
         )
     if X.dtype == dtype:  # what is lost was lost before
         return
-    steps = (high - low) / np.spacing(size.astype(dtype))
-    if (blurred := (steps > 0) & (steps < DIGITS)).any():
+    if (blurred := _blurred(low, high, dtype)).any():
         column, value = _largest(np.where(blurred, size, 0), names)
         warnings.warn(
             f"X reaches {value:.10g} in {column}, and {limits.dtype} is too coarse to tell its values apart: {way_out}",
             RuntimeWarning,
         )
+
+
+def _blurred(low, high, dtype):
+    """Which columns vary, and by a few units in the last place of `dtype` at most."""
+    steps = (high - low) / np.spacing(np.maximum(-low, high).astype(dtype))
+    return (steps > 0) & (steps < DIGITS)
 
 
 def check_targets(Y, name):
