@@ -199,7 +199,8 @@ def test_values_that_float32_makes_one_are_a_warning(dtype):
         clf.fit(seconds, LABELS)
     clf.fit(seconds - [1_700_000_000, 0], LABELS)
     clf.fit(np.full((96, 2), 1e9), LABELS)  # constant: nothing is lost
-    clf.fit((seconds // 256 * 256).astype(np.float32), LABELS)  # what is lost was lost before
+    coarse = (1_700_000_000 + 128 * (np.arange(96) % 4)).reshape(-1, 1)
+    clf.fit(coarse.astype(np.float32), LABELS)  # what is lost was lost before
     clf.set_params(dtype=None).fit(seconds, LABELS)
 
 
