@@ -4,6 +4,7 @@ Data are drawn as records that can be built again and again, so that an array th
 scikit-learn's MLP sees the same input, and a failing case prints as a line to paste into ``@example``.
 """
 
+import warnings
 from decimal import Decimal
 from functools import cache
 from itertools import pairwise, product
@@ -200,7 +201,7 @@ class Data(NamedTuple):
         """A new object; None where numpy, pandas or polars refuse to make it."""
         rng = np.random.RandomState(0)
         try:
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
                 A = np.asarray(KINDS[self.kind](rng, self.shape))
                 A = A if A.dtype.kind in "US" else A.astype(self.dtype)
                 return (X_CONTAINERS | Y_CONTAINERS)[self.container](SPOILS[self.spoil](A))
@@ -354,7 +355,7 @@ def values(name):
 @cache
 def parameter(name):
     """A value for a parameter, most of them sound."""
-    return rarely(st.sampled_from(GOOD.get(name, [True, False, 0.5])), st.sampled_from(values(name)), 3)
+    return rarely(st.sampled_from(GOOD.get(name, [True, False, 0.5])), st.sampled_from(values(name)), 6)
 
 
 @cache
@@ -364,7 +365,7 @@ def some_of(names, most):
 
 @st.composite
 def parameters(draw, estimator):
-    names = draw(some_of(tuple(sorted({*estimator._parameter_constraints} - {"verbose"})), 3))
+    names = draw(some_of(tuple(sorted({*estimator._parameter_constraints} - {"verbose"})), 6))
     return {name: draw(parameter(name)) for name in names}
 
 

@@ -36,7 +36,7 @@ ERRORS = {ValueError, TypeError, NotFittedError, InvalidParameterError, Attribut
 # what a useful message speaks of
 SUBJECT = re.compile(
     r"\b(X|y|samples?|sample_weight|weights?|features?|class|classes|labels?|targets?|outputs?|arrays?|dimensions?|"
-    r"data|validation|fitted|parameters?|partial_fit|noise|n_samples|n_jobs|seed)\b|"
+    r"data|validation|fitted|parameters?|inputs?|partial_fit|noise|n_samples|n_jobs|seed)\b|"
     + "|".join(sorted({*DropoutMLPClassifier().get_params(), *DropoutMLPRegressor().get_params()})),
     re.IGNORECASE,
 )
@@ -82,7 +82,8 @@ def state(thing):
     if isinstance(thing, np.random.RandomState | np.random.Generator):
         return "the user's"  # to draw from it is to move it
     if type(thing).__module__.startswith(("pandas", "polars")):
-        return type(thing), repr(thing)
+        with warnings.catch_warnings(action="ignore"):  # of pandas about float16
+            return type(thing), repr(thing)
     if type(thing).__module__.startswith(("skdropout", "sklearn")) and hasattr(thing, "__dict__"):
         return type(thing), state(vars(thing))
     return repr(thing)
@@ -130,7 +131,10 @@ def bare(message):
 
 def is_useful(error, case, call):
     """Whether the error is one of scikit-learn's types, raised on purpose, and says what is wrong with what."""
-    where = traceback.extract_tb(error.__traceback__)[-1]
+    frames = traceback.extract_tb(error.__traceback__)
+    if type(error) in ERRORS and any(frame.filename.startswith(f"{THEIRS}/metrics") for frame in frames):
+        return True  # scikit-learn's score
+    where = frames[-1]
     raised = linecache.getline(where.filename, where.lineno).strip().startswith("raise")
     meant = raised and where.filename.startswith((OURS, THEIRS)) and type(error) in ERRORS
     if meant and len(str(error)) >= 20 and SUBJECT.search(str(error)):
