@@ -14,7 +14,8 @@ DIGITS = 10  # values that a column must have room for in its dtype: one digit
 def column_ranges(X):
     """Least and greatest value of each column, as floats."""
     if issparse(X):
-        return tuple(np.asarray(bound, dtype=float) for bound in min_max_axis(X, axis=0))
+        low, high = min_max_axis(X, axis=0)
+        return np.asarray(low, dtype=float), np.asarray(high, dtype=float)
     rows = max(1, BLOCK // X.shape[1])
     blocks = [X[start : start + rows] for start in range(0, X.shape[0], rows)]
     low, high = (f([f(block, axis=0) for block in blocks], axis=0) for f in (np.min, np.max))

@@ -76,7 +76,7 @@ THEIR_ATTRIBUTES = {
 class PersistenceMixin:
     """Pickles across releases, ``save_weights``, ``load_weights`` and ``to_sklearn``."""
 
-    def to_sklearn(self: Any) -> Any:
+    def to_sklearn(self) -> Any:
         """The fitted network as scikit-learn's own estimator, which predicts without skdropout.
 
         At prediction dropout is the identity and batch normalisation is part of ``coefs_`` and ``intercepts_``, so
@@ -124,17 +124,18 @@ class PersistenceMixin:
         True
         """
         check_is_fitted(self)
-        theirs = MLPClassifier() if is_classifier(self) else MLPRegressor()
+        ours: Any = self  # with all that BaseDropoutMLP has
+        theirs: Any = MLPClassifier() if is_classifier(self) else MLPRegressor()
         self._check_expressible(type(theirs).__name__)
         known = theirs.get_params(deep=False)
-        params = {name: value for name, value in self.get_params(deep=False).items() if name in known}
+        params = {name: value for name, value in ours.get_params(deep=False).items() if name in known}
         for name, values in THEIRS.items():
             if params[name] not in values:
                 params[name] = known[name]
-        params["hidden_layer_sizes"] = tuple(W.shape[1] for W in self.coefs_[:-1])
-        params["activation"] = next(iter(self._activations), known["activation"])
+        params["hidden_layer_sizes"] = tuple(W.shape[1] for W in ours.coefs_[:-1])
+        params["activation"] = next(iter(ours._activations), known["activation"])
         if "loss" in params:
-            params["loss"] = "poisson" if self.out_activation_ == "exp" else "squared_error"
+            params["loss"] = "poisson" if ours.out_activation_ == "exp" else "squared_error"
         theirs.set_params(**copy.deepcopy(params))
         fitted = {name: value for name, value in vars(self).items() if name in THEIR_ATTRIBUTES}
         vars(theirs).update(copy.deepcopy(fitted))
