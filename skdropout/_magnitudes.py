@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils.sparsefuncs import min_max_axis
 
@@ -11,7 +12,7 @@ LARGE = 100  # inputs and targets that are scaled stay below it
 DIGITS = 10  # values that a column must have room for in its dtype: one digit
 
 
-def column_ranges(X):
+def column_ranges(X) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Least and greatest value of each column, as floats."""
     if issparse(X):
         low, high = min_max_axis(X, axis=0)
