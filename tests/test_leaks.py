@@ -123,14 +123,14 @@ def test_a_thousand_fits_leak_nothing():
         gc.collect()
         return len(gc.get_objects())
 
-    rounds(20)  # fits of eight kinds in each
-    tracemalloc.start(10)
+    rounds(5)  # nine fits and more in each
+    tracemalloc.start()
     objects, before = rounds(5), tracemalloc.take_snapshot()
     with AnonymousMemory() as memory:
         later = rounds(100)
     grown = [s for s in tracemalloc.take_snapshot().compare_to(before, "filename") if "skdropout" in str(s.traceback)]
     tracemalloc.stop()
-    assert abs(later - objects) < 10
+    assert later - objects < 50  # one a round would be 100; the tools of this test have some
     assert sum(s.size_diff for s in grown) < 20_000
     print(f"RssAnon grew by {memory.added / 2**20:.1f} MB at its peak, objects by {later - objects}")
     assert memory.added < 20 * 2**20  # a buffer of each would be more
