@@ -1,6 +1,7 @@
 """Magnitudes that a dtype cannot hold, and the columns, targets and weights they are found in."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ LARGE = 100  # inputs and targets that are scaled stay below it
 DIGITS = 10  # values that a column must have room for in its dtype: one digit
 
 
-def column_ranges(X) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def column_ranges(X: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Least and greatest value of each column, as floats."""
     if issparse(X):
         low, high = min_max_axis(X, axis=0)
