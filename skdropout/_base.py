@@ -181,7 +181,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
 
         Warns
         -----
-        RuntimeWarning
+        UserWarning
             If a column of X, which is named, is so large that its squares overflow in float32, or that float32 cannot
             tell its values apart.
         """

@@ -51,16 +51,13 @@ def check_columns(X, dtype, names=None):
     if value > limits.max:
         raise ValueError(f"X reaches {value:.3g} in {column}, which is too large for {limits.dtype}: {way_out}")
     if value > np.sqrt(limits.max):
-        warnings.warn(
-            f"X reaches {value:.3g} in {column}, and its squares overflow {limits.dtype}: {way_out}", RuntimeWarning
-        )
+        warnings.warn(f"X reaches {value:.3g} in {column}, and its squares overflow {limits.dtype}: {way_out}")
     if X.dtype == dtype:  # what is lost was lost before
         return
     if (blurred := _blurred(low, high, dtype)).any():
         column, value = _largest(np.where(blurred, size, 0), names)
         warnings.warn(
-            f"X reaches {value:.10g} in {column}, and {limits.dtype} is too coarse to tell its values apart: {way_out}",
-            RuntimeWarning,
+            f"X reaches {value:.10g} in {column}, and {limits.dtype} is too coarse to tell its values apart: {way_out}"
         )
 
 
