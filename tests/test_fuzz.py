@@ -279,7 +279,8 @@ def findings(case):
             yield f"{call.method} fails: {type(error).__name__}: {error}\n{where}"
         if not error:
             try:
-                CHECKS[call.method](model, given, call.options, result)
+                with warnings.catch_warnings(action="ignore"):  # those of the call were seen
+                    CHECKS[call.method](model, given, call.options, result)
             except AssertionError as wrong:
                 where = traceback.extract_tb(wrong.__traceback__)[1].line
                 yield f"{call.method} is wrong: {where} {wrong}"
