@@ -132,7 +132,7 @@ def bare(message):
 def is_useful(error, case, call):
     """Whether the error is one of scikit-learn's types, raised on purpose, and says what is wrong with what."""
     frames = traceback.extract_tb(error.__traceback__)
-    if type(error) in ERRORS and any(frame.filename.startswith(f"{THEIRS}/metrics") for frame in frames):
+    if isinstance(error, tuple(ERRORS)) and any(frame.filename.startswith(f"{THEIRS}/metrics") for frame in frames):
         return True  # scikit-learn's score
     where = frames[-1]
     raised = linecache.getline(where.filename, where.lineno).strip().startswith("raise")
