@@ -228,7 +228,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
     @with_callbacks
     def _train(self, X, y, sample_weight, validation=(None, None, None), incremental=False, classes=None):
         model, rows, held_out, streams, start = self._prepare(X, y, sample_weight, validation, incremental, classes)
-        tasks = Tasks(self, X, y, sample_weight, 1 if incremental else self.max_iter, start.progress)
+        tasks = Tasks(self, X, y, sample_weight, 1 if incremental else self.max_iter, start.saved)
         if start.progress and start.progress.get("done"):
             self._be_done(start, streams)
             tasks.progress = lambda: start.progress
@@ -258,7 +258,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
     def _be_done(self, start, streams):
         """Be what the fit came to that wrote the checkpoint."""
         saved, progress = start.saved
-        for name in saved._fitted() - {"_learning_rate"}:
+        for name in saved._fitted() - {"_learning_rate", "feature_names_in_"}:
             setattr(self, name, getattr(saved, name))
         if "optimizer" in progress:
             self._optimizer = revived(self.solver, progress["optimizer"])

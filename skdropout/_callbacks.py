@@ -28,8 +28,8 @@ class Tasks:
         As the user gave them: a DataFrame stays a DataFrame.
     n_epochs : int
         How many there are at most.
-    saved : dict, default=None
-        The progress of the fit that this one takes up.
+    saved : (BaseDropoutMLP, dict), default=(None, None)
+        The estimator and the progress of the fit that this one takes up, in the last of its epochs.
 
     Attributes
     ----------
@@ -37,21 +37,28 @@ class Tasks:
         What a checkpoint is to write of the training; None if nothing.
     """
 
-    def __init__(self, estimator=None, X=None, y=None, sample_weight=None, n_epochs=0, saved=None):
+    def __init__(self, estimator=None, X=None, y=None, sample_weight=None, n_epochs=0, saved=(None, None)):
         self.root = self.epoch = self.progress = None
         self.n_left, self.stopped = n_epochs, False
         if getattr(estimator, "_skl_callbacks", None):
             metadata = None if sample_weight is None else {"sample_weight": sample_weight}
             self.known = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
             self.root = estimator._init_callback_context(max_subtasks=n_epochs)
-            for callback, state in zip(going_on(estimator), saved["callbacks"] if saved else (), strict=False):
-                callback._go_on(estimator, state)
+            before, progress = saved
+            if before is not None:
+                for callback, state in zip(going_on(estimator), progress["callbacks"], strict=True):
+                    callback._go_on(estimator, state)
+                for _ in range(before.n_iter_ - 1):  # the numbers of the epochs go on
+                    self._next()
             self.root.call_on_fit_task_begin(**self.known)
 
     def begin(self):
         if self.root is not None and self.n_left > 0:
-            self.n_left -= 1
-            self.epoch = self.root.subcontext(task_name="epoch").call_on_fit_task_begin(**self.known)
+            self.epoch = self._next().call_on_fit_task_begin(**self.known)
+
+    def _next(self):
+        self.n_left -= 1
+        return self.root.subcontext(task_name="epoch")
 
     def end(self, as_if_stopped):
         """End the epoch; True if a callback wants it to be the last.

@@ -62,8 +62,9 @@ class Checkpoint(Callback):
     Notes
     -----
     Parameters may differ in ``verbose`` alone. Functions given as parameters are compared by their names. With
-    ``random_state=None`` the fit goes on with the random numbers that it began with. "To the last bit" supposes the
-    same machine, the same versions and as many BLAS threads.
+    ``random_state=None`` the fit goes on with the random numbers that it began with, so that two such fits with one
+    path, or equal ones in one folder, are one. "To the last bit" supposes the same machine, the same versions and as
+    many BLAS threads.
 
     Ctrl-C ends ``fit`` with what was learnt so far, but not the training in the file: ``fit`` once more goes on.
 
@@ -73,6 +74,8 @@ class Checkpoint(Callback):
     A file is some five times as large as the weights: the estimator as if ``fit`` had stopped there, the weights in
     training, two moments of the optimizer, the best weights if training stops early; and 4 or 8 bytes a training row.
     With ``solver="lbfgs"`` it holds a gradient for each evaluation so far: choose `every` by that.
+
+    A process that is killed while it writes leaves a file beside, with the suffix ``.part``, of no further use.
 
     Loading runs code, as with any pickle: load only files of your own. The callbacks are not in the file, except for
     how far :class:`EarlyStopping` has come.
@@ -137,7 +140,7 @@ class Checkpoint(Callback):
         marks : dict
             What tells its fit from others, by name.
         """
-        for name, value in estimator.get_params(deep=False).items():
+        for name, value in {"class": type(estimator), **vars(without_callbacks(estimator))}.items():
             try:
                 pickle.dumps(value)
             except Exception as error:
@@ -155,8 +158,9 @@ class Checkpoint(Callback):
         if differ:
             params = estimator.get_params(deep=False), saved.get_params(deep=False)
             here, there = ({name: values[name] for name in differ if name in values} for values in params)
+            both = here.keys() & there.keys()  # they may be of two classes
             texts = [
-                f"{name} ({there[name]!r} there, {here[name]!r} here)" if name in here else name for name in differ
+                f"{name} ({there[name]!r} there, {here[name]!r} here)" if name in both else name for name in differ
             ]
             raise ValueError(
                 f"{str(path)!r} is the checkpoint of another fit, which differs in {', '.join(texts)}. {ANOTHER}"
@@ -215,16 +219,16 @@ def revived(solver, state):
 
 
 def marks(estimator, rows, held_out, start):
-    """What tells a fit from others: a hash of each parameter, of the data, and of what it starts from, by name."""
-    params = estimator.get_params(deep=False)
+    """What tells a fit from others: hashes of its class, parameters, data, and of what it starts from, by name."""
+    params = {"class": type(estimator), **estimator.get_params(deep=False)}
     found = {name: joblib.hash(_plain(value)) for name, value in params.items() if name != "verbose"}
     for suffix, part in (("", rows), ("_val", held_out)):
         if part is not None:
             found |= {f"X{suffix}": _hash_of_rows(part.X), f"y{suffix}": joblib.hash(np.ascontiguousarray(part.y))}
             found[f"sample_weight{suffix}"] = joblib.hash(part.sample_weight)
     for callback in going_on(estimator):
-        settings = {name: v if hasattr(v, "shape") else _plain(v) for name, v in callback._settings().items()}
-        found[f"the callback {type(callback).__name__}"] = joblib.hash(settings)
+        settings = {name: _hashable(value) for name, value in callback._settings().items()}
+        found.setdefault(f"the callback {type(callback).__name__}", []).append(joblib.hash(settings))
     if start:
         found["the network it goes on from"] = joblib.hash(start)
     return found
@@ -245,6 +249,12 @@ def _plain(value):
     if hasattr(value, "__qualname__"):
         return f"{value.__module__}.{value.__qualname__}"
     return value
+
+
+def _hashable(value):
+    if issparse(value):  # what its object knows of it by and by is left out
+        return _hash_of_rows(value.tocsr())
+    return value if hasattr(value, "shape") else _plain(value)
 
 
 def _hash_of_rows(X):

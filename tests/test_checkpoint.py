@@ -7,12 +7,19 @@ import numpy as np
 import pytest
 import sklearn
 from resumable import FITS, digits, images, leavings, make, patients, progression
+from scipy import sparse
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.fixes import parse_version
 
-from skdropout import Checkpoint, DropoutMLPClassifier, EarlyStopping
+from skdropout import (
+    Checkpoint,
+    DropoutMLPClassifier,
+    DropoutMLPRegressor,
+    EarlyStopping,
+    log_predictive_density_scorer,
+)
 from skdropout._callbacks import is_whole_fit
 
 pytestmark = [
@@ -24,6 +31,10 @@ pytestmark = [
 
 
 class PowerFailure(Exception):
+    pass
+
+
+class Other(DropoutMLPClassifier):
     pass
 
 
@@ -96,6 +107,23 @@ def test_the_callback_early_stopping_is_taken_up_too(tmp_path, order, every):
         assert leavings(mlp) == leavings(expected)
         assert again.scores_ == stopping.scores_
         assert leavings(again.best_estimator_) == leavings(stopping.best_estimator_)
+
+
+@pytest.mark.parametrize("name", ["defaults", "lbfgs"])
+def test_the_numbers_of_the_epochs_go_on(tmp_path, name):
+    class StopAtTheFifth(FailAfter):
+        def on_fit_task_end(self, estimator, context):
+            return not is_whole_fit(context) and context.task_id == 4
+
+    def fit(*callbacks):
+        estimator, X, y, _ = make(name)
+        return estimator.set_callbacks(*callbacks).fit(X, y)
+
+    with pytest.raises(PowerFailure):
+        fit(Checkpoint(tmp_path / "mlp.ckpt"), FailAfter(3))
+    taken_up = fit(Checkpoint(tmp_path / "mlp.ckpt"), StopAtTheFifth(0))
+    assert taken_up.n_iter_ == 5
+    assert leavings(taken_up) == leavings(fit(StopAtTheFifth(0)))
 
 
 def test_warm_starts_are_taken_up_from_the_weights_they_started_from(tmp_path):
@@ -311,6 +339,35 @@ def test_the_settings_of_early_stopping_are_part_of_the_fit(tmp_path):
         mlp().set_callbacks(Checkpoint(tmp_path / "a.ckpt")).fit(images, digits)
 
 
+def test_each_callback_early_stopping_counts_and_not_what_its_sparse_rows_know_of_themselves(tmp_path):
+    rows = sparse.csr_array(images[:100])
+
+    def fit(n_iter_no_change, *callbacks):
+        first = EarlyStopping(rows, digits[:100], n_iter_no_change=n_iter_no_change)
+        second = EarlyStopping(rows, digits[:100], scoring=log_predictive_density_scorer)
+        return mlp().set_callbacks(first, second, Checkpoint(tmp_path / "a.ckpt"), *callbacks).fit(images, digits)
+
+    with pytest.raises(PowerFailure):
+        fit(3, FailAfter(2))  # SciPy has noted on the rows by now that their format is canonical
+    with pytest.raises(ValueError, match="differs in the callback EarlyStopping"):
+        fit(2)
+    fit(3)
+
+
+def test_the_checkpoint_of_another_class_is_refused(path):
+    with pytest.raises(ValueError, match=r"which differs in class\. "):
+        Other(12, max_iter=6, random_state=0).set_callbacks(Checkpoint(path)).fit(images, digits)
+    with pytest.raises(ValueError, match=r"differs in class, dropout .*, loss, "):
+        DropoutMLPRegressor(random_state=0).set_callbacks(Checkpoint(path)).fit(images, digits)
+
+
+def test_names_of_columns_are_those_given(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    mlp().set_callbacks(Checkpoint(tmp_path)).fit(pandas.DataFrame(images).add_prefix("pixel "), digits)
+    assert not hasattr(mlp().set_callbacks(Checkpoint(tmp_path)).fit(images, digits), "feature_names_in_")
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 @pytest.mark.parametrize(
     ("damage", "text"),
     [
@@ -369,6 +426,12 @@ def test_what_cannot_be_written_is_said_before_training(tmp_path):
     estimator = mlp(dropout_schedule=lambda t: 1.0).set_callbacks(Checkpoint(tmp_path), FailAfter(1))
     with pytest.raises(ValueError, match=r"^Checkpoint cannot write dropout_schedule=<function .* by a name"):
         estimator.fit(images, digits)
+
+    class Local(DropoutMLPClassifier):
+        pass
+
+    with pytest.raises(ValueError, match=r"^Checkpoint cannot write class=<class .*Local'>: give it by a name"):
+        Local().set_callbacks(Checkpoint(tmp_path), FailAfter(1)).fit(images, digits)
 
 
 # partial_fit
