@@ -11,6 +11,7 @@ from sklearn.utils.sparsefuncs import min_max_axis
 BLOCK = 1 << 18  # elements of X looked at at a time: a scan needs no memory that grows with the rows
 LARGE = 100  # inputs and targets that are scaled stay below it
 DIGITS = 10  # values that a column must have room for in its dtype: one digit
+ROUNDING = 1e-12  # columns that vary by less, relative to their size, are meant to be constant
 
 
 def column_ranges(X: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -62,9 +63,9 @@ def check_columns(X, dtype, names=None):
 
 
 def _blurred(low, high, dtype):
-    """Which columns vary, and by a few units in the last place of `dtype` at most."""
-    steps = (high - low) / np.spacing(np.maximum(-low, high).astype(dtype))
-    return (steps > 0) & (steps < DIGITS)
+    """Which columns vary by more than rounding errors, and by a few units in the last place of `dtype` at most."""
+    size = np.maximum(-low, high)
+    return (high - low > ROUNDING * size) & (high - low < DIGITS * np.spacing(size.astype(dtype)))
 
 
 def check_targets(Y, name):

@@ -199,6 +199,7 @@ def test_values_that_float32_makes_one_are_a_warning(dtype):
         clf.fit(seconds, LABELS)
     clf.fit(seconds - [1_700_000_000, 0], LABELS)
     clf.fit(np.full((96, 2), 1e9), LABELS)  # constant: nothing is lost
+    clf.fit(np.full((96, 1), 1e9) * (1 + 1e-15 * np.arange(96)[:, None]), LABELS)  # but for rounding errors
     coarse = (1_700_000_000 + 128 * (np.arange(96) % 4)).reshape(-1, 1)
     clf.fit(coarse.astype(np.float32), LABELS)  # what is lost was lost before
     clf.set_params(dtype=None).fit(seconds, LABELS)
