@@ -326,6 +326,15 @@ def test_what_means_the_same_is_the_same(path, params, fitted_to):
     assert leavings(before) == leavings(after)  # FailAfter saw 4 epochs: the third again, and three more
 
 
+def test_class_weights_are_compared_one_by_one(tmp_path):
+    def fit(class_weight):
+        return mlp(class_weight=class_weight).set_callbacks(Checkpoint(tmp_path / "mlp.ckpt")).fit(images, digits)
+
+    assert leavings(fit(dict.fromkeys(range(10), 1))) == leavings(fit(dict.fromkeys(np.arange(10), 1.0)))
+    with pytest.raises(ValueError, match=r"differs in class_weight \(.* there, {0: 2, .* here\), sample_weight\. "):
+        fit(dict.fromkeys(range(10), 2))
+
+
 def test_the_settings_of_early_stopping_are_part_of_the_fit(tmp_path):
     def fit(n_iter_no_change, X_val=images):
         callbacks = EarlyStopping(X_val, digits, n_iter_no_change=n_iter_no_change), Checkpoint(tmp_path / "a.ckpt")
@@ -414,6 +423,17 @@ def test_a_folder_has_a_file_for_each_fit_of_a_search_and_none_is_done_twice(tmp
     search(FailAfter(1)).fit(images, digits)
     cross_validate(mlp().set_callbacks(Checkpoint(tmp_path)), images, digits, cv=3, error_score="raise")
     assert len(list(tmp_path.iterdir())) == 8
+
+
+def test_a_copy_made_during_a_fit_knows_nothing_of_that_fit(tmp_path):
+    class Copier(FailAfter):
+        def on_fit_task_end(self, estimator, context):
+            assert checkpoint._progress
+            copies.append(pickle.loads(pickle.dumps(checkpoint)))
+
+    checkpoint, copies = Checkpoint(tmp_path / "mlp.ckpt"), []
+    mlp(max_iter=2).set_callbacks(Copier(0), checkpoint).fit(images, digits)
+    assert [vars(copy) for copy in copies] == [vars(Checkpoint(checkpoint.path))] * 3
 
 
 def test_one_file_for_a_search_is_refused(tmp_path):

@@ -500,7 +500,8 @@ def test_a_thinned_layer_has_no_buffer_for_what_it_does_not_compute():
 
 def test_batches_of_a_large_array_are_gathered_into_one_buffer():
     dense = np.ones((7, 3))
-    for X, shared in ((dense, True), (dense.astype(np.uint8), True), (sparse.csr_array(dense), False)):
+    kinds = [(dense.astype(dtype), True) for dtype in (float, np.float32, np.uint8)]
+    for X, shared in (*kinds, (sparse.csr_array(dense), False)):
         batches = Batches(X, np.arange(7), None, np.arange(1, 7), 4, np.float32, shuffle=False)
         assert batches.n_batches == 2
         first, second = ((x, y, batches.position) for x, y, _ in batches.epoch(None))

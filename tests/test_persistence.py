@@ -3,6 +3,7 @@
 import copy
 import io
 import json
+import os
 import pickle
 import re
 import runpy
@@ -11,6 +12,7 @@ import textwrap
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import joblib
 import numpy as np
@@ -284,6 +286,20 @@ def test_a_parameter_that_an_older_release_did_not_have_gets_its_default():
     assert clone(twin).get_params().keys() == twin.get_params().keys()
     unfitted = older(CLASSIFIER(), without={"dropout_kind"})
     assert repr(unfitted) == repr(CLASSIFIER())
+
+
+class Deep(DropoutMLPRegressor):
+    def __init__(self, depth, *, max_iter=2):
+        super().__init__(hidden_layer_sizes=(4,) * depth, max_iter=max_iter)
+        self.depth = depth
+
+
+def test_a_parameter_without_a_default_comes_from_the_file():
+    model = Deep(3).fit(X, X[:, 0])
+    twin = pickle.loads(pickle.dumps(model))
+    assert (twin.depth, len(twin.coefs_)) == (3, 4)
+    assert_predict_the_same(twin, model)
+    assert not hasattr(older(model, without={"depth"}), "depth")
 
 
 @pytest.mark.parametrize(
@@ -650,3 +666,11 @@ def test_a_write_that_fails_leaves_the_older_file(saved, monkeypatch):
         fitted("classes").save_weights(saved)
     assert saved.read_bytes() == before
     assert [path.name for path in saved.parent.iterdir()] == [saved.name]
+
+
+def test_where_folders_cannot_be_opened_the_file_alone_is_written_to_the_disk(tmp_path, monkeypatch):
+    windows = SimpleNamespace(name="nt", fsync=os.fsync, replace=os.replace)  # without `open`
+    monkeypatch.setattr("skdropout._files.os", windows)
+    fitted("classes").save_weights(tmp_path / "w")
+    assert_predict_the_same(CLASSIFIER(**CASES["classes"][2]).load_weights(tmp_path / "w"), fitted("classes"))
+    assert [path.name for path in tmp_path.iterdir()] == ["w"]

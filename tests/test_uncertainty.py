@@ -3,6 +3,7 @@
 import pickle
 import tracemalloc
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -358,6 +359,24 @@ def test_calls_at_the_same_time_leave_blas_as_it_was(monkeypatch):
     assert log == [(1, "blas")]
     second.close()
     assert log == [(1, "blas"), "restored"]
+
+
+@pytest.mark.parametrize("n_inside", [0, 1, 2])
+def test_a_forked_child_has_the_threads_of_blas_that_its_parent_had(n_inside, monkeypatch):
+    log = []
+    limit = SimpleNamespace(restore_original_limits=lambda: log.append("restored"))
+    controller = SimpleNamespace(limit=lambda **limits: log.append(limits) or limit)
+    monkeypatch.setattr(skdropout._uncertainty, "get_threadpool_controller", lambda: controller)
+    one_thread = skdropout._uncertainty.OneBlasThread()
+    for _ in range(n_inside):
+        one_thread.__enter__()
+    one_thread.lock.acquire()  # by a thread that the child does not have
+    one_thread.start_afresh()
+    once = [{"limits": 1, "user_api": "blas"}, "restored"]
+    assert log == once * (n_inside > 0)
+    with one_thread:
+        pass
+    assert log == once * (1 + (n_inside > 0))
 
 
 # The noise of the observations
