@@ -372,6 +372,7 @@ def test_a_forked_child_has_the_threads_of_blas_that_its_parent_had(n_inside, mo
         one_thread.__enter__()
     one_thread.lock.acquire()  # by a thread that the child does not have
     one_thread.start_afresh()
+    assert not one_thread.lock.locked()
     once = [{"limits": 1, "user_api": "blas"}, "restored"]
     assert log == once * (n_inside > 0)
     with one_thread:
