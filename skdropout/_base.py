@@ -21,7 +21,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ._callbacks import Tasks
 from ._checkpoint import Checkpoint, marks, revived
 from ._lbfgs import minimize
-from ._magnitudes import LARGE, check_columns, check_targets, check_weights, largest_column
+from ._magnitudes import check_columns, check_targets, check_weights, largest_column, ways_out
 from ._persistence import PersistenceMixin
 from ._rows import Rows, all_floats, canonical, numbers, positive_weights
 from ._sklearn import CallbackSupportMixin, InvalidParameterError, fit_context, with_callbacks
@@ -511,24 +511,10 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
     # Training
 
     def _diverged(self, what, rows):
-        """The error of a training that has overflowed, with the ways out that rows and parameters suggest."""
-        X, _, Y, sample_weight = rows
-        column, value = largest_column(X, getattr(self, "feature_names_in_", None))
-        seen = f"; {column} reaches {value:.3g}" if value > LARGE else ""
-        ways = [f"scale the inputs (for example with StandardScaler{seen})"]
-        if Y.dtype.kind == "f" and (value := np.abs(Y).max()) > LARGE and self.loss != "poisson":
-            ways.append(f"scale y, which reaches {value:.3g} (with TransformedTargetRegressor)")
-        least = 1.0 if sample_weight is None else sample_weight[sample_weight > 0].min()
-        if self.alpha >= least:  # it is divided by the weights of a batch
-            of_weights = "" if sample_weight is None else f", where sample_weight goes down to {least:.3g}"
-            ways.append(f"lower alpha (now {self.alpha:g}{of_weights})")
-        if self.solver != "lbfgs":
-            ways.append(f"lower learning_rate_init (now {self.learning_rate_init:g})")
-            ways += ["set clip_norm=1"] if self.clip_norm is None else []
-            ways += ["set dtype='float64'"] if self.coefs_[0].dtype == np.float32 else []
+        """The error of a training that has overflowed."""
         return ValueError(
             "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
-            f"preprocessed. {what}: {', '.join(ways[:-1])}{' or ' if ways[1:] else ''}{ways[-1]}."
+            f"preprocessed. {what}: {ways_out(self, rows)}."
         )
 
     def _watched(self):

@@ -56,9 +56,10 @@ class Tasks:
         if self.root is not None and self.n_left > 0:
             self.epoch = self._next().call_on_fit_task_begin(**self.known)
 
-    def _next(self):
+    def _next(self) -> Any:
         self.n_left -= 1
-        return self.root.subcontext(task_name="epoch")
+        root: Any = self.root
+        return root.subcontext(task_name="epoch")
 
     def end(self, as_if_stopped):
         """End the epoch; True if a callback wants it to be the last.
@@ -314,7 +315,10 @@ class EarlyStopping(Callback):
         if fitted_estimator is None:
             return False
         weights = {} if self.sample_weight is None else {"sample_weight": self.sample_weight}
-        score = float(run.scorer(fitted_estimator, self.X_val, self.y_val, **weights))
+        try:
+            score = float(run.scorer(fitted_estimator, self.X_val, self.y_val, **weights))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"X_val, y_val and scoring of EarlyStopping: {error}") from error
         if not isfinite(score):
             raise ValueError(f"The score of EarlyStopping became {score}, with scoring={self.scoring!r}.")
         return run.add(score, fitted_estimator, self.tol) > self.n_iter_no_change

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
+import os
 import pickle
+import time
+import warnings
 from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
@@ -21,8 +25,10 @@ from .engine.optimizers import OPTIMIZERS
 
 MAGIC = b"skdropout checkpoint 1\n"  # the number is that of the format
 HASHED = 10_000  # rows at a time: a copy of so many, if X is not contiguous
+STALE = 60  # seconds: a file half written that nobody has added to for so long is of a process that was killed
 ANOTHER = (
-    "Delete it to start afresh, or give Checkpoint another path, or a folder, in which each fit has a file of its own."
+    "Delete it to start afresh, or give Checkpoint another path, or that of a folder that exists, in which each fit "
+    "has a file of its own."
 )
 
 
@@ -40,11 +46,11 @@ class Checkpoint(Callback):
     Parameters
     ----------
     path : str or os.PathLike
-        A file, such as "mlp.ckpt", in a folder that exists; or a folder, in which each fit has a file of its own, for
-        searches and cross-validation: those that were done are not done again.
+        A file, such as "mlp.ckpt", in a folder that exists; or a folder that exists, in which each fit has a file of
+        its own, for searches and cross-validation: those that were done are not done again.
 
     every : int, default=1
-        Epochs from one write to the next, at least 1.
+        Epochs from one write to the next, at least 1. A write takes some 10 ms: choose more where epochs are shorter.
 
     Raises
     ------
@@ -63,10 +69,12 @@ class Checkpoint(Callback):
     -----
     Parameters may differ in ``verbose`` alone. Functions given as parameters are compared by their names. With
     ``random_state=None`` the fit goes on with the random numbers that it began with, so that two such fits with one
-    path, or equal ones in one folder, are one. "To the last bit" supposes the same machine, the same versions and as
-    many BLAS threads.
+    path, or equal ones in one folder, are one; a warning says so. "To the last bit" supposes the same machine, the same
+    versions and as many BLAS threads. A fit that was done comes back without the warnings that it gave.
 
-    Ctrl-C ends ``fit`` with what was learnt so far, but not the training in the file: ``fit`` once more goes on.
+    Ctrl-C ends ``fit`` with what was learnt so far, but not the training in the file: ``fit`` once more goes on. To
+    train for longer, let a network go on from where it ended, with a path of its own:
+    ``Checkpoint.load(path).set_params(max_iter=50, warm_start=True)``.
 
     ``partial_fit`` writes after each call, and never reads: after a crash, ``Checkpoint.load(path)`` has all that the
     next call needs.
@@ -75,9 +83,11 @@ class Checkpoint(Callback):
     training, two moments of the optimizer, the best weights if training stops early; and 4 or 8 bytes a training row.
     With ``solver="lbfgs"`` it holds a gradient for each evaluation so far: choose `every` by that.
 
-    A process that is killed while it writes leaves a file beside, with the suffix ``.part``, of no further use.
+    A process that is killed while it writes leaves a file beside, with the suffix ``.part``; the next fit with that
+    path deletes it, if it is a minute old.
 
-    Loading runs code, as with any pickle: load only files of your own. The callbacks are not in the file, except for
+    Loading runs code, as with any pickle, and ``fit`` loads the file it finds: keep it where nobody else can write. The
+    checksum finds damage, not forgery. The callbacks are not in the file, except for
     how far :class:`EarlyStopping` has come.
 
     Examples
@@ -97,6 +107,7 @@ class Checkpoint(Callback):
     """
 
     def __init__(self, path: str | PathLike[str], *, every: Int = 1) -> None:
+        check_scalar(path, "path", (str, PathLike))
         check_scalar(every, "every", Integral, min_val=1)
         self.path = path
         self.every = every
@@ -124,7 +135,7 @@ class Checkpoint(Callback):
         ValueError
             If the file is damaged, or no checkpoint.
         """
-        estimator, progress = _read(Path(path))
+        estimator, progress = _read(Path(path), "")
         if "optimizer" in progress:
             estimator._optimizer = revived(estimator.solver, progress["optimizer"])
             del estimator._learning_rate  # what a file without the optimizer goes by
@@ -149,9 +160,12 @@ class Checkpoint(Callback):
                     "of a function in a module."
                 ) from error
         path = self._file(estimator, marks)
+        for part in path.parent.glob(f"{glob.escape(path.name)}.*.part"):
+            if time.time() - part.stat().st_mtime > STALE:
+                part.unlink(missing_ok=True)
         if not path.exists():
             return None
-        saved, progress = _read(path)
+        saved, progress = _read(path, ANOTHER)
         if not progress["marks"]:
             raise ValueError(f"The checkpoint {str(path)!r} was written by partial_fit, not by fit. {ANOTHER}")
         differ = [name for name in marks | progress["marks"] if marks.get(name) != progress["marks"].get(name)]
@@ -165,6 +179,11 @@ class Checkpoint(Callback):
             raise ValueError(
                 f"{str(path)!r} is the checkpoint of another fit, which differs in {', '.join(texts)}. {ANOTHER}"
             )
+        if progress.get("done") and estimator.random_state is None:
+            warnings.warn(
+                f"This fit was done before, and is taken from {str(path)!r}: one that is to differ needs a "
+                "random_state other than None."
+            )
         return saved, progress
 
     def _file(self, estimator, marks):
@@ -174,7 +193,9 @@ class Checkpoint(Callback):
         return path / f"{type(estimator).__name__}-{joblib.hash(marks)}.ckpt" if path.is_dir() else path
 
     def setup(self, estimator: Any, context: Any) -> None:
-        folder = Path(self.path).parent
+        folder = Path(self.path)
+        if not os.fspath(self.path).endswith(("/", os.sep)):
+            folder = folder.parent
         if not folder.is_dir():
             raise FileNotFoundError(
                 f"path={str(self.path)!r} of Checkpoint: there is no folder {str(folder)!r}, make it."
@@ -265,12 +286,12 @@ def _hash_of_rows(X):
 
 
 def _write(estimator, progress, path):
-    """Write to a file beside and put it in the place of `path`, unless another fit writes there."""
+    """Write to a file beside and put it in the place of `path`, unless that is another fit's."""
     label = joblib.hash(progress["marks"]).encode()
-    if progress["marks"] and path.exists():
+    if path.exists():
         with open(path, "rb") as file:
             if file.read(len(MAGIC + label)) != MAGIC + label:
-                raise ValueError(f"{str(path)!r} was written by another fit while this one was running. {ANOTHER}")
+                raise ValueError(f"{str(path)!r} is the checkpoint of another fit. {ANOTHER}")
     with replacing(path) as file:
         file.write(MAGIC + label)
         pickle.dump((estimator, progress), file, protocol=5)
@@ -278,14 +299,14 @@ def _write(estimator, progress, path):
         file.write(hashlib.file_digest(file, "sha256").digest())
 
 
-def _read(path):
+def _read(path, way_out):
     """The estimator and the progress in a file, if it is whole."""
     data = path.read_bytes()
     if not data.startswith(MAGIC):
         raise ValueError(
             f"{str(path)!r} is no checkpoint of this release of skdropout: it begins with {data[:24]!r}, not with "
-            f"{MAGIC!r}. {ANOTHER}"
+            f"{MAGIC!r}. {way_out}"
         )
     if hashlib.sha256(data[:-32]).digest() != data[-32:]:
-        raise ValueError(f"The checkpoint {str(path)!r} is damaged: its checksum is wrong. {ANOTHER}")
+        raise ValueError(f"The checkpoint {str(path)!r} is damaged: its checksum is wrong. {way_out}")
     return pickle.loads(data[len(MAGIC) + 32 :])

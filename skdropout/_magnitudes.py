@@ -9,7 +9,7 @@ from scipy.sparse import issparse
 from sklearn.utils.sparsefuncs import min_max_axis
 
 BLOCK = 1 << 18  # elements of X looked at at a time: a scan needs no memory that grows with the rows
-LARGE = 100  # inputs and targets that are scaled stay below it
+LARGE = 10  # inputs and targets that are scaled stay below it
 DIGITS = 10  # values that a column must have room for in its dtype: one digit
 ROUNDING = 1e-12  # columns that vary by less, relative to their size, are meant to be constant
 
@@ -34,6 +34,27 @@ def largest_column(X, names=None):
 def _largest(size, names):
     worst = int(size.argmax())
     return f"column {worst if names is None else repr(str(names[worst]))}", float(size[worst])
+
+
+def ways_out(estimator, rows):
+    """What to change where training diverges, as the rows and the parameters suggest."""
+    X, _, Y, sample_weight = rows
+    column, value = largest_column(X, getattr(estimator, "feature_names_in_", None))
+    seen = f"; {column} reaches {value:.3g}" if value > LARGE else ""
+    scale = f"scale the inputs (for example with StandardScaler{seen})"
+    ways = [scale] if seen else []
+    if Y.dtype.kind == "f" and (value := np.abs(Y).max()) > LARGE and estimator.loss != "poisson":
+        ways.append(f"scale y, which reaches {value:.3g} (with TransformedTargetRegressor)")
+    least = 1.0 if sample_weight is None else sample_weight[sample_weight > 0].min()
+    if estimator.alpha >= least:  # it is divided by the weights of a batch
+        of_weights = "" if sample_weight is None else f", where sample_weight goes down to {least:.3g}"
+        ways.append(f"lower alpha (now {estimator.alpha:g}{of_weights})")
+    if estimator.solver != "lbfgs":
+        ways.append(f"lower learning_rate_init (now {estimator.learning_rate_init:g})")
+        ways += ["set clip_norm=1"] if estimator.clip_norm is None else []
+        ways += ["set dtype='float64'"] if estimator.coefs_[0].dtype == np.float32 else []
+    *first, last = ways or [scale]
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def check_columns(X, dtype, names=None):

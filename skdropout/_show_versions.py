@@ -11,7 +11,20 @@ from ._sklearn import get_threadpool_controller
 # what is needed, and then what a fit, a search, a plot or a file may also go through
 PACKAGES = [
     *("scikit-learn", "numpy", "scipy", "joblib", "threadpoolctl"),
-    *("pandas", "polars", "pyarrow", "matplotlib", "rich", "dask", "distributed", "optuna", "skops", "cloudpickle"),
+    *(
+        "pandas",
+        "polars",
+        "pyarrow",
+        "matplotlib",
+        "rich",
+        "dask",
+        "distributed",
+        "optuna",
+        "skops",
+        "skl2onnx",
+        "onnxruntime",
+        "cloudpickle",
+    ),
 ]
 
 

@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 
 from ._callbacks import Tasks, going_on
+from ._magnitudes import ways_out
 from ._rows import mini_batches, split_off
 from .engine.backprop import Backprop
 from .engine.optimizers import OPTIMIZERS
@@ -22,6 +23,7 @@ from .engine.schedules import DROPOUT_SCHEDULES, LEARNING_RATES, warm_up
 from .engine.training import epochs
 
 INTERRUPTED = "Training interrupted by user."
+EXPLODED = 1e6  # times the loss of the first epoch: not yet beyond the floats, and no network any more
 JUDGED = 1000  # training rows that convergence is judged on where there is noise, at most: a forward pass an epoch
 BOOKS = {  # what a training keeps on the estimator, from epoch to epoch
     "_no_improvement_count",
@@ -197,6 +199,12 @@ class Training:
             warnings.warn(INTERRUPTED)
         if estimator.early_stopping and estimator.validation_scores_:
             params.vector[:], moments[:], estimator.dropout_ = self.best_weights
+        elif estimator.loss_curve_ and estimator.loss_ > EXPLODED * max(estimator.loss_curve_[0], 1.0):
+            warnings.warn(
+                f"The training loss rose from {estimator.loss_curve_[0]:.3g} to {estimator.loss_:.3g}, the training "
+                f"diverges: {ways_out(estimator, self.rows)}.",
+                ConvergenceWarning,
+            )
 
     def progress(self):
         """All that the rest of the training depends on, the books on the estimator aside."""

@@ -70,7 +70,7 @@ ARROWS = {
     "_rows.py": {"_magnitudes", "_sklearn", "engine"},
     "_callbacks.py": {"_sklearn"},
     "_checkpoint.py": {"_callbacks", "_files", "engine"},
-    "_training.py": {"_callbacks", "_rows", "engine"},
+    "_training.py": {"_callbacks", "_magnitudes", "_rows", "engine"},
     "_lbfgs.py": {"_sklearn", "_training", "engine"},
     "_uncertainty.py": {"_rows", "_sklearn", "_snapshot", "_spec", "engine"},
     "_files.py": set(),

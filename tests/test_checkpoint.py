@@ -1,5 +1,6 @@
 """Fits that are cut off and taken up again, and files that are not of use."""
 
+import os
 import pickle
 import warnings
 
@@ -79,6 +80,7 @@ def test_a_fit_that_was_cut_off_ends_as_one_that_was_not(tmp_path, name):
     left = leavings(taken_up)
     assert {key: left[key] for key in expected} == expected
     with warnings.catch_warnings(action="error"):  # what was done is done
+        warnings.filterwarnings("ignore", "This fit was done before")  # without a seed
         again, *_ = make(name)
         again.set_callbacks(Checkpoint(tmp_path / "mlp.ckpt"), FailAfter(1)).fit(X, y, **kwargs)
     left = leavings(again)
@@ -263,8 +265,11 @@ def test_a_write_that_fails_leaves_the_last_checkpoint(path, monkeypatch):
 def test_checkpoint_says_what_is_wrong_with_its_arguments(tmp_path):
     with pytest.raises(ValueError, match="every == 0"):
         Checkpoint("mlp.ckpt", every=0)
-    with pytest.raises(FileNotFoundError, match="there is no folder"):
-        mlp().set_callbacks(Checkpoint(tmp_path / "nowhere" / "mlp.ckpt")).fit(images, digits)
+    with pytest.raises(TypeError, match="path must be an instance of"):
+        Checkpoint(None)
+    for path in (tmp_path / "nowhere" / "mlp.ckpt", f"{tmp_path}/nowhere/"):
+        with pytest.raises(FileNotFoundError, match=r"there is no folder '.*nowhere', make it"):
+            mlp().set_callbacks(Checkpoint(path)).fit(images, digits)
 
 
 # What a file must be
@@ -390,9 +395,10 @@ def test_names_of_columns_are_those_given(tmp_path):
 )
 def test_a_damaged_file_is_refused(path, damage, text):
     path.write_bytes(damage(path.read_bytes()))
-    for use in (lambda: mlp().set_callbacks(Checkpoint(path)).fit(images, digits), lambda: Checkpoint.load(path)):
-        with pytest.raises(ValueError, match=rf"mlp\.ckpt' {text}.*Delete it to start afresh"):
-            use()
+    with pytest.raises(ValueError, match=rf"mlp\.ckpt' {text}.*Delete it to start afresh"):
+        mlp().set_callbacks(Checkpoint(path)).fit(images, digits)
+    with pytest.raises(ValueError, match=rf"mlp\.ckpt' {text}"):
+        Checkpoint.load(path)
 
 
 def test_two_fits_do_not_write_to_one_file(tmp_path):
@@ -401,7 +407,7 @@ def test_two_fits_do_not_write_to_one_file(tmp_path):
             if not is_whole_fit(context):
                 fit_half(tmp_path / "mlp.ckpt")
 
-    with pytest.raises(ValueError, match="was written by another fit while this one was running"):
+    with pytest.raises(ValueError, match=r"mlp\.ckpt' is the checkpoint of another fit\. Delete it"):
         mlp(alpha=1).set_callbacks(Rival(1), Checkpoint(tmp_path / "mlp.ckpt")).fit(images, digits)
     assert Checkpoint.load(tmp_path / "mlp.ckpt").alpha == 1e-4
 
@@ -438,8 +444,37 @@ def test_a_copy_made_during_a_fit_knows_nothing_of_that_fit(tmp_path):
 
 def test_one_file_for_a_search_is_refused(tmp_path):
     model = mlp().set_callbacks(Checkpoint(tmp_path / "mlp.ckpt"))
-    with pytest.raises(ValueError, match=r"differs in X, y\. .* or a folder, in which each fit has a file of its own"):
+    with pytest.raises(
+        ValueError,
+        match=r"differs in X, y\. .* or that of a folder that exists, in which each fit has a file of its own",
+    ):
         cross_validate(model, images, digits, cv=2, error_score="raise")
+
+
+def test_a_done_fit_without_a_seed_is_said_to_be_done(tmp_path):
+    fits = [mlp(random_state=None).set_callbacks(Checkpoint(tmp_path)) for _ in range(2)]
+    fits[0].fit(images, digits)
+    with pytest.warns(UserWarning, match=r"was done before, .* needs a random_state other than None"):
+        fits[1].fit(images, digits)
+    assert leavings(fits[0])["coefs_"] == leavings(fits[1])["coefs_"]
+
+
+def test_what_killed_processes_left_half_written_is_deleted(path):
+    parts = [path.with_name(f"{path.name}.{i}.part") for i in range(2)]
+    others = [path.with_name("other.ckpt.0.part"), path.with_name("mlp.ckpt.keep")]
+    for file in (*parts, *others):
+        file.write_bytes(b"half of it")
+        if file != parts[0]:  # which may be in use
+            os.utime(file, (0, 0))
+    mlp().set_callbacks(Checkpoint(path)).fit(images, digits)
+    assert [file.exists() for file in (*parts, *others)] == [True, False, True, True]
+
+
+def test_partial_fit_does_not_write_over_the_checkpoint_of_a_fit(path):
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="is the checkpoint of another fit"):
+        mlp().set_callbacks(Checkpoint(path)).partial_fit(images, digits, classes=range(10))
+    assert path.read_bytes() == before
 
 
 def test_what_cannot_be_written_is_said_before_training(tmp_path):

@@ -7,8 +7,10 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from covering import covering
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
 from skdropout import _base as base
@@ -18,7 +20,6 @@ from skdropout.engine.backprop import Backprop
 from skdropout.engine.layers import LayerSpec
 from skdropout.engine.optimizers import SGD, Adam
 from skdropout.engine.params import Params
-from tests.covering import covering
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -52,7 +53,9 @@ def test_a_gradient_that_overflows_is_caught_at_its_batch(poison, solver, clip_n
 
     monkeypatch.setattr(Backprop, "data_loss_and_grad", poisoned)
     clf = DropoutMLPClassifier(**FEW, solver=solver, clip_norm=clip_norm)
-    with pytest.raises(ValueError, match=r"layer 1 of 3 overflowed in epoch 2, batch 4 of 6: scale the inputs .*now 0"):
+    with pytest.raises(
+        ValueError, match=r"layer 1 of 3 overflowed in epoch 2, batch 4 of 6: lower learning_rate_init .now 0"
+    ):
         clf.fit(X, LABELS)
     assert n_calls == 10
 
@@ -97,7 +100,7 @@ def test_norms_that_overflow_do_not_make_weights_zero():
 )
 @estimators
 def test_the_way_out_follows_the_cause(estimator, params, way_out):
-    with pytest.raises(ValueError, match=rf"\(for example with StandardScaler\).*{way_out}"):
+    with pytest.raises(ValueError, match=rf"batch \d of \d: .*{way_out}"):
         estimator(**FEW, max_iter=100).set_params(**params).fit(X, CASES[estimator])
 
 
@@ -491,3 +494,14 @@ def test_the_last_part_may_be_short(estimator):
     with pytest.warns(UserWarning, match="batch_size=16 is more than the 10 rows to train on"):
         parts = feed(estimator(**params), X[:90], CASES[estimator][:90], [slice(0, 80), slice(80, 90)])
     assert trained(parts) == trained(whole)
+
+
+def test_a_loss_that_explodes_within_the_floats_is_a_warning():
+    clf = DropoutMLPClassifier(
+        8, solver="sgd", activation="identity", learning_rate_init=5, max_iter=15, random_state=0
+    )
+    with pytest.warns(
+        ConvergenceWarning, match=r"^The training loss rose from \S+ to \S+e\+\d+, the training diverges"
+    ):
+        clf.set_params(dropout_schedule="annealed").fit(X * 50, LABELS)
+    assert np.isfinite(clf.loss_)

@@ -93,7 +93,7 @@ def test_divergence_is_an_error_that_says_when_and_what_to_do(early_stopping):
         solver="sgd", activation="identity", learning_rate_init=1, early_stopping=early_stopping, random_state=0
     )
     step = r"in epoch \d+(, batch 1 of 1)?"
-    with pytest.raises(ValueError, match=f"{step}: scale the inputs .* learning_rate_init " + r"\(now 1\)"):
+    with pytest.raises(ValueError, match=f"{step}: .*lower learning_rate_init " + r"\(now 1\)"):
         reg.fit(X, y)
 
 
