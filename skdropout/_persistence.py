@@ -19,8 +19,8 @@ from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import check_is_fitted
 
 from ._files import replacing
-from ._spec import hidden_sizes
-from .engine.activations import OUTPUTS
+from ._spec import dropout_rates, hidden_sizes, names_per_layer
+from .engine.activations import ACTIVATIONS, OUTPUTS
 from .engine.layers import fold
 from .engine.losses import LOSSES
 from .engine.params import Params
@@ -429,26 +429,30 @@ def _read(path):
 
 def _fitted_state(header, arrays):
     """Fitted attributes from what a file holds."""
-    units, dtype = tuple(header["units"]), np.dtype(header["dtype"])
+    units, dtype = tuple(map(int, header["units"])), np.dtype(header["dtype"])
     matrices, biases, hidden = list(pairwise(units)), [(n,) for n in units[1:]], [(n,) for n in units[1:-1]]
 
     def layers(name, shapes, dtype=dtype):
         found = [arrays[f"{name}{i}"] for i in range(len(shapes))]
         if [(a.shape, a.dtype) for a in found] != [(shape, dtype) for shape in shapes]:
             raise ValueError(f"{name}0 ... are of other shapes or another dtype than units and dtype say")
+        if not all(np.isfinite(a).all() for a in found):
+            raise ValueError(f"{name}0 ... are not finite")
         return found
 
     state = _noted(header, arrays)
     state |= {"n_features_in_": units[0], "n_layers_": len(units), "n_outputs_": units[-1]}
-    state |= {"_activations": tuple(header["activation"]), "out_activation_": header["out_activation"]}
-    groups = tuple(arrays.get(f"groups_{i}") for i in range(len(units) - 1))
-    state["_noise"] = tuple(header["dropout_kind"]), groups, tuple(header["trained_with"]), header["dropout_schedule"]
+    activations = names_per_layer("activation", header["activation"], ACTIVATIONS, len(hidden))
+    state |= {"_activations": activations, "out_activation_": header["out_activation"]}
+    state |= _noise(header, arrays, units, state["dropout_"])
     if header["batch_norm"]:
         parts = [layers("unfolded_coefs_", matrices), layers("unfolded_intercepts_", biases)]
         parts += [layers(f"batch_norm_{name}_", hidden) for name in ("scale", "shift")]
         vector = np.concatenate([a.ravel() for a in chain(*parts)])
         state["batch_norm_scale_"], state["batch_norm_shift_"] = parts[2:]
         state |= {name: layers(name, hidden) for name in ("batch_norm_mean_", "batch_norm_var_")}
+        if any((variances < 0).any() for variances in state["batch_norm_var_"]):
+            raise ValueError("batch_norm_var_0 ... must be at least 0")
         seen = layers("batch_norm_seen_", [()] * len(hidden), np.dtype(float))
         state["_unfolded"] = header["batch_norm"], vector, seen
     if "coefs_0" in arrays:
@@ -456,10 +460,26 @@ def _fitted_state(header, arrays):
     else:
         state["coefs_"], state["intercepts_"] = _folded(state)
     if header["estimator"] == "classifier":
-        multilabel = OUTPUTS[header["out_activation"]] is OUTPUTS["logistic"] and units[-1] > 1
-        labels = np.eye(units[-1], dtype=int) if multilabel else state["classes_"]
+        logistic, classes = OUTPUTS[header["out_activation"]] is OUTPUTS["logistic"], state["classes_"]
+        many = {1, 2} if logistic and units[-1] == 1 else {units[-1]}
+        if classes.ndim != 1 or not len(classes) == len(np.unique(classes)) in many:
+            raise ValueError(f"classes_ must hold {max(many)} labels, got {classes}")
+        labels = np.eye(units[-1], dtype=int) if logistic and units[-1] > 1 else classes
         state["_label_binarizer"] = LabelBinarizer().fit(labels)
     return state
+
+
+def _noise(header, arrays, units, rates):
+    """What sampling needs."""
+    kinds, n_hidden = tuple(map(str, header["dropout_kind"])), len(units) - 2
+    groups = tuple(arrays.get(f"groups_{i}") for i in range(n_hidden + 1))
+    rates, trained_with = (dropout_rates(r[1:], r[0], n_hidden) for r in (rates, header["trained_with"]))
+    if len(kinds) != n_hidden + 1:
+        raise ValueError(f"dropout_kind must have {n_hidden + 1} names, got {kinds}")
+    for n, of_layer in zip(units, groups, strict=False):
+        if of_layer is not None and (of_layer.shape != (n,) or not np.isin(of_layer, np.arange(n)).all()):
+            raise ValueError("groups_0 ... are not groups of so many units")
+    return {"dropout_": rates, "_noise": (kinds, groups, trained_with, str(header["dropout_schedule"]))}
 
 
 def _noted(header, arrays):
@@ -470,7 +490,6 @@ def _noted(header, arrays):
             noted[name] = value.astype(object)
         elif value is not None and (value.ndim == 0 or name not in {"class_weight_", "classes_", "noise_variance_"}):
             noted[name] = value.tolist()
-    noted["dropout_"] = tuple(noted["dropout_"])
     if "dropout_curve_" in noted:
         noted["dropout_curve_"] = list(map(tuple, noted["dropout_curve_"]))
     return noted

@@ -600,6 +600,12 @@ DAMAGES = {
     "dtypes": lambda path: edited(path, unfolded_coefs_0=np.ones((4, 6))),
     "lacking": lambda path: edited(path, header={"units": [4, 6, 6, 3]}),
     "output": lambda path: edited(path, header={"out_activation": "softplus"}),
+    "activation": lambda path: edited(path, header={"activation": [["relu"]]}),
+    "NaN": lambda path: edited(path, unfolded_coefs_0=np.full((4, 6), np.nan, np.float32)),
+    "labels": lambda path: edited(path, classes_=np.array([1, 1, 2])),
+    "groups": lambda path: edited(path, groups_0=np.full(4, 10**9)),
+    "rates": lambda path: edited(path, dropout_=np.array([0.5, np.nan])),
+    "kinds": lambda path: edited(path, header={"dropout_kind": ["bernoulli"]}),
 }
 
 
@@ -611,6 +617,12 @@ def test_damaged_and_foreign_files_are_refused(damage, saved):
     with pytest.raises(ValueError, match=r"path='.*saved.npz' is not a file of save_weights, or it is damaged"):
         model.load_weights(saved)
     assert pickle.dumps(model) == before
+
+
+def test_negative_variances_are_refused(saved):
+    edited(saved, batch_norm_var_0=np.full(6, -1, np.float32))
+    with pytest.raises(ValueError, match=r"batch_norm_var_0 \.\.\. must be at least 0"):
+        CLASSIFIER(**FITS).load_weights(saved)
 
 
 class Bomb:
