@@ -19,7 +19,7 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._callbacks import Tasks
-from ._checkpoint import Checkpoint, marks, revived
+from ._checkpoint import Checkpoint, be_done, done, marks
 from ._lbfgs import minimize
 from ._magnitudes import check_columns, check_targets, check_weights, largest_column, ways_out
 from ._persistence import PersistenceMixin
@@ -230,7 +230,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         model, rows, held_out, streams, start = self._prepare(X, y, sample_weight, validation, incremental, classes)
         tasks = Tasks(self, X, y, sample_weight, 1 if incremental else self.max_iter, start.saved)
         if start.progress and start.progress.get("done"):
-            self._be_done(start, streams)
+            be_done(self, *start.saved, streams[0])
             tasks.progress = lambda: start.progress
             tasks.end_all()
             return
@@ -246,23 +246,8 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
             raise self._diverged("The last step overflowed", rows)
         self._settle(rows if held_out is None else held_out, streams)
         if tasks.progress is not None:
-            tasks.progress = partial(self._done, start, streams)
+            tasks.progress = partial(done, self, start, streams[0])
         tasks.end_all()
-
-    def _done(self, start, streams):
-        """What the checkpoint of a fit that is done holds beside the estimator."""
-        optimizer = getattr(self, "_optimizer", None)
-        progress = {**start.known(self), "done": True, "random_state": streams[0].get_state()}
-        return progress | ({"optimizer": vars(optimizer)} if optimizer and self.solver != "lbfgs" else {})
-
-    def _be_done(self, start, streams):
-        """Be what the fit came to that wrote the checkpoint."""
-        saved, progress = start.saved
-        for name in saved._fitted() - {"_learning_rate", "feature_names_in_"}:
-            setattr(self, name, getattr(saved, name))
-        if "optimizer" in progress:
-            self._optimizer = revived(self.solver, progress["optimizer"])
-        streams[0].set_state(progress["random_state"])
 
     def _prepare(self, X, y, sample_weight, validation=(None, None, None), incremental=False, classes=None):
         """Check all that is given; the model to train, its rows, those held out, the streams, and the start."""

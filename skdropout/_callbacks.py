@@ -49,17 +49,14 @@ class Tasks:
                 for callback, state in zip(going_on(estimator), progress["callbacks"], strict=True):
                     callback._go_on(estimator, state)
                 for _ in range(before.n_iter_ - 1):  # the numbers of the epochs go on
-                    self._next()
+                    self.root.subcontext(task_name="epoch")
+                    self.n_left -= 1
             self.root.call_on_fit_task_begin(**self.known)
 
     def begin(self):
         if self.root is not None and self.n_left > 0:
-            self.epoch = self._next().call_on_fit_task_begin(**self.known)
-
-    def _next(self) -> Any:
-        self.n_left -= 1
-        root: Any = self.root
-        return root.subcontext(task_name="epoch")
+            self.n_left -= 1
+            self.epoch = self.root.subcontext(task_name="epoch").call_on_fit_task_begin(**self.known)
 
     def end(self, as_if_stopped):
         """End the epoch; True if a callback wants it to be the last.

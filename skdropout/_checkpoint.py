@@ -239,6 +239,22 @@ def revived(solver, state):
     return optimizer
 
 
+def done(estimator, start, random_state):
+    """What the checkpoint of a fit that is done holds beside the estimator."""
+    progress = {**start.known(estimator), "done": True, "random_state": random_state.get_state()}
+    optimizer = None if estimator.solver == "lbfgs" else getattr(estimator, "_optimizer", None)
+    return progress | ({"optimizer": vars(optimizer)} if optimizer else {})
+
+
+def be_done(estimator, saved, progress, random_state):
+    """Be what the fit came to that wrote the checkpoint."""
+    for name in saved._fitted() - {"_learning_rate", "feature_names_in_"}:
+        setattr(estimator, name, getattr(saved, name))
+    if "optimizer" in progress:
+        estimator._optimizer = revived(estimator.solver, progress["optimizer"])
+    random_state.set_state(progress["random_state"])
+
+
 def marks(estimator, rows, held_out, start):
     """What tells a fit from others: hashes of its class, parameters, data, and of what it starts from, by name."""
     params = {"class": type(estimator), **estimator.get_params(deep=False)}

@@ -20,38 +20,26 @@ def minimize(estimator, model, rows, streams, start, tasks):
     """
     saved = start.progress or {}
     evaluations = list(saved.get("evaluations", ())) if start.marks is not None else None
-    rows, params = rows.astype(np.float64), model.params
-    exact = Params(params.units, np.float64, params.vector.astype(np.float64))  # a copy, whatever the dtype
-    backprop = Backprop(
-        exact,
-        model.specs,
-        estimator._loss_name(),
-        rows.X.shape[0],
-        alpha=estimator.alpha,
-        loss_options=estimator._loss_options(),
-    )
+    rows = rows.astype(np.float64)
     estimator.n_iter_, estimator.loss_, began = 0, np.nan, perf_counter()
     at = None
     if start.marks is not None:
-        tasks.progress = lambda: {
-            **start.known(estimator),
-            "n_iter": estimator.n_iter_,
-            "evaluations": evaluations,
-            "at": at,
-        }
+        tasks.progress = lambda: (
+            start.known(estimator) | {"n_iter": estimator.n_iter_, "evaluations": evaluations, "at": at}
+        )
 
     def after_iteration(intermediate_result):
         nonlocal at, began
         estimator.n_iter_ += 1
+        estimator.loss_, at = float(intermediate_result.fun), intermediate_result.x
+        model.params.vector[:] = at
         if estimator.n_iter_ < saved.get("n_iter", 0):
             return
-        estimator.loss_, at = float(intermediate_result.fun), intermediate_result.x
         if estimator.n_iter_ == saved.get("n_iter") and not np.array_equal(at, saved["at"]):
             raise ValueError(
                 "This machine computes other digits than the one that wrote the checkpoint: go on there, or delete the "
                 "file to start afresh."
             )
-        params.vector[:] = at
         if estimator.verbose:
             print(progress(estimator, {}, perf_counter() - began))
             began = perf_counter()
@@ -60,17 +48,11 @@ def minimize(estimator, model, rows, streams, start, tasks):
         tasks.begin()
 
     limits = {"max_iter": estimator.max_iter, "max_fun": estimator.max_fun, "tol": estimator.tol}
+    hooks = {"after_iteration": after_iteration, "evaluations": evaluations}
     try:
         tasks.begin()
-        result = lbfgs(
-            backprop,
-            rows.X,
-            rows.Y,
-            rows.sample_weight,
-            after_iteration=after_iteration,
-            evaluations=evaluations,
-            **limits,
-        )
+        backprop = _objective(estimator, model, rows.X.shape[0])
+        result = lbfgs(backprop, rows.X, rows.Y, rows.sample_weight, **limits, **hooks)
     except KeyboardInterrupt:
         tasks.progress = None
         warnings.warn(INTERRUPTED)
@@ -83,4 +65,17 @@ def minimize(estimator, model, rows, streams, start, tasks):
         raise estimator._diverged(f"The gradient of the training loss overflowed in iteration {result.nit}", rows)
     estimator.n_iter_ = check_optimize_result("lbfgs", result, estimator.max_iter)
     estimator.loss_ = float(result.fun)
-    params.vector[:] = result.x
+    model.params.vector[:] = result.x
+
+
+def _objective(estimator, model, n_rows):
+    """The backward pass over so many rows, for a copy of the parameters."""
+    params = Params(model.params.units, np.float64, model.params.vector.astype(np.float64))
+    return Backprop(
+        params,
+        model.specs,
+        estimator._loss_name(),
+        n_rows,
+        alpha=estimator.alpha,
+        loss_options=estimator._loss_options(),
+    )

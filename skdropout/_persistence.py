@@ -128,7 +128,7 @@ class PersistenceMixin:
         theirs: Any = MLPClassifier() if is_classifier(self) else MLPRegressor()
         self._check_expressible(type(theirs).__name__)
         known = theirs.get_params(deep=False)
-        params = {name: value for name, value in ours.get_params(deep=False).items() if name in known}
+        params = {name: getattr(ours, name) for name in known if hasattr(ours, name)}  # those a subclass hides, too
         for name, values in THEIRS.items():
             if params[name] not in values:
                 params[name] = known[name]

@@ -201,6 +201,35 @@ def test_lbfgs_computes_nothing_twice(tmp_path, monkeypatch):
     assert whole <= n_calls <= whole + 4  # a line search may be cut off
 
 
+def test_ctrl_c_while_lbfgs_comes_back_to_where_it_was(tmp_path, monkeypatch):
+    from skdropout import _lbfgs
+
+    def four_iterations(*args, after_iteration, **kwargs):
+        seen = []
+
+        def after(intermediate_result):
+            after_iteration(intermediate_result)
+            seen.append(intermediate_result)
+            if len(seen) == 4:
+                raise KeyboardInterrupt
+
+        return lbfgs(*args, after_iteration=after, **kwargs)
+
+    def fit(*callbacks):
+        estimator, X, y, _ = make("lbfgs")
+        return estimator.set_callbacks(*callbacks).fit(X, y)
+
+    with pytest.raises(PowerFailure):
+        fit(Checkpoint(tmp_path), FailAfter(9))
+    lbfgs = _lbfgs.lbfgs
+    monkeypatch.setattr(_lbfgs, "lbfgs", four_iterations)
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        interrupted = fit(Checkpoint(tmp_path))
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        expected = fit()
+    assert leavings(interrupted) == leavings(expected)
+
+
 def test_lbfgs_says_when_the_machine_counts_differently(tmp_path, monkeypatch):
     with pytest.raises(PowerFailure):
         make("lbfgs")[0].set_callbacks(Checkpoint(tmp_path / "a.ckpt"), FailAfter(5)).fit(patients, progression)

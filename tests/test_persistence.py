@@ -619,6 +619,21 @@ def test_damaged_and_foreign_files_are_refused(damage, saved):
     assert pickle.dumps(model) == before
 
 
+class Narrow(REGRESSOR):
+    """With parameters of its own."""
+
+    def __init__(self, width=5):
+        super().__init__(hidden_layer_sizes=width, max_iter=2, random_state=0)
+        self.width = width
+
+
+def test_a_subclass_with_parameters_of_its_own_to_sklearn():
+    model = Narrow().fit(X, X[:, 0])
+    mlp = model.to_sklearn()
+    np.testing.assert_array_equal(mlp.predict(X), model.predict(X))
+    assert (mlp.hidden_layer_sizes, mlp.max_iter) == ((5,), 2)
+
+
 def test_negative_variances_are_refused(saved):
     edited(saved, batch_norm_var_0=np.full(6, -1, np.float32))
     with pytest.raises(ValueError, match=r"batch_norm_var_0 \.\.\. must be at least 0"):
