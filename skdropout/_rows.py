@@ -131,7 +131,9 @@ def canonical(X):
 
 
 def numbers(X):
-    """X without objects: of a list that holds None, or ints beyond int64, scikit-learn leaves them unchecked."""
+    """X as numbers: of a list that holds None, or ints beyond int64, scikit-learn leaves objects unchecked."""
+    if X.dtype.kind == "m":  # lapses of time, which it takes, too
+        return X.astype(float)
     return check_array(X, input_name="X") if X.dtype == object else X
 
 
