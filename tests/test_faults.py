@@ -96,7 +96,7 @@ def test_norms_that_overflow_do_not_make_weights_zero():
         ({"learning_rate_init": 1e300}, r"lower learning_rate_init \(now 1e\+300\)"),
         ({"solver": "sgd", "learning_rate_init": 1e3, "dropout": 0, "activation": "identity"}, "set clip_norm=1"),
     ],
-    ids=str,
+    ids=["alpha", "learning rate", "clip"],
 )
 @estimators
 def test_the_way_out_follows_the_cause(estimator, params, way_out):
