@@ -217,11 +217,12 @@ def test_threads_that_predict_meet_threads_that_fit(busy):
         fits = [pool.submit(fit_until_over, start) for start in range(2)]
         try:
             seen = set(pool.map(predict, range(100)))
+            while len(seen) == 1 and not any(future.done() for future in fits):  # until a fit has come in between
+                seen |= set(pool.map(predict, range(16)))
         finally:
             over.set()
         assert all(future.result() is None for future in fits)
     assert len(seen) > 1
-    assert predict(0) in range(len(targets))
 
 
 def test_fits_in_parallel_threads_are_those_alone(busy):
