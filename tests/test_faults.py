@@ -129,7 +129,7 @@ def test_divergence_after_the_best_epoch_is_an_error(estimator, monkeypatch):
         model.fit(X, CASES[estimator])
 
 
-@pytest.mark.filterwarnings("ignore:X reaches:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:X reaches:UserWarning")
 def test_a_validation_loss_that_overflows_names_the_column_of_the_validation_data():
     with pytest.raises(ValueError, match=r"validation loss became inf in epoch 1: .*column 4 reaches \d\.\d+e\+200"):
         DropoutMLPRegressor(**FEW, scoring="loss").fit(X, VALUES, X_val=with_column(1e200, column=4), y_val=VALUES)
