@@ -322,9 +322,9 @@ class EarlyStopping(Callback):
 
     def teardown(self, estimator: Any, context: Any) -> None:
         run = self._runs.pop(id(estimator), None)
-        if run is not None and run.values:
+        if run is not None and run.best_estimator is not None:
             self.scores_, self.best_score_ = run.values, run.best
-            self.best_epoch_, self.best_estimator_ = run.values.index(run.best) + 1, run.best_estimator
+            self.best_epoch_, self.best_estimator_ = run.best_epoch, run.best_estimator
 
 
 class Scores:
@@ -332,12 +332,12 @@ class Scores:
 
     def __init__(self, scorer):
         self.scorer, self.values = scorer, []
-        self.best, self.best_estimator, self.n_stalled = -inf, None, 0
+        self.best, self.best_epoch, self.best_estimator, self.n_stalled = -inf, 0, None, 0
 
     def add(self, score, estimator, tol):
         """Note the score of one more epoch; how many in a row were no improvement."""
         self.values.append(score)
         self.n_stalled = self.n_stalled + 1 if score < self.best + tol else 0
         if score > self.best:
-            self.best, self.best_estimator = score, without_callbacks(estimator)
+            self.best, self.best_epoch, self.best_estimator = score, len(self.values), without_callbacks(estimator)
         return self.n_stalled

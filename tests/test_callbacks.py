@@ -274,6 +274,18 @@ def test_all_that_predicts_samples_or_trains_on_is_put_back():
 
 
 @needs_callbacks
+def test_ctrl_c_while_early_stopping_takes_note_of_the_first_epoch(monkeypatch):
+    def ctrl_c(estimator):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("skdropout._callbacks.without_callbacks", ctrl_c)
+    stopping = EarlyStopping(X, y)
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        assert Small().set_callbacks(stopping).fit(X, y).n_iter_ == 1
+    assert not hasattr(stopping, "best_epoch_")
+
+
+@needs_callbacks
 def test_early_stopping_weighs_its_rows():
     weights = np.where(y == 0, 0.0, 1.0)
     stopping = EarlyStopping(X, y, sample_weight=weights)
