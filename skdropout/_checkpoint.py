@@ -203,7 +203,8 @@ class Checkpoint(Callback):
 
     def _look(self, estimator, context, progress):
         """Take note of the progress of a training before the other callbacks do anything, if it is to be written."""
-        if is_whole_fit(context) or estimator.n_iter_ % self.every == 0:
+        whole = is_whole_fit(context)  # which ends with its only epoch, if it has no more: one write will do
+        if whole or (context.parent.max_subtasks > 1 and estimator.n_iter_ % self.every == 0):
             self._progress[id(estimator)] = progress()
 
     def on_fit_task_end(self, estimator: Any, context: Any, *, fitted_estimator: Any = None) -> None:

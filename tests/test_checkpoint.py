@@ -521,6 +521,16 @@ def test_what_cannot_be_written_is_said_before_training(tmp_path):
 # partial_fit
 
 
+def test_partial_fit_writes_once_a_call(tmp_path, monkeypatch):
+    from skdropout import _checkpoint
+
+    paths, write = [], _checkpoint._write
+    monkeypatch.setattr(_checkpoint, "_write", lambda *args: paths.append(args[-1]) or write(*args))
+    stream = mlp().set_callbacks(Checkpoint(tmp_path / "mlp.ckpt"))
+    stream.partial_fit(images, digits, classes=range(10)).partial_fit(images, digits)
+    assert paths == [tmp_path / "mlp.ckpt"] * 2
+
+
 @pytest.mark.parametrize("params", [{}, {"solver": "sgd"}, {"batch_norm": "before_activation"}], ids=str)
 def test_partial_fit_goes_on_from_a_file_exactly(tmp_path, params):
     path = tmp_path / "mlp.ckpt"
