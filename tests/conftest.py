@@ -6,6 +6,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one process a core already
 
 import pytest
 
+collect_ignore = ["fuzz_atheris.py"]  # a program, which needs atheris
+
 
 @pytest.fixture
 def global_random_seed():

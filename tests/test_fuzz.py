@@ -135,6 +135,8 @@ def is_useful(error, case, call):
     if isinstance(error, tuple(ERRORS)) and any(frame.filename.startswith(f"{THEIRS}/metrics") for frame in frames):
         return True  # scikit-learn's score
     where = frames[-1]
+    if type(error) in ERRORS and where.filename == f"{THEIRS}/utils/validation.py":
+        return True  # scikit-learn's own words for its own checks
     raised = linecache.getline(where.filename, where.lineno).strip().startswith("raise")
     meant = raised and where.filename.startswith((OURS, THEIRS)) and type(error) in ERRORS
     if meant and len(str(error)) >= 20 and SUBJECT.search(str(error)):
