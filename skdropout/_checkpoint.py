@@ -8,6 +8,7 @@ import os
 import pickle
 import time
 import warnings
+from contextlib import suppress
 from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
@@ -161,8 +162,9 @@ class Checkpoint(Callback):
                 ) from error
         path = self._file(estimator, marks)
         for part in path.parent.glob(f"{glob.escape(path.name)}.*.part"):
-            if time.time() - part.stat().st_mtime > STALE:
-                part.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # another process may have been faster
+                if time.time() - part.stat().st_mtime > STALE:
+                    part.unlink()
         if not path.exists():
             return None
         saved, progress = _read(path, ANOTHER)
