@@ -47,7 +47,10 @@ def positive_weights(sample_weight, X, dtype, name):
     """The weights of the rows of X, none of them negative and not all zero; None stays None."""
     if sample_weight is None:
         return None
-    sample_weight = check_sample_weight(sample_weight, X, dtype=np.float64)
+    try:
+        sample_weight = check_sample_weight(sample_weight, X, dtype=np.float64)
+    except (ValueError, TypeError) as error:  # what cannot be cast is not called by its name
+        raise type(error)(str(error) if "sample_weight" in str(error) else f"`{name}`: {error}") from error
     check_non_negative(sample_weight, f"`{name}`")
     check_weights(_some_positive(sample_weight, name), dtype, name)
     return sample_weight.astype(dtype, copy=False)

@@ -503,3 +503,8 @@ def test_lapses_of_time_are_numbers(estimator, dtype):
     model.fit(days.astype("m8[D]"), CASES[estimator])
     expected.fit(days, CASES[estimator])
     np.testing.assert_array_equal(model.predict(days.astype("m8[D]")), expected.predict(days))
+
+
+@estimators
+def test_weights_that_are_words(estimator):
+    refuses(estimator, r"`sample_weight`: could not convert string to float", sample_weight=["no"] * len(X))
