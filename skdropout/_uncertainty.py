@@ -119,7 +119,7 @@ class MonteCarloMixin(ABC):
         blocks = noisy_passes(
             self, X, lambda outputs, rows: finish(outputs.transpose(1, 2, 0)), n_samples=n_samples, **sampling
         )
-        samples = np.empty((X.shape[0], n_columns, n_samples), self.coefs_[0].dtype)
+        samples = np.empty((X.shape[0], n_columns, int(n_samples)), self.coefs_[0].dtype)
         for rows, passes, outputs in blocks:
             samples[rows, :, passes] = outputs
         return samples

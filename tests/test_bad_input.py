@@ -508,3 +508,11 @@ def test_lapses_of_time_are_numbers(estimator, dtype):
 @estimators
 def test_weights_that_are_words(estimator):
     refuses(estimator, r"`sample_weight`: could not convert string to float", sample_weight=["no"] * len(X))
+
+
+@estimators
+def test_one_pass_may_be_true(estimator):
+    """An int to scikit-learn, and so to us (found by atheris)."""
+    model = estimator(max_iter=1, dropout=0.1, dropout_schedule="constant").fit(X, CASES[estimator])
+    sample = model.sample_y if estimator is DropoutMLPRegressor else model.sample_proba
+    np.testing.assert_array_equal(sample(X, n_samples=True), sample(X, n_samples=1))

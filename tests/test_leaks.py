@@ -95,6 +95,8 @@ def test_the_buffers_end_with_the_call(monkeypatch, name):
         monkeypatch.setattr(module, cls, watched(getattr(module, cls)))
     with without_collector():
         CALLS[name]()
+        if name.startswith("lbfgs"):  # SciPy 1.12 keeps the function that it minimised in a cycle
+            gc.collect()
         assert not any(ref() for ref in made)
     assert bool(made) != name.startswith("bad")  # which are refused before
 
