@@ -76,6 +76,8 @@ def test_the_types_of_parameters_allow_what_fit_allows(cls):
 def matches(value, hint):
     """Whether a value is of a type; only what the annotations of fitted attributes need."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if hasattr(origin, "__value__"):  # an alias, as NDArray is since NumPy 2.5
+        return matches(value, origin.__value__[args])
     if origin in {typing.Union, UnionType}:
         return any(matches(value, arg) for arg in args)
     if origin in {list, tuple}:
