@@ -685,7 +685,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         if y.dtype.kind not in "biuf":
             raise ValueError(f"`{name}` must be numeric, got dtype {y.dtype}: encode labels, or use a classifier.")
         assert_all_finite(y, input_name=name)  # scikit-learn's check came before None was a float
-        if self.loss == "poisson" and (y < 0).any():
+        if np.array_equal(self.loss, "poisson") and (y < 0).any():  # what set_params has put there is not checked
             raise ValueError(f"`{name}` has negative values, but loss='poisson' needs {name} >= 0.")
         return y.reshape(len(y), -1).astype(float, copy=False)
 

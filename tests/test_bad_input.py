@@ -516,3 +516,13 @@ def test_one_pass_may_be_true(estimator):
     model = estimator(max_iter=1, dropout=0.1, dropout_schedule="constant").fit(X, CASES[estimator])
     sample = model.sample_y if estimator is DropoutMLPRegressor else model.sample_proba
     np.testing.assert_array_equal(sample(X, n_samples=True), sample(X, n_samples=1))
+
+
+def test_a_loss_set_after_fit_that_is_none_waits_for_the_next_fit():
+    """(Found by atheris.)"""
+    model = DropoutMLPRegressor(max_iter=1, dropout=0.1, random_state=0).fit(X, CASES[DropoutMLPRegressor])
+    before = model.log_predictive_density(X, CASES[DropoutMLPRegressor], dropout=0.1)
+    model.set_params(loss=pd.Series([0.5, 1.0]))
+    np.testing.assert_array_equal(model.log_predictive_density(X, CASES[DropoutMLPRegressor], dropout=0.1), before)
+    with pytest.raises(ValueError, match="'loss' parameter"):
+        model.fit(X, CASES[DropoutMLPRegressor])

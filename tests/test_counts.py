@@ -151,8 +151,8 @@ def test_passes_over_the_parameters_in_a_step(optimizer, passes, monkeypatch):
     params, gradient = (np.ones(size).view(Counting) for _ in range(2))
     Counting.written = 0
     optimizer.step(params, gradient)
-    assert Counting.written / size == passes
+    assert round(Counting.written / size, 3) == passes  # a check writes a number a chunk
     Counting.written = 0
     penalty = Penalty(0.1, 0.0, size)
     optimizer.step(params, gradient, lambda part, scratch: penalty.add(params, gradient, 1.0, part, scratch))
-    assert Counting.written / size == passes + 2
+    assert round(Counting.written / size, 3) == passes + 2
