@@ -323,6 +323,8 @@ def test_early_stopping_says_what_is_wrong():
         EarlyStopping(X, y, n_iter_no_change=0)
     with pytest.raises(ValueError, match="'nonsense'"):
         Small().set_callbacks(EarlyStopping(X, y, scoring="nonsense")).fit(X, y)
+    with pytest.raises(ValueError, match=r"^X_val, y_val and scoring of EarlyStopping: X has 2 features, but"):
+        Small().set_callbacks(EarlyStopping(X[:, :2], y)).fit(X, y)
     with pytest.raises(ValueError, match=r"became nan, with scoring=<function"):
         Small().set_callbacks(EarlyStopping(X, y, scoring=lambda *_: np.nan)).fit(X, y)
 

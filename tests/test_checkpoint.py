@@ -3,6 +3,7 @@
 import os
 import pickle
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -289,6 +290,19 @@ def test_a_write_that_fails_leaves_the_last_checkpoint(path, monkeypatch):
     assert path.read_bytes() == before
     monkeypatch.setattr(pickle, "dump", dump)
     assert leavings(estimator.fit(images, digits)) == leavings(mlp().fit(images, digits))
+
+
+def test_a_file_comes_into_its_place_in_one_step(path, monkeypatch):
+    before = path.read_bytes()
+
+    def power_failure(part, place):
+        assert Path(part).stat().st_size > 1000  # which is whole by then
+        raise PowerFailure
+
+    monkeypatch.setattr(os, "replace", power_failure)
+    with pytest.raises(PowerFailure):
+        mlp().set_callbacks(Checkpoint(path)).fit(images, digits)
+    assert path.read_bytes() == before
 
 
 def test_checkpoint_says_what_is_wrong_with_its_arguments(tmp_path):
