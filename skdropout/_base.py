@@ -50,6 +50,7 @@ from .engine.rng import mask_stream, resume_stream
 
 PRIVATE_STATE = {
     "_activations",
+    "_input_exponents",
     "_label_binarizer",
     "_learning_rate",
     "_mask_state",
@@ -238,7 +239,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
             minimize(self, model, rows, streams, start, tasks)
         else:
             training = Training(self, model, rows, held_out, streams, start, tasks)
-            held_out = training.held_out
+            held_out, model = training.held_out, training.model
             training.run()
         self._publish(model)
         trained = [model.params.vector, *self.coefs_, *self.intercepts_, *(m for ms in model.moments for m in ms)]
@@ -311,6 +312,10 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
     def _publish(self, model):
         """Make the model, batch normalisation folded into the affine maps, what this estimator predicts with."""
         params = model.params
+        if model.input_exponents is not None:
+            params = copy.deepcopy(params)
+            W = params.coefs[0]
+            np.ldexp(W, -model.input_exponents[:, np.newaxis], out=W)
         self.coefs_, self.intercepts_ = params.coefs, params.intercepts
         if self.batch_norm:
             self.coefs_, self.intercepts_ = fold(params, model.moments, self.batch_norm)
@@ -505,6 +510,10 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
     def _watched(self):
         """What early stopping watches; None is the score of the estimator."""
         return self.scoring
+
+    def _stops_by_loss(self):
+        """Whether early stopping goes by the validation loss and not by the score."""
+        return self._watched() == "loss"
 
     # What comes out
 

@@ -100,7 +100,7 @@ class Checkpoint(Callback):
     >>> X, y = load_iris(return_X_y=True)
     >>> with TemporaryDirectory() as folder:
     ...     checkpoint = Checkpoint(Path(folder) / "mlp.ckpt", every=50)
-    ...     clf = DropoutMLPClassifier(20, early_stopping=True, random_state=0)
+    ...     clf = DropoutMLPClassifier(20, learning_rate_init=0.02, early_stopping=True, random_state=0)
     ...     clf = clf.set_callbacks(checkpoint).fit(X, y)  # killed, and run again, it would go on
     ...     saved = Checkpoint.load(checkpoint.path)
     >>> bool((saved.predict_proba(X) == clf.predict_proba(X)).all())

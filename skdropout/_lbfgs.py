@@ -7,7 +7,7 @@ from time import perf_counter
 import numpy as np
 
 from ._sklearn import check_optimize_result
-from ._training import INTERRUPTED, progress
+from ._training import INTERRUPTED, progress, warn_if_useless
 from .engine.backprop import Backprop
 from .engine.params import Params
 from .engine.training import lbfgs
@@ -66,6 +66,7 @@ def minimize(estimator, model, rows, streams, start, tasks):
     estimator.n_iter_ = check_optimize_result("lbfgs", result, estimator.max_iter)
     estimator.loss_ = float(result.fun)
     model.params.vector[:] = result.x
+    warn_if_useless(estimator, model, rows, rows.X, rows.Y, rows.sample_weight)
 
 
 def _objective(estimator, model, n_rows):

@@ -116,10 +116,11 @@ class PersistenceMixin:
         >>> from sklearn.datasets import load_iris
         >>> from skdropout import DropoutMLPClassifier
         >>> X, y = load_iris(return_X_y=True)
-        >>> clf = DropoutMLPClassifier(20, early_stopping=True, random_state=0).fit(X, y)
+        >>> clf = DropoutMLPClassifier(20, learning_rate_init=0.02, early_stopping=True, random_state=0).fit(X, y)
         >>> mlp = clf.to_sklearn()
         >>> mlp
-        MLPClassifier(early_stopping=True, hidden_layer_sizes=(20,), random_state=0)
+        MLPClassifier(early_stopping=True, hidden_layer_sizes=(20,),
+                      learning_rate_init=0.02, random_state=0)
         >>> bool((mlp.predict_proba(X) == clf.predict_proba(X)).all())
         True
         """
@@ -196,7 +197,7 @@ class PersistenceMixin:
         >>> from sklearn.datasets import load_iris
         >>> from skdropout import DropoutMLPClassifier
         >>> X, y = load_iris(return_X_y=True)
-        >>> clf = DropoutMLPClassifier(20, early_stopping=True, random_state=0).fit(X, y)
+        >>> clf = DropoutMLPClassifier(20, learning_rate_init=0.02, early_stopping=True, random_state=0).fit(X, y)
         >>> with TemporaryDirectory() as folder:
         ...     clf.save_weights(Path(folder) / "iris.npz")
         ...     twin = DropoutMLPClassifier(20).load_weights(Path(folder) / "iris.npz")

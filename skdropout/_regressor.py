@@ -277,7 +277,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         Loss of each epoch on the rows held out, without penalty, dropout off.
 
     best_validation_score_ : float or None
-        Greatest of `validation_scores_`.
+        Greatest of `validation_scores_`; with early stopping, that of the epoch whose weights were kept.
 
     n_iter_ : int
         Epochs, or iterations of 'lbfgs', of the last call.
@@ -310,6 +310,9 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     In training, the input x of a layer becomes, with standard dropout, ``x * m / (1 - p)``, with a fresh
     ``m ~ Bernoulli(1 - p)`` for each unit of each row, so that its mean is x; prediction uses the whole network
     unchanged. Masks are drawn with p rounded to a multiple of 2⁻¹⁶.
+
+    In training with dropout, columns of X whose root mean square is large compared with the targets are divided by
+    powers of two inside the network, and their weights in ``coefs_`` likewise afterwards, both exactly.
 
     **In full-batch training a weight of k equals k copies.** When all rows fit in one batch, equal rows (same
     features, same target) share one mask, rows of weight 0 are left out first, and the order of the rows does not

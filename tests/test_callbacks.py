@@ -156,7 +156,7 @@ def test_stopped_by_a_callback_the_best_weights_come_back():
     record = Record(stop_after=4)
     params = {"early_stopping": True, "learning_rate_init": 1.0, "solver": "sgd", "random_state": 1}
     clf = Small(**params).set_callbacks(record).fit(X, y)
-    best = int(np.argmax(clf.validation_scores_))
+    best = int(np.argmin(clf.validation_loss_curve_))
     assert best < 3, "or the test shows nothing"
     np.testing.assert_array_equal(clf.coefs_[0], record.fitted[best].coefs_[0])
 

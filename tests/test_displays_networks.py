@@ -93,6 +93,8 @@ def test_the_curves_are_those_of_the_fit_wherever_it_is(wrapping):
     assert_array_equal(disp.training_line_.get_xdata(), np.arange(6) + 1)
     assert_array_equal(disp.training_line_.get_ydata(), mlp.loss_curve_)
     best = int(np.argmax(mlp.validation_scores_)) + 1
+    if hasattr(mlp, "validation_loss_curve_"):  # with dropout, ours stop by the loss
+        best = int(np.argmin(mlp.validation_loss_curve_)) + 1
     assert disp.best_epoch == best
     assert legend(disp.ax_)[-1] == f"{type(mlp).__name__}, best epoch {best}"
     if hasattr(mlp, "validation_loss_curve_"):
@@ -112,7 +114,8 @@ def test_the_best_epoch_is_the_one_whose_weights_were_kept():
     model = classifier(max_iter=30, **settings).fit(X, y)
     best = TrainingCurveDisplay.from_estimator(model).best_epoch
     assert 1 < best < model.n_iter_
-    assert np.argmin(model.validation_loss_curve_) + 1 != best  # of the least loss
+    assert np.argmin(model.validation_loss_curve_) + 1 == best  # with dropout it is the loss that is watched
+    assert np.argmax(model.validation_scores_) + 1 != best
     for n_epochs in (best - 1, best):
         shorter = classifier(max_iter=n_epochs, **settings).fit(X, y)
         assert np.array_equal(shorter.coefs_[0], model.coefs_[0]) == (n_epochs == best)

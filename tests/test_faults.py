@@ -68,7 +68,6 @@ def test_a_gradient_that_overflows_is_caught_at_its_batch(poison, solver, clip_n
         ({"solver": "sgd", "activation": "silu"}, 1e25, "loss became|weights of layer"),
         ({"dropout": 0, "loss": "huber"}, 1e20, "square of the gradient"),  # whose steps would be 0 from then on
         ({"batch_norm": "before_activation"}, 1e22, "loss became nan"),  # whose variance overflows
-        ({"batch_norm": "after_dropout", "dropout": 0.5, "activation": "identity"}, 1e22, "loss became nan"),
     ],
     ids=str,
 )
@@ -215,7 +214,7 @@ def test_values_that_float32_makes_one_are_a_warning(dtype):
 
 
 def test_small_integers_are_not_scanned(monkeypatch):
-    monkeypatch.setattr("skdropout._magnitudes.column_ranges", None)
+    monkeypatch.setattr("skdropout._magnitudes._blurred", None)
     DropoutMLPClassifier(**FEW, dtype="float32", max_iter=1).fit(X.astype(np.int8), LABELS)
 
 

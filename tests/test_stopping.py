@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_iris, load_wine
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
 from skdropout._training import Training
+from skdropout.engine.losses import LOSSES
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 rng = np.random.RandomState(0)
@@ -121,3 +123,118 @@ def test_where_it_is_not_needed_it_costs_nothing(monkeypatch, params):
         model.partial_fit(X[:100], y[:100])
     with pytest.raises(AssertionError):
         DropoutMLPRegressor(**defaults).fit(X[:100], y[:100])
+
+
+def fluctuating(n_rows=400):
+    """Noisy labels, which one mask for all rows makes hard to learn."""
+    rng = np.random.RandomState(1)
+    data = rng.normal(size=(n_rows, 10))
+    return data, (data[:, 0] + data[:, 1] * data[:, 2] + rng.normal(size=n_rows) > 0).astype(int)
+
+
+@pytest.mark.parametrize("batch_norm", [False, "before_activation", "after_activation"])
+def test_one_mask_for_all_rows_does_not_end_training_early(batch_norm):
+    """A lucky epoch sets a minimum that is out of reach for the next ones."""
+    data, labels = fluctuating()
+    params = {"mask_sharing": "batch", "dropout": 0.5, "batch_norm": batch_norm, "batch_size": 400, "max_iter": 150}
+    losses = []
+    for seed in range(4):
+        clf = DropoutMLPClassifier(random_state=seed, **params).fit(data, labels)
+        to_the_end = DropoutMLPClassifier(random_state=seed, n_iter_no_change=np.inf, **params).fit(data, labels)
+        losses.append([-clf.log_predictive_density(data, labels, dropout=0, n_samples=1).mean()])
+        losses[-1].append(-to_the_end.log_predictive_density(data, labels, dropout=0, n_samples=1).mean())
+    ours, end = np.mean(losses, axis=0)
+    assert ours < end + 0.02
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [(name, {}) for name in LOSSES]
+    + [("log_loss", {"smoothing": 0.2}), ("binary_log_loss", {"smoothing": 0.2}), ("quantile", {"level": 0.8})],
+)
+def test_no_constant_is_better_than_the_best(name, options, weighted):
+    rng = np.random.RandomState(0)
+    Y = {"log_loss": rng.choice(3, 200, p=[0.6, 0.3, 0.1]), "binary_log_loss": rng.uniform(size=(200, 3)) < 0.3}
+    Y = Y.get(name, rng.exponential(size=(200, 3)))
+    weights = rng.uniform(0.1, 2, size=200) if weighted else None
+    loss = LOSSES[name].bind(**options)
+    best = loss.of_constant(Y, weights, 3)
+    constant = np.asarray(loss.constant(Y, weights, 3), dtype=float)
+    for step in (1e-3, 0.05):
+        for direction in rng.normal(size=(20, 3)):
+            if name == "log_loss":
+                direction -= direction.mean()  # probabilities sum to 1
+            other = np.clip(constant + step * direction, 1e-3, None)
+            found = loss.function(np.tile(other, (200, 1)), Y, weights)
+            assert found > best - (0.02 * best if name == "huber" else 1e-9)
+
+
+def test_a_loss_without_a_formula_for_its_constant_is_never_behind_it():
+    assert LOSSES["squared_error"]._replace(constant=None).of_constant(None, None, 1) == np.inf
+
+
+def test_patience_does_not_count_before_the_loss_is_meaningful():
+    """Wine's columns, in thousands, on weights that a user scaled: the loss is above that of a constant for long."""
+    data, labels = load_wine(return_X_y=True)
+    params = {"random_state": 0, "learning_rate_init": 1e-5, "tol": 1.0, "n_iter_no_change": 3, "max_iter": 40}
+    clf = DropoutMLPClassifier(dropout_kind="alpha", activation="selu", input_dropout=0.1, **params)
+    with pytest.warns(ConvergenceWarning, match="worse than a constant"):
+        clf.fit(data, labels)
+    assert clf.n_iter_ == 40
+    assert clf.set_params(learning_rate_init=1e-3, max_iter=300, input_dropout=0).fit(data, labels).n_iter_ < 300
+
+
+WORSE = "worse than a constant: its loss without dropout is .* To learn, (.*), or raise max_iter"
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"dropout": 0},
+        {"dropout": 0, "solver": "lbfgs"},
+        {"dropout": 0.3, "dropout_kind": "alpha", "activation": "selu", "input_dropout": 0.1},
+        {"dropout": 0.2, "early_stopping": True, "learning_rate_init": 1e-5},
+        {"dropout": 0.2, "batch_norm": "before_activation", "learning_rate_init": 1e-6, "class_weight": "balanced"},
+    ],
+    ids=str,
+)
+def test_a_fit_that_is_worse_than_a_constant_says_so(params):
+    data, labels = load_wine(return_X_y=True)
+    clf = DropoutMLPClassifier(max_iter=1, random_state=0, **params)
+    with pytest.warns(ConvergenceWarning, match=WORSE) as caught:
+        clf.fit(data, labels)
+    (message,) = [str(w.message) for w in caught if "constant" in str(w.message)]
+    assert "scale the inputs (for example with StandardScaler; column 12 reaches 1.68e+03)" in message
+    reg = DropoutMLPRegressor(max_iter=1, random_state=0, **{k: v for k, v in params.items() if k != "class_weight"})
+    with pytest.warns(ConvergenceWarning, match=WORSE):
+        reg.fit(data, np.where(labels, 1.0, -1.0))
+
+
+@pytest.mark.filterwarnings("error::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("dropout", [0, 0.2])
+def test_a_fit_that_learns_is_silent(dropout):
+    data, labels = load_iris(return_X_y=True)
+    data = StandardScaler().fit_transform(data)
+    params = {"dropout": dropout, "learning_rate_init": 0.01, "max_iter": 500, "random_state": 0}
+    DropoutMLPClassifier(**params).fit(data, labels)
+    DropoutMLPClassifier(**params, alpha=1e4).fit(data, labels)  # next to a constant, and no worse
+    DropoutMLPRegressor(**params).fit(data, labels)
+    DropoutMLPClassifier(**params).fit(data, np.zeros(150))
+    DropoutMLPRegressor(**params).fit(data, np.zeros(150))
+
+
+@pytest.mark.parametrize("dropout", [0, 0.2])
+def test_early_stopping_with_dropout_goes_by_the_loss(dropout):
+    data, labels = load_iris(return_X_y=True)
+    data = StandardScaler().fit_transform(data)
+    params = {"early_stopping": True, "random_state": 0, "dropout": dropout}
+    by_default = DropoutMLPClassifier(**params).fit(data, labels)
+    by_loss = DropoutMLPClassifier(**params, scoring="loss").fit(data, labels)
+    by_accuracy = DropoutMLPClassifier(**params, scoring="accuracy").fit(data, labels)
+    same = by_loss if dropout else by_accuracy
+    np.testing.assert_array_equal(by_default.coefs_[0], same.coefs_[0])
+    assert by_accuracy.n_iter_ < 40 < 100 < by_loss.n_iter_
+    assert by_default.validation_scores_[:10] == by_accuracy.validation_scores_[:10]  # accuracies
+    best = np.argmin(by_default.validation_loss_curve_) if dropout else np.argmax(by_default.validation_scores_)
+    assert by_default.best_validation_score_ == by_default.validation_scores_[best]

@@ -115,7 +115,7 @@ class DropoutRateDisplay:
     >>> from sklearn.preprocessing import StandardScaler
     >>> from skdropout import DropoutMLPClassifier, DropoutRateDisplay
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = DropoutMLPClassifier((20, 20), early_stopping=True, random_state=0)
+    >>> clf = DropoutMLPClassifier((20, 20), learning_rate_init=0.02, early_stopping=True, random_state=0)
     >>> disp = DropoutRateDisplay.from_estimator(
     ...     make_pipeline(StandardScaler(), clf), X, y, rates=[0.0, 0.2, (0.0, 0.2)], cv=3, scoring="neg_log_loss"
     ... )

@@ -226,7 +226,9 @@ class TrainingCurveDisplay:
             )
         scores, best_epoch = getattr(mlp, "validation_scores_", None), None
         if mlp.early_stopping and scores:
-            best_epoch = len(mlp.loss_curve_) - len(scores) + int(np.argmax(scores)) + 1
+            by_loss = hasattr(mlp, "_stops_by_loss") and mlp._stops_by_loss()
+            watched = np.negative(mlp.validation_loss_curve_) if by_loss else scores
+            best_epoch = len(mlp.loss_curve_) - len(scores) + int(np.argmax(watched)) + 1
         return cls(
             mlp.loss_curve_,
             validation_loss_curve=getattr(mlp, "validation_loss_curve_", None),

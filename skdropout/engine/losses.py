@@ -10,6 +10,7 @@ and leaves dL/dz, z being the output before its activation, in ``P``.
 
 from collections.abc import Callable
 from functools import partial
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -24,15 +25,26 @@ class Loss(NamedTuple):
 
     ``averages`` marks the loss that scikit-learn reports as the mean over outputs, while its gradient
     is that of the sum. Loss curves follow scikit-learn; L-BFGS gets the sum, so value and gradient agree.
+    ``constant(Y, sample_weight, n_outputs)`` is the best prediction that is the same for every row, (n_outputs,);
+    None if there is no formula.
     """
 
     function: Callable
     output: str
     averages: bool = False
+    constant: Callable | None = None
 
     def bind(self, **options):
         """This loss with its options filled in."""
-        return self._replace(function=partial(self.function, **options))
+        constant = self.constant and partial(self.constant, **options)
+        return self._replace(function=partial(self.function, **options), constant=constant)
+
+    def of_constant(self, Y, sample_weight, n_outputs):
+        """The loss of the best constant prediction; infinite if there is no formula."""
+        if self.constant is None:
+            return inf
+        best = np.asarray(self.constant(Y, sample_weight, n_outputs), dtype=float)
+        return self.function(np.tile(best, (len(Y), 1)), Y, sample_weight)
 
     def share(self, n_outputs):
         """What part of the loss is reported."""
@@ -145,12 +157,34 @@ def binary_log_loss(P, Y, sample_weight, smoothing=0.0):
     return loss
 
 
+def mean(Y, sample_weight, n_outputs):
+    return np.average(Y, axis=0, weights=sample_weight)
+
+
+def weighted_quantile(Y, sample_weight, n_outputs, level=0.5):
+    """The smallest target of each output that at least a fraction `level` of the weight does not exceed."""
+    weights = np.ones(len(Y)) if sample_weight is None else sample_weight.astype(float)
+    order = np.argsort(Y, axis=0)
+    below = np.cumsum(weights[order], axis=0)
+    first = (below >= level * below[-1]).argmax(axis=0)
+    return Y[order[first, np.arange(Y.shape[1])], np.arange(Y.shape[1])]
+
+
+def class_frequencies(codes, sample_weight, n_outputs, smoothing=0.0):
+    frequencies = np.bincount(codes, weights=sample_weight, minlength=n_outputs).astype(float)
+    return (1 - smoothing) * frequencies / frequencies.sum() + smoothing / n_outputs
+
+
+def label_frequencies(Y, sample_weight, n_outputs, smoothing=0.0):
+    return (1 - smoothing) * mean(Y, sample_weight, n_outputs) + smoothing / 2
+
+
 LOSSES = {
-    "squared_error": Loss(squared_error, "identity", averages=True),
-    "poisson": Loss(poisson, "exp"),
-    "absolute_error": Loss(absolute_error, "identity"),
-    "huber": Loss(huber, "identity"),
-    "quantile": Loss(quantile, "identity"),
-    "log_loss": Loss(log_loss, "softmax"),
-    "binary_log_loss": Loss(binary_log_loss, "logistic"),
+    "squared_error": Loss(squared_error, "identity", averages=True, constant=mean),
+    "poisson": Loss(poisson, "exp", constant=mean),
+    "absolute_error": Loss(absolute_error, "identity", constant=weighted_quantile),
+    "huber": Loss(huber, "identity", constant=weighted_quantile),  # the median is next to the best
+    "quantile": Loss(quantile, "identity", constant=weighted_quantile),
+    "log_loss": Loss(log_loss, "softmax", constant=class_frequencies),
+    "binary_log_loss": Loss(binary_log_loss, "logistic", constant=label_frequencies),
 }

@@ -27,10 +27,15 @@ class Batches:
     shuffle : bool
     n_drawn : int, default=None
         Draw the orders of so many rows and keep to the one given: for rows that stand for more rows than they are.
+
+    Attributes
+    ----------
+    scale : ndarray of shape (n_features,) or None
+        Factor of each column of X in a batch; None, at first, for 1.
     """
 
     def __init__(self, X, Y, sample_weight, rows, batch_size, dtype, shuffle, n_drawn=None):
-        self.X, self.Y, self.sample_weight = X, Y, sample_weight
+        self.X, self.Y, self.sample_weight, self.scale = X, Y, sample_weight, None
         self.rows, self.batch_size, self.dtype, self.shuffle = rows, batch_size, dtype, shuffle
         self.n_rows, self.ordered = n_drawn or len(rows), n_drawn is not None
         self.n_batches, self.position = -(-len(rows) // batch_size), 0
@@ -52,12 +57,18 @@ class Batches:
 
     def _gather(self, rows):
         if self._buffer is None:
-            return self.X[rows].astype(self.dtype, copy=False)
+            batch = self.X[rows].astype(self.dtype, copy=False)
+            if self.scale is not None:
+                batch.data *= self.scale[batch.indices]
+            return batch
         batch = self._buffer[: len(rows)]
         if self.X.dtype == self.dtype:
             # mode="clip" writes straight into `out`; the default one goes through a temporary
-            return np.take(self.X, rows, axis=0, out=batch, mode="clip")
-        batch[:] = self.X[rows]
+            np.take(self.X, rows, axis=0, out=batch, mode="clip")
+        else:
+            batch[:] = self.X[rows]
+        if self.scale is not None:
+            batch *= self.scale
         return batch
 
 

@@ -1,0 +1,65 @@
+"""Scaling of large input columns inside the network while it trains with dropout.
+
+Dropout multiplies the activations by random factors. Activations in the hundreds turn that noise into steps of
+tens in the logits, and the training makes no progress. Columns whose root mean square is large are therefore divided
+by a power of two before they enter the first layer. After training the first weights are divided instead. Both are
+exact in floating point, so that ``coefs_`` alone is the state: prediction, exports and the weights that a user assigns
+need no second copy.
+"""
+
+import numpy as np
+from scipy.sparse import issparse
+
+from ._magnitudes import BLOCK, column_ranges
+
+# Columns are brought down to a root mean square of about 4 times the scale of the targets: standardized columns, pixels
+# in [0, 1] and one-hot columns stay as they are. Mean log loss on nine raw tables at the defaults: 0.40 for a factor of
+# 2, 0.40 for 4, 0.40 for 8, 0.43 for 16, 2.5 without; RMSE on seven raw tables: no worse than without up to 4.
+LARGE_RMS = 4.0
+
+
+def column_exponents(rows, index, target_scale, dtype):
+    """Exponents k such that the columns of X divided by 2^k are no larger than the targets call for; None if all are 0.
+
+    Parameters
+    ----------
+    rows : Rows
+    index : ndarray of int
+        The rows to train on.
+    target_scale : float
+        Root mean square of the targets in units of the output before its activation; 1 for logits.
+    dtype : numpy dtype
+        Of the weights.
+    """
+    bound = LARGE_RMS * max(1.0, target_scale)
+    rms = column_rms(rows.X, rows.sample_weight, index)
+    large = rms > bound * np.sqrt(2)
+    if not large.any():
+        return None
+    exponents = np.zeros(len(rms), np.intc)
+    exponents[large] = np.clip(np.rint(np.log2(rms[large] / bound)), 0, np.finfo(dtype).maxexp // 2)
+    return exponents
+
+
+def column_rms(X, sample_weight, index):
+    """Root mean square of each column over some rows, in blocks of rows."""
+    total, squares = 0.0, np.zeros(X.shape[1])
+    n_rows = max(1, BLOCK // X.shape[1])
+    with np.errstate(over="ignore"):
+        for start in range(0, len(index), n_rows):
+            block = index[start : start + n_rows]
+            weights = np.ones(len(block)) if sample_weight is None else sample_weight[block].astype(float)
+            part = X[block]
+            squares += weights @ (part.astype(float).power(2) if issparse(part) else np.square(part, dtype=float))
+            total += weights.sum()
+    rms = np.sqrt(squares / total)
+    if not np.isfinite(rms).all():  # squares overflow float64
+        low, high = column_ranges(X)
+        rms = np.where(np.isfinite(rms), rms, np.maximum(-low, high))
+    return rms
+
+
+def target_scale(Y, sample_weight, index):
+    """Root mean square of real-valued targets over some rows."""
+    squares = np.square(Y[index], dtype=float).reshape(len(index), -1).mean(axis=1)
+    return float(np.sqrt(np.average(squares, weights=None if sample_weight is None else sample_weight[index])))
