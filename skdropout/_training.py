@@ -466,7 +466,7 @@ class Training:
         Both must stall to end the training. The weights scatter from epoch to epoch, above all when the rows of a batch
         share one mask: a lucky epoch sets a minimum that is soon out of reach. And the loss without noise is
         not yet that of the network while the running moments of batch normalization lag behind the weights. To stop by
-        single losses without noise cost 1.4 ± 0.9 points of accuracy on seven tables (``benchmarks.convergence``).
+        single losses without noise cost 1.5 ± 0.9 points of accuracy on seven tables (``benchmarks.convergence``).
         """
         self.recent = [*self.recent, (self._noise_free_loss(), loss)][-self.estimator.n_iter_no_change :]
         return tuple(map(fmean, zip(*self.recent, strict=True)))

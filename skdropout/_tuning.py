@@ -130,13 +130,14 @@ def one_standard_error(cv_results: Mapping[str, Any], metric: str = "score") -> 
     --------
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.model_selection import GridSearchCV
+    >>> from sklearn.preprocessing import scale
     >>> from skdropout import DropoutMLPClassifier, one_standard_error
     >>> X, y = load_iris(return_X_y=True)
     >>> mlp = DropoutMLPClassifier(
     ...     (16, 16), learning_rate_init=0.02, early_stopping=True, scoring="loss", random_state=0
     ... )
     >>> grid = {"dropout": [0.0, 0.2, (0.2, 0.5)]}
-    >>> search = GridSearchCV(mlp, grid, refit=one_standard_error, cv=3).fit(X, y)
+    >>> search = GridSearchCV(mlp, grid, refit=one_standard_error, cv=3).fit(scale(X), y)
     >>> search.best_params_
     {'dropout': 0.0}
     """
