@@ -90,7 +90,7 @@ ARROWS = {
         "engine",
     },
     "_classifier.py": {"_base", "_sklearn", "_snapshot", "_uncertainty", "engine"},
-    "_regressor.py": {"_base", "_sklearn", "_snapshot", "_uncertainty"},
+    "_regressor.py": {"_base", "_sklearn", "_snapshot", "_spec", "_uncertainty", "engine"},
     "_scoring.py": set(),
     "_show_versions.py": {"_sklearn"},
     "_diagnosis.py": {"_scoring", "_training", "engine"},
@@ -114,10 +114,13 @@ ARROWS = {
     },
 }
 ENGINE_ARROWS = {
+    "activations.py": {"registry"},
+    "losses.py": {"registry"},
+    "schedules.py": {"registry"},
     "network.py": {"activations"},
     "layers.py": {"activations", "buffers", "dropout"},
     "backprop.py": {"activations", "buffers", "dropout", "layers", "losses", "params", "penalty", "thinned"},
-    "optimizers.py": {"buffers"},
+    "optimizers.py": {"buffers", "registry"},
     "thinned.py": {"buffers", "layers"},
     "sampling.py": {"activations", "dropout", "network", "rng"},
 }

@@ -8,12 +8,16 @@ Each function takes the predictions ``P`` (n_samples, n_outputs), the targets ``
 and leaves dL/dz, z being the output before its activation, in ``P``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from math import inf
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import xlogy
+
+from .registry import Registry
 
 # Smallest and largest probability of each dtype: looked up, for np.finfo takes longer than a small loss
 LIMITS = {char: (float(np.finfo(char).eps), float(1 - np.finfo(char).eps)) for char in "fd"}
@@ -24,11 +28,21 @@ class Loss(NamedTuple):
 
     ``averages`` marks the loss that scikit-learn reports as the mean over outputs, while its gradient
     is that of the sum. Loss curves follow scikit-learn; L-BFGS gets the sum, so value and gradient agree.
+
+    The other fields are facts that the estimators need: whether L-BFGS may minimize the loss (``smooth``), what early
+    stopping watches by default (``monitor``: "loss", or None for the estimator's own score), the smallest target
+    allowed (``least``), the keyword arguments of the function by the parameters of the estimator they come from
+    (``options``), and whether the targets are classes.
     """
 
     function: Callable
     output: str
     averages: bool = False
+    smooth: bool = True
+    monitor: str | None = "loss"
+    least: float = -inf
+    options: Mapping[str, str] = MappingProxyType({})
+    classifies: bool = False
 
     def bind(self, **options):
         """This loss with its options filled in."""
@@ -145,12 +159,13 @@ def binary_log_loss(P, Y, sample_weight, smoothing=0.0):
     return loss
 
 
-LOSSES = {
-    "squared_error": Loss(squared_error, "identity", averages=True),
-    "poisson": Loss(poisson, "exp"),
-    "absolute_error": Loss(absolute_error, "identity"),
+ROWS = {
+    "squared_error": Loss(squared_error, "identity", averages=True, monitor=None),
+    "poisson": Loss(poisson, "exp", monitor=None, least=0.0),
+    "absolute_error": Loss(absolute_error, "identity", smooth=False),
     "huber": Loss(huber, "identity"),
-    "quantile": Loss(quantile, "identity"),
-    "log_loss": Loss(log_loss, "softmax"),
-    "binary_log_loss": Loss(binary_log_loss, "logistic"),
+    "quantile": Loss(quantile, "identity", smooth=False, options={"level": "quantile"}),
+    "log_loss": Loss(log_loss, "softmax", monitor=None, classifies=True),
+    "binary_log_loss": Loss(binary_log_loss, "logistic", monitor=None, classifies=True),
 }
+LOSSES = Registry("loss", "skdropout.engine.losses.LOSSES", ROWS)
