@@ -144,7 +144,9 @@ def test_masks_that_are_numbers_have_the_right_gradient(activation, mask_sharing
     monkeypatch.setattr(backprop_module, "THIN_ROWS", 1)
     monkeypatch.setattr(backprop_module, "THIN_WORK", 1)
     params, backprop, value = loss_and_gradient(Numbers, monkeypatch, activation, mask_sharing)
-    value()
+    loss = value()
+    monkeypatch.setattr(backprop_module, "THIN_WORK", 1e9)
+    assert loss == pytest.approx(loss_and_gradient(Numbers, monkeypatch, activation, mask_sharing)[2](), rel=1e-12)
     gradient, start, step = backprop.gradient.copy(), params.vector.copy(), 1e-6
     for i in range(0, len(start), 5):
         params.vector[:] = start
