@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import RandomizedSearchCV
 
@@ -42,10 +43,12 @@ def register_onnx() -> None:
 
     Notes
     -----
-    A :class:`~sklearn.model_selection.RandomizedSearchCV`, a successive halving and a
-    :class:`~sklearn.frozen.FrozenEstimator`, which skl2onnx does not know, convert as what is inside. An activation or
-    a loss of your own that has no counterpart in ONNX is a ``ValueError`` of the conversion. With float64 inputs 'gelu'
-    has the digits of float32, since onnxruntime computes the error function in float32 only.
+    :class:`~sklearn.model_selection.RandomizedSearchCV`, successive halving and
+    :class:`~sklearn.frozen.FrozenEstimator`, which skl2onnx (1.20) does not know, convert as what is inside. So does
+    :class:`~sklearn.compose.TransformedTargetRegressor`, if its inverse is a scale and a shift of each target, as that
+    of StandardScaler, or ``inverse_func`` is numpy.exp or numpy.expm1. What has no counterpart in ONNX, such as an
+    activation of your own, is a ``ValueError`` of the conversion. With float64 inputs 'gelu' has the digits of float32,
+    since onnxruntime computes the error function in float32 only.
 
     Examples
     --------
@@ -69,6 +72,7 @@ def register_onnx() -> None:
         DropoutMLPClassifier, "SkdropoutMLPClassifier", _classifier_shapes, _convert_classifier, options=options
     )
     update_registered_converter(DropoutMLPRegressor, "SkdropoutMLPRegressor", _regressor_shapes, _convert_regressor)
+    update_registered_converter(TransformedTargetRegressor, "SkdropoutTarget", _target_shapes, _convert_target)
     for container in CONTAINERS:
         update_registered_parser(container, _parse_inside)
 
@@ -100,6 +104,14 @@ def _regressor_shapes(operator):
     calculate_linear_regressor_output_shapes(operator)
     n_rows = operator.inputs[0].get_first_dimension()
     operator.outputs[0].type.shape = [n_rows, operator.raw_operator.n_outputs_]
+
+
+def _target_shapes(operator):
+    operator.outputs[0].type.shape = [operator.inputs[0].get_first_dimension(), _n_targets(operator.raw_operator)]
+
+
+def _n_targets(model):
+    return model.transformer_.n_features_in_
 
 
 class Graph:
@@ -180,6 +192,36 @@ def _convert_regressor(scope, operator, container):
     graph = Graph(scope, operator, container)
     y = _forward(graph, operator.raw_operator, operator.inputs[0].full_name)
     graph("Identity", y, out=operator.outputs[0].full_name)
+
+
+def _convert_target(scope, operator, container):
+    from skl2onnx._parse import _parse_sklearn
+
+    graph, model = Graph(scope, operator, container), operator.raw_operator
+    (y,) = _parse_sklearn(scope, model.regressor_, operator.inputs)
+    y = graph.cast(y.full_name, graph.dtype)
+    function = getattr(model.transformer_, "inverse_func", None)
+    if function in (np.exp, np.expm1):
+        y = graph("Exp", y)
+        scale, shift = 1.0, -float(function is np.expm1)
+    else:
+        scale, shift = _scale_and_shift(model)
+    y = graph("Add", graph("Mul", y, graph.constant(scale)), graph.constant(shift))
+    graph("Identity", y, out=operator.outputs[0].full_name)
+
+
+def _scale_and_shift(model):
+    """Those of each target by which the predictions are transformed back."""
+    n, inverse = _n_targets(model), model.transformer_.inverse_transform
+    shift = np.asarray(inverse(np.zeros((1, n))))
+    scale = np.asarray(inverse(np.ones((1, n)))) - shift
+    T = np.random.RandomState(0).normal(scale=3, size=(5, n))
+    if not np.allclose(inverse(T), T * scale + shift):
+        raise ValueError(
+            f"{model.transformer_!r} does not scale and shift each target by itself: convert regressor_ instead, and "
+            "transform the predictions of the runtime back by inverse_transform."
+        )
+    return scale, shift
 
 
 def _convert_classifier(scope, operator, container):

@@ -103,12 +103,18 @@ def test_an_overridden_method_is_called_wherever_a_kind_is_used(method, place, c
     expected = regressor(**params).fit(container(X), y)
     for W, V in zip(model.coefs_, expected.coefs_, strict=True):
         np.testing.assert_allclose(W, V, rtol=1e-6, atol=1e-9)
+    calls.clear()
+    sharing = params.get("mask_sharing", "sample")
+    samples = model.sample_y(container(X), 2, dropout=0.3, mask_sharing=sharing)
+    assert bool(calls) == (method != "backward" and (method != "of_units" or sharing == "batch"))
+    again = expected.sample_y(container(X), 2, dropout=0.3, mask_sharing=sharing)
+    np.testing.assert_allclose(samples, again, rtol=1e-5, atol=1e-7)
     noises = Backprop(
         Params((4, 80, 1), np.float64),
         [LayerSpec(80, "relu"), LayerSpec(1, "identity", "own", 0.5)],
         "squared_error",
         64,
-        mask_sharing=params.get("mask_sharing", "sample"),
+        mask_sharing=sharing,
     ).noises
     assert [type(noise) for noise in noises] == [ThinNoise if thins else Noise]
 

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from covering import covering
 from sklearn.base import clone
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.decomposition import PCA
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, HalvingRandomSearchCV, RandomizedSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, PowerTransformer, StandardScaler
 
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor, register_onnx
 from skdropout._onnx import OPERATORS
@@ -186,6 +188,36 @@ def test_regressors_in_containers():
         RandomizedSearchCV(make_pipeline(StandardScaler(), reg), {"memory": [None]}, n_iter=1, cv=2),
     ):
         check_regressor(model.fit(rows, SCORE), rows)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("case", ["one", "two", "identity", "minmax", "exp", "expm1", "search", "random", "pipeline"])
+def test_transformed_targets(case, dtype):
+    rows, y = (5 + 3 * X).astype(dtype), 500 + 100 * SCORE
+    reg = make_pipeline(StandardScaler(), DropoutMLPRegressor(hidden_layer_sizes=6, max_iter=4, random_state=0))
+    if case == "two":
+        y = np.column_stack([y, 3 - SCORE])
+    functions = {"exp": {"func": np.log, "inverse_func": np.exp}, "expm1": {"func": np.log1p, "inverse_func": np.expm1}}
+    transformer = {"identity": None, "minmax": MinMaxScaler()}.get(case, StandardScaler())
+    model = TransformedTargetRegressor(reg, **functions.get(case, {"transformer": transformer}))
+    if case == "search":
+        model = GridSearchCV(model, {"regressor__dropoutmlpregressor__alpha": [0.1]}, cv=2)
+    elif case == "random":
+        model = TransformedTargetRegressor(
+            RandomizedSearchCV(reg, {"memory": [None]}, n_iter=1, cv=2), transformer=StandardScaler()
+        )
+    elif case == "pipeline":
+        model = make_pipeline(StandardScaler(), model)
+    check_regressor(model.fit(rows, y), rows)
+
+
+@pytest.mark.parametrize("transformer", [PowerTransformer(), PCA(), FunctionTransformer(np.arcsinh, np.sinh)])
+def test_targets_that_are_not_scaled_and_shifted_are_refused(transformer):
+    y = np.column_stack([SCORE, SCORE + X[:, 1]])
+    reg = DropoutMLPRegressor(hidden_layer_sizes=6, max_iter=4, random_state=0)
+    model = TransformedTargetRegressor(reg, transformer=transformer, check_inverse=False).fit(X, y)
+    with pytest.raises(ValueError, match=r"does not scale and shift each target by itself: convert regressor_"):
+        run(model, X)
 
 
 def test_options():
