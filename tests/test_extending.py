@@ -636,6 +636,16 @@ def test_tables_are_dicts_that_say_where_a_name_belongs():
             table["nothing"]
 
 
+def test_rows_of_another_type_are_refused():
+    with pytest.raises(TypeError, match=r"activations\.ACTIVATIONS\['mish'\] must be of type Activation, got <func"):
+        ACTIVATIONS["mish"] = mish
+    with pytest.raises(TypeError, match=r"losses\.LOSSES\['mine'\] must be of type Loss, got <function"):
+        LOSSES["mine"] = expectile
+    with pytest.raises(TypeError, match=r"optimizers\.OPTIMIZERS\['mine'\] must be of type Callable, got 'adam'"):
+        OPTIMIZERS["mine"] = "adam"
+    assert not {"mish", "mine"} & {*ACTIVATIONS, *LOSSES, *OPTIMIZERS}
+
+
 MODULE = """
 import numpy as np
 from skdropout import DropoutMLPRegressor

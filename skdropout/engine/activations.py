@@ -147,7 +147,7 @@ ROWS = {
     "gelu": Activation(gelu, gelu_slope, of_input=True),
     "silu": Activation(silu, silu_slope, of_input=True),
 }
-ACTIVATIONS = Registry("activation", "skdropout.engine.activations.ACTIVATIONS", ROWS)
+ACTIVATIONS = Registry("activation", "skdropout.engine.activations.ACTIVATIONS", ROWS, Activation)
 
 # The inverse link of a loss needs no slope: every loss is the canonical one of its output (losses.py).
 OUTPUTS = Registry(

@@ -168,4 +168,4 @@ ROWS = {
     "log_loss": Loss(log_loss, "softmax", monitor=None, classifies=True),
     "binary_log_loss": Loss(binary_log_loss, "logistic", monitor=None, classifies=True),
 }
-LOSSES = Registry("loss", "skdropout.engine.losses.LOSSES", ROWS)
+LOSSES = Registry("loss", "skdropout.engine.losses.LOSSES", ROWS, Loss)
