@@ -176,11 +176,11 @@ OPERATORS = {
 
 
 def _forward(graph, network, x):
-    """The output of the network for the variable x."""
-    functions = [*(ACTIVATIONS[name].forward for name in network._activations), OUTPUTS[network.out_activation_]]
-    names = [*network._activations, network.out_activation_]
+    """The output of the engine's network for the variable x."""
+    names = [*network.activations, network.output]
+    functions = [*(ACTIVATIONS[name].forward for name in network.activations), OUTPUTS[network.output]]
     x = graph.cast(x, graph.dtype)
-    for W, b, function, name in zip(network.coefs_, network.intercepts_, functions, names, strict=True):
+    for W, b, function, name in zip(network.coefs, network.intercepts, functions, names, strict=True):
         if function not in OPERATORS:
             raise ValueError(f"There are no operators of ONNX for the activation {name!r}, which was registered.")
         x = graph("Add", graph("MatMul", x, graph.constant(W)), graph.constant(b))
@@ -190,7 +190,7 @@ def _forward(graph, network, x):
 
 def _convert_regressor(scope, operator, container):
     graph = Graph(scope, operator, container)
-    y = _forward(graph, operator.raw_operator, operator.inputs[0].full_name)
+    y = _forward(graph, operator.raw_operator._network(), operator.inputs[0].full_name)
     graph("Identity", y, out=operator.outputs[0].full_name)
 
 
@@ -229,7 +229,7 @@ def _convert_classifier(scope, operator, container):
 
     graph, network = Graph(scope, operator, container), operator.raw_operator
     label, proba = (output.full_name for output in operator.outputs)
-    P = _forward(graph, network, operator.inputs[0].full_name)
+    P = _forward(graph, network._network(), operator.inputs[0].full_name)
     if len(network.classes_) == 1:
         P = graph("Add", graph("Sub", P, P), graph.constant([1.0]))
     elif network.n_outputs_ == 1:
