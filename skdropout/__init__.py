@@ -8,6 +8,7 @@ from ._displays.calibration import CoverageDisplay, ReliabilityDisplay
 from ._displays.rates import DropoutRateDisplay
 from ._displays.training import TrainingCurveDisplay
 from ._displays.units import ActivationSparsityDisplay, FirstLayerWeightsDisplay
+from ._onnx import register_onnx
 from ._regressor import DropoutMLPRegressor
 from ._scoring import log_predictive_density_scorer
 from ._show_versions import show_versions
@@ -29,5 +30,6 @@ __all__ = [
     "diagnose",
     "log_predictive_density_scorer",
     "one_standard_error",
+    "register_onnx",
     "show_versions",
 ]

@@ -44,7 +44,6 @@ from .engine.initializers import initialize
 from .engine.layers import fold
 from .engine.losses import LOSSES
 from .engine.network import Network
-from .engine.optimizers import OPTIMIZERS
 from .engine.params import Params
 from .engine.rng import mask_stream, resume_stream
 
@@ -372,21 +371,21 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
                     f"solver='lbfgs' works without {name}: set {name}={off!r}, got {getattr(self, name)!r}, "
                     "or use solver='adam' or 'sgd'."
                 )
-        if getattr(self, "loss", None) in {"absolute_error", "quantile"}:
-            raise ValueError(f"solver='lbfgs' needs a smooth loss, not loss={self.loss!r}: use solver='adam' or 'sgd'.")
+        loss = getattr(self, "loss", None)
+        if loss in LOSSES and not LOSSES[loss].smooth:
+            raise ValueError(f"solver='lbfgs' needs a smooth loss, not loss={loss!r}: use solver='adam' or 'sgd'.")
         if self.early_stopping or validation[0] is not None:
             warnings.warn("solver='lbfgs' uses no validation data: early_stopping and X_val have no effect.")
 
     def _kinds_and_groups(self, X, sizes, kinds, rates):
         """Kind and groups of the dropout on the input of every layer."""
         columns = column_groups(self.input_groups, X.shape[1])
-        if columns is not None:
+        first = self.dropout_kind if isinstance(self.dropout_kind, str) else "bernoulli"
+        if columns is not None and not DROPOUTS[first].uses_groups:
             first = "spatial"
-        else:
-            first = self.dropout_kind if isinstance(self.dropout_kind, str) else "bernoulli"
-        if first == "alpha" and rates[0] > 0 and issparse(X):
+        if not DROPOUTS[first].takes_sparse and rates[0] > 0 and issparse(X):
             raise ValueError(
-                "dropout_kind='alpha' with input_dropout > 0 would make a sparse X dense: set input_dropout=0, give "
+                f"dropout_kind={first!r} with input_dropout > 0 would make a sparse X dense: set input_dropout=0, give "
                 "one kind per hidden layer (the input then gets 'bernoulli'), or make X dense."
             )
         return (first, *kinds), (columns, *unit_groups(sizes, self.group_size, kinds))
@@ -569,7 +568,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         return self._output(X, self._decode)
 
     def _has_partial_fit(self):
-        if self.solver not in OPTIMIZERS:
+        if self.solver == "lbfgs":  # of another name ``partial_fit`` says itself what it may be
             raise AttributeError(
                 f"partial_fit is only available for stochastic optimizers. {self.solver} is not stochastic."
             )

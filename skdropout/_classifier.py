@@ -325,6 +325,9 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     split by `validation_fraction`, in place of which `X_val` can be given.) With mini-batches a weight multiplies its
     row in the mean over the batch, and each copy has a mask of its own: alike, but not equal.
 
+    Activations, dropout kinds, optimizers, schedules and the regressor's losses of your own can be registered by name:
+    the user guide has an example of each.
+
     Where this class differs from scikit-learn's on purpose: ``partial_fit`` with an integer seed goes on with its
     random stream instead of replaying the first permutation; a mini-batch of zero weights is skipped; a loss or
     score that is not finite is an error at once; with ``warm_start`` patience starts afresh; 'lbfgs' warns that it

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 
-from ._scoring import unwrap
+from ._scoring import OURS, no_network, unwrap
 from ._training import Training
 from ._typing import FloatArray, MatrixLike
 from .engine.params import Params
@@ -139,10 +139,7 @@ def diagnose(
     """
     network, X, y, _ = unwrap(estimator, X, y)
     if not hasattr(network, "log_predictive_density"):
-        raise TypeError(
-            f"There is no DropoutMLPClassifier or DropoutMLPRegressor in {estimator!r}: diagnose looks into one, by "
-            "itself or at the end of a Pipeline, a TransformedTargetRegressor or a search."
-        )
+        raise no_network(OURS, estimator, network)
     X_valid, Y = network._validate_predict_xy(X, y)
     with np.errstate(all="ignore"):
         dead, rms = _activations(network, X_valid)

@@ -43,7 +43,7 @@ def ways_out(estimator, rows):
     seen = f"; {column} reaches {value:.3g}" if value > LARGE else ""
     scale = f"scale the inputs (for example with StandardScaler{seen})"
     ways = [scale] if seen else []
-    if Y.dtype.kind == "f" and (value := np.abs(Y).max()) > LARGE and estimator.loss != "poisson":
+    if Y.dtype.kind == "f" and (value := np.abs(Y).max()) > LARGE and estimator.out_activation_ == "identity":
         ways.append(f"scale y, which reaches {value:.3g} (with TransformedTargetRegressor)")
     least = 1.0 if sample_weight is None else sample_weight[sample_weight > 0].min()
     if estimator.alpha >= least:  # it is divided by the weights of a batch

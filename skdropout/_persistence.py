@@ -51,6 +51,7 @@ NOTED = (
 
 # what scikit-learn's MLPs know
 THEIR_ACTIVATIONS = {"identity", "logistic", "relu", "tanh"}
+THEIR_OUTPUTS = {"exp", "identity", "logistic", "softmax"}
 THEIRS = {"learning_rate": {"adaptive", "constant", "invscaling"}, "solver": {"adam", "lbfgs", "sgd"}}
 THEIR_ATTRIBUTES = {
     "_label_binarizer",
@@ -153,6 +154,11 @@ class PersistenceMixin:
                 f"and this network has {list(self._activations)}: fit it with one of these four, or export it by "
                 "save_weights."
             )
+        if self.out_activation_ not in THEIR_OUTPUTS:
+            raise ValueError(
+                f"scikit-learn's {theirs} has no output activation {self.out_activation_!r}, which goes with "
+                f"loss={self.loss!r}: export the network by save_weights."
+            )
         if len(getattr(self, "classes_", "ab")) == 1:
             raise ValueError(
                 f"The network was fitted on a single class, {self.classes_[0]!r}, to which scikit-learn's {theirs} "
@@ -249,6 +255,10 @@ class PersistenceMixin:
         estimator._validate_params()
         header, arrays = _read(path)
         with _said_of(path):
+            names = [name for name in header["activation"] if isinstance(name, str)]
+        for name in names:
+            ACTIVATIONS[name]  # an error of its own where a user registered it and it is gone
+        with _said_of(path):
             fitted = _fitted_state(header, arrays)
         self._check_fits(header, path)
         twin = estimator._twin()
@@ -269,10 +279,14 @@ class PersistenceMixin:
         if self.dtype is not None:
             needed["dtype"], given["dtype"] = header["dtype"], np.dtype(self.dtype).name
         if kind == "regressor" and LOSSES[self.loss].output != header["out_activation"]:
-            needed["loss"], given["loss"] = (
-                "poisson" if header["out_activation"] == "exp" else "squared_error",
-                self.loss,
-            )
+            output, rows = header["out_activation"], LOSSES.items()
+            losses = [name for name, row in rows if row.output == output and not row.classifies]
+            if not losses:
+                raise ValueError(
+                    f"path={str(path)!r} was written with out_activation_={output!r}, which goes with no loss that is "
+                    f"registered in this process: add it to {LOSSES.path}."
+                )
+            needed["loss"], given["loss"] = losses[0], self.loss
         names = header["activation"]
         if names != ([self.activation] * len(names) if isinstance(self.activation, str) else list(self.activation)):
             needed["activation"], given["activation"] = names[0] if len(set(names)) == 1 else names, self.activation

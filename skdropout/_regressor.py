@@ -13,8 +13,9 @@ from sklearn.metrics import r2_score
 from sklearn.utils import assert_all_finite
 
 from ._base import BaseDropoutMLP
-from ._sklearn import Interval, InvalidParameterError, StrOptions, available_if, fit_context
+from ._sklearn import Interval, InvalidParameterError, available_if, fit_context
 from ._snapshot import from_snapshot
+from ._spec import REGRESSION_LOSSES
 from ._typing import (
     ActivationName,
     BatchNormPlace,
@@ -36,6 +37,7 @@ from ._typing import (
     SolverName,
 )
 from ._uncertainty import add_moments, noisy_passes, over_passes, pass_moments
+from .engine.losses import LOSSES
 
 
 class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
@@ -320,6 +322,9 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     split by `validation_fraction`, in place of which `X_val` can be given.) With mini-batches a weight multiplies its
     row in the mean over the batch, and each copy has a mask of its own: alike, but not equal.
 
+    Activations, dropout kinds, optimizers, schedules and the regressor's losses of your own can be registered by name:
+    the user guide has an example of each.
+
     Where this class differs from scikit-learn's on purpose: ``partial_fit`` with an integer seed goes on with its
     random stream instead of replaying the first permutation; a mini-batch of zero weights is skipped; a loss or
     score that is not finite is an error at once; with ``warm_start`` patience starts afresh; 'lbfgs' warns that it
@@ -378,7 +383,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
 
     _parameter_constraints: dict[str, list[Any]] = {
         **BaseDropoutMLP._parameter_constraints,
-        "loss": [StrOptions({"squared_error", "poisson", "absolute_error", "huber", "quantile"})],
+        "loss": [REGRESSION_LOSSES],
         "quantile": [Interval(Real, 0, 1, closed="neither")],
         "noise_variance": [Interval(Real, 0, None, closed="neither"), "array-like", None],
     }
@@ -688,8 +693,11 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         if y.dtype.kind not in "biuf":
             raise ValueError(f"`{name}` must be numeric, got dtype {y.dtype}: encode labels, or use a classifier.")
         assert_all_finite(y, input_name=name)  # scikit-learn's check came before None was a float
-        if np.array_equal(self.loss, "poisson") and (y < 0).any():  # what set_params has put there is not checked
-            raise ValueError(f"`{name}` has negative values, but loss='poisson' needs {name} >= 0.")
+        loss: Any = self.loss
+        known = isinstance(loss, str) and loss in LOSSES  # what set_params has put there is not checked
+        if known and (y < LOSSES[loss].least).any():
+            values = "negative values" if LOSSES[loss].least == 0 else f"values below {LOSSES[loss].least:g}"
+            raise ValueError(f"`{name}` has {values}, but loss={loss!r} needs {name} >= {LOSSES[loss].least:g}.")
         return y.reshape(len(y), -1).astype(float, copy=False)
 
     def _decode(self, P):
@@ -699,12 +707,11 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         return self.loss
 
     def _loss_options(self):
-        return {"level": float(self.quantile)} if self.loss == "quantile" else {}
+        return {keyword: float(getattr(self, name)) for keyword, name in LOSSES[self.loss].options.items()}
 
     def _watched(self):
         """R² speaks of the mean: the loss is what tells quantiles and medians."""
-        by_loss = self.scoring is None and self.loss in {"absolute_error", "huber", "quantile"}
-        return "loss" if by_loss else self.scoring
+        return LOSSES[self.loss].monitor if self.scoring is None else self.scoring
 
     def _default_score(self, y, y_pred, sample_weight):
         return r2_score(y, y_pred, sample_weight=sample_weight)

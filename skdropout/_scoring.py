@@ -8,16 +8,34 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.compose import TransformedTargetRegressor
+from sklearn.feature_selection import RFE
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import RANSACRegressor
+from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
 from sklearn.pipeline import Pipeline
+from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.utils.validation import check_is_fitted
 
 from ._typing import MatrixLike, Sampling
 
+OURS = "DropoutMLPClassifier or DropoutMLPRegressor"
+# Meta-estimators that predict by one fitted estimator, which gets X and y as they are (from RFE some columns of X)
+HOLDERS = (
+    FixedThresholdClassifier,
+    FrozenEstimator,
+    RANSACRegressor,
+    RFE,
+    SelfTrainingClassifier,
+    TunedThresholdClassifierCV,
+)
+
 
 def unwrap(estimator, X=None, y=None, with_slope=False):
-    """What is inside pipelines, searches and :class:`~sklearn.compose.TransformedTargetRegressor`, with its X and y.
+    """What is inside containers that hold one fitted estimator, with its X and y.
 
-    X and y may be left out.
+    These are pipelines, scikit-learn's and imbalanced-learn's, searches,
+    :class:`~sklearn.compose.TransformedTargetRegressor`, and the meta-estimators in `HOLDERS`, at any depth. X and y
+    may be left out.
 
     Returns
     -------
@@ -27,26 +45,64 @@ def unwrap(estimator, X=None, y=None, with_slope=False):
     log_slope = 0.0
     while True:
         if isinstance(estimator, Pipeline):
-            X = estimator[:-1].transform(X) if X is not None and len(estimator) > 1 else X
-            estimator = estimator[-1]
+            for _, step in estimator.steps[:-1] if X is not None else ():
+                if hasattr(step, "transform"):  # not "passthrough", None, or a sampler, which acts in fit only
+                    X = step.transform(X)
+            estimator = estimator.steps[-1][1]
         elif isinstance(estimator, TransformedTargetRegressor):
             if y is not None:
                 y, transformer = np.asarray(y, dtype=float), estimator.transformer_
                 columns = y.reshape(len(y), -1)
-                T = transformer.transform(columns)
+                T = np.asarray(transformer.transform(columns))  # it may be set to give DataFrames
                 if with_slope:
                     log_slope = log_slope + _log_slope(transformer, columns, T)
                 y = T.ravel() if T.shape[1] == 1 else T
             estimator = estimator.regressor_
         elif hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
+        elif isinstance(estimator, HOLDERS):
+            if isinstance(estimator, RFE) and X is not None:
+                X = estimator.transform(X)
+            estimator = getattr(estimator, "estimator_", estimator.estimator)
+            if hasattr(X, "columns") and not hasattr(estimator, "feature_names_in_"):  # fit handed over an array
+                X = np.asarray(X)
         else:
             return estimator, X, y, log_slope
 
 
+def no_network(wanted, estimator, inner):
+    """The error of a call that looked for `wanted` in `estimator` and ended at `inner`."""
+    if hasattr(inner, "refit") and not inner.refit:
+        way_out = f"with refit=False {type(inner).__name__} keeps no fitted estimator, set refit=True."
+    elif one := holds_networks(inner):
+        way_out = (
+            f"{type(inner).__name__} does not predict by one network as it is. Give a network that it holds, such as "
+            f".{one}, with X and y as that one gets them."
+        )
+    else:
+        way_out = (
+            "give one by itself, at the end of a Pipeline, or in a TransformedTargetRegressor or a search with refit."
+        )
+    return TypeError(f"There is no {wanted} in {estimator!r}: {way_out}")
+
+
+def holds_networks(ensemble):
+    """Where an ensemble, or a calibration, holds a network, or None."""
+    for name, suffix in (("estimators_", ""), ("calibrated_classifiers_", ".estimator")):
+        held = getattr(ensemble, name, None)
+        for i, estimator in enumerate(held if isinstance(held, list) else ()):
+            inner = getattr(estimator, "estimator", estimator) if suffix else estimator
+            if hasattr(inner, "fit") and hasattr(unwrap(inner)[0], "coefs_"):
+                return f"{name}[{i}]{suffix}"
+    return None
+
+
 def _log_slope(transformer, y, T):
     """log |dt/dy| at y, (n, n_outputs), and T = t(y): by central differences of the inverse, exact if it is linear."""
-    inverse = transformer.inverse_transform
+
+    def inverse(T):
+        return np.asarray(transformer.inverse_transform(T))
+
     step = np.cbrt(np.finfo(float).eps) * np.maximum(1, np.abs(T))
     columns = []
     for j in range(T.shape[1]):
@@ -131,9 +187,6 @@ def log_predictive_density_scorer(
     """
     network, X, y, log_slope = unwrap(estimator, X, y, with_slope=True)
     if not hasattr(network, "log_predictive_density"):
-        raise TypeError(
-            f"There is no DropoutMLPClassifier or DropoutMLPRegressor in {estimator!r}: a predictive density needs "
-            "one, by itself or at the end of a Pipeline, a TransformedTargetRegressor or a search."
-        )
+        raise no_network(OURS, estimator, network)
     weights = None if sample_weight is None else np.asarray(sample_weight)
     return float(np.average(network.log_predictive_density(X, y, **sampling) + log_slope, weights=weights))

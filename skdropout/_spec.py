@@ -1,5 +1,6 @@
 """What the parameters may be; from the user's architecture and dropout arguments to one plain record a layer."""
 
+from collections.abc import Set
 from numbers import Integral, Real
 
 import numpy as np
@@ -8,17 +9,49 @@ from ._sklearn import Interval, InvalidParameterError, Options, StrOptions
 from .engine.activations import ACTIVATIONS
 from .engine.dropout import DROPOUTS
 from .engine.layers import LayerSpec
+from .engine.losses import LOSSES
 from .engine.optimizers import OPTIMIZERS
 from .engine.schedules import DROPOUT_SCHEDULES, LEARNING_RATES
+
+
+class Names(Set):
+    """The names in a table of the engine as it is now, since users may add some.
+
+    Parameters
+    ----------
+    table : dict
+    keep : callable, default=None
+        Whether to keep a name, given its row; None for all.
+    more : tuple of str, default=()
+        Names that are not in the table.
+    """
+
+    def __init__(self, table, keep=None, more=()):
+        self.table, self.keep, self.more = table, keep, more
+
+    def __iter__(self):
+        yield from (name for name, row in self.table.items() if self.keep is None or self.keep(row))
+        yield from self.more
+
+    def __contains__(self, name):
+        return name in set(self)
+
+    def __len__(self):
+        return len(set(self))
+
+    @classmethod
+    def _from_iterable(cls, names):  # what set operations return
+        return set(names)
+
 
 # What each parameter may be by itself; fit checks it, and then how the arguments go together.
 CONSTRAINTS: dict = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-    "activation": [StrOptions(set(ACTIVATIONS)), list, tuple],
-    "solver": [StrOptions({"lbfgs", *OPTIMIZERS})],
+    "activation": [StrOptions(Names(ACTIVATIONS)), list, tuple],
+    "solver": [StrOptions(Names(OPTIMIZERS, more=("lbfgs",)))],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-    "learning_rate": [StrOptions(set(LEARNING_RATES))],
+    "learning_rate": [StrOptions(Names(LEARNING_RATES))],
     "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
     "power_t": [Interval(Real, 0, None, closed="left")],
     "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -38,10 +71,10 @@ CONSTRAINTS: dict = {
     "max_fun": [Interval(Integral, 1, None, closed="left")],
     "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
     "input_dropout": [Interval(Real, 0, 1, closed="left")],
-    "dropout_kind": [StrOptions(DROPOUTS.keys()), list, tuple],  # a live view: users may register kinds
+    "dropout_kind": [StrOptions(Names(DROPOUTS)), list, tuple],
     "group_size": [Interval(Integral, 1, None, closed="left"), "array-like"],
     "input_groups": ["array-like", None],
-    "dropout_schedule": [StrOptions(set(DROPOUT_SCHEDULES)), callable],
+    "dropout_schedule": [StrOptions(Names(DROPOUT_SCHEDULES)), callable],
     "batch_norm": [StrOptions({"before_activation", "after_activation", "after_dropout"}), Options(bool, {False})],
     "max_norm": [Interval(Real, 0, None, closed="neither"), None],
     "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
@@ -51,6 +84,7 @@ CONSTRAINTS: dict = {
     "scoring": [str, callable, None],
     "dtype": [StrOptions({"float32", "float64"}), Options(type, {np.float32, np.float64}), None],
 }
+REGRESSION_LOSSES = StrOptions(Names(LOSSES, keep=lambda row: not row.classifies))
 
 
 def hidden_sizes(hidden_layer_sizes):
@@ -113,7 +147,7 @@ def names_per_layer(parameter, value, allowed, n_hidden):
 
 
 def unit_groups(sizes, group_size, kinds):
-    """The group of each unit of each hidden layer that is 'spatial': runs of `group_size` adjacent units; else None."""
+    """The group of each unit of each hidden layer, runs of `group_size` units; None if its kind uses no groups."""
     steps = np.asarray(group_size, dtype=object)
     steps = np.full(len(sizes), group_size, dtype=object) if steps.ndim == 0 else steps
     if steps.ndim != 1 or len(steps) != len(sizes):
@@ -121,7 +155,7 @@ def unit_groups(sizes, group_size, kinds):
             f"group_size has {len(steps)} size(s) but hidden_layer_sizes has {len(sizes)} hidden layer(s): "
             f"give one size per hidden layer, or a single int for all of them (got group_size={group_size!r})."
         )
-    steps = [step if kind == "spatial" else 1 for step, kind in zip(steps, kinds, strict=True)]
+    steps = [step if DROPOUTS[kind].uses_groups else 1 for step, kind in zip(steps, kinds, strict=True)]
     for step, size in zip(steps, sizes, strict=True):
         if isinstance(step, bool) or not isinstance(step, Integral) or step < 1:
             raise InvalidParameterError(f"A size in group_size must be an int >= 1, got {step!r}.")

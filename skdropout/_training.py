@@ -167,10 +167,10 @@ class Training:
             loss_options=estimator._loss_options(),
         )
         self.optimizer = estimator._optimizer = self._start_optimizer(last)
-        listens = estimator.solver == "sgd" or estimator.learning_rate in {"cosine", "onecycle"}
-        self.policy = LEARNING_RATES[estimator.learning_rate if listens else "constant"](
-            estimator.learning_rate_init, estimator.power_t
-        )
+        policy = LEARNING_RATES[estimator.learning_rate]
+        if policy.sgd_only and estimator.solver != "sgd":
+            policy = LEARNING_RATES["constant"]
+        self.policy = policy(estimator.learning_rate_init, estimator.power_t)
         schedule = estimator.dropout_schedule
         self.dropout_factor = schedule if callable(schedule) else DROPOUT_SCHEDULES[schedule]
         # Losses under different rates cannot be compared, so a schedule runs to its end
@@ -314,10 +314,9 @@ class Training:
             last = copy.deepcopy(last)
             last.factor, last.decay, last.n_decayed = 1.0, decay, params.weights.size
             return last
-        if estimator.solver == "sgd":
-            settings = estimator.momentum, estimator.nesterovs_momentum
-        else:
-            settings = estimator.beta_1, estimator.beta_2, estimator.epsilon, decay, params.weights.size
+        settings = [getattr(estimator, name) for name in getattr(optimizer, "settings", ())]
+        if estimator.solver == "adamw":
+            settings += decay, params.weights.size
         rate = getattr(estimator, "_learning_rate", None) if self.incremental else None  # of one read from a file
         return optimizer(params.vector.size, params.dtype, rate or estimator.learning_rate_init, *settings)
 

@@ -137,9 +137,9 @@ def noisy_passes(estimator, X, reduce, *, n_samples, random_state, dropout, inpu
     if n_jobs is not None and (not isinstance(n_jobs, Integral) or n_jobs == 0):
         raise InvalidParameterError(f"n_jobs must be None or an int other than 0, got {n_jobs!r}.")
     rates, X = _rates(estimator, dropout, input_dropout), canonical(X)
-    if issparse(X) and rates[0] > 0 and estimator._noise[0][0] == "alpha":
+    if issparse(X) and rates[0] > 0 and not DROPOUTS[kind := estimator._noise[0][0]].takes_sparse:
         raise ValueError(
-            f"dropout_kind='alpha' with input_dropout={rates[0]!r} would make a sparse X dense: sample with "
+            f"dropout_kind={kind!r} with input_dropout={rates[0]!r} would make a sparse X dense: sample with "
             "input_dropout=0, or make X dense."
         )
     seed = check_random_state(random_state).randint(0, 2**32, size=4, dtype=np.uint32)

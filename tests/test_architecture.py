@@ -12,7 +12,7 @@ from skdropout.engine.dropout.base import Dropout
 
 ROOT = Path(skdropout.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
-THIRD_PARTY = {"numpy", "scipy", "sklearn", "joblib", "matplotlib"}
+THIRD_PARTY = {"numpy", "scipy", "sklearn", "joblib", "matplotlib", "skl2onnx"}
 
 
 def imports(path):
@@ -39,16 +39,16 @@ def test_only_the_dependencies_are_imported(path):
 @pytest.mark.parametrize("path", sorted((ROOT / "engine").rglob("*.py")), ids=name)
 def test_the_engine_knows_nothing_of_scikit_learn_or_the_estimators(path):
     for module in imports(path):
-        assert module.split(".")[0] not in {"sklearn", "joblib", "matplotlib"}
+        assert module.split(".")[0] not in {"sklearn", "joblib", "matplotlib", "skl2onnx"}
         assert not module.startswith("skdropout") or module.startswith("skdropout.engine")
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
-def test_matplotlib_is_imported_inside_functions_only(path):
+def test_optional_packages_are_imported_inside_functions_only(path):
     for node in ast.parse(path.read_text()).body:
         modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        assert not any(module.startswith("matplotlib") for module in modules)
+        assert not any(module.startswith(("matplotlib", "skl2onnx")) for module in modules)
 
 
 @pytest.mark.parametrize("path", [p for p in FILES if p.name != "_sklearn.py"], ids=name)
@@ -91,7 +91,8 @@ ARROWS = {
         "engine",
     },
     "_classifier.py": {"_base", "_sklearn", "_snapshot", "_uncertainty", "engine"},
-    "_regressor.py": {"_base", "_sklearn", "_snapshot", "_uncertainty"},
+    "_regressor.py": {"_base", "_sklearn", "_snapshot", "_spec", "_uncertainty", "engine"},
+    "_onnx.py": {"_classifier", "_regressor", "_sklearn", "engine"},
     "_scoring.py": set(),
     "_show_versions.py": {"_sklearn"},
     "_diagnosis.py": {"_scoring", "_training", "engine"},
@@ -108,6 +109,7 @@ ARROWS = {
         "_classifier",
         "_diagnosis",
         "_displays",
+        "_onnx",
         "_regressor",
         "_scoring",
         "_show_versions",
@@ -115,10 +117,13 @@ ARROWS = {
     },
 }
 ENGINE_ARROWS = {
+    "activations.py": {"registry"},
+    "losses.py": {"registry"},
+    "schedules.py": {"registry"},
     "network.py": {"activations"},
     "layers.py": {"activations", "buffers", "dropout"},
     "backprop.py": {"activations", "buffers", "dropout", "layers", "losses", "params", "penalty", "thinned"},
-    "optimizers.py": {"buffers"},
+    "optimizers.py": {"buffers", "registry"},
     "thinned.py": {"buffers", "layers"},
     "sampling.py": {"activations", "dropout", "network", "rng"},
 }

@@ -167,7 +167,7 @@ def test_bad_classifiers():
     with pytest.raises(TypeError, match="not a classifier: for a regressor there is CoverageDisplay"):
         ReliabilityDisplay.from_estimator(LinearRegression(), X, y)
     logistic = LogisticRegression(max_iter=1000).fit(X, y)
-    with pytest.raises(TypeError, match=r"n_samples=5 .* no DropoutMLPClassifier in LogisticRegression"):
+    with pytest.raises(TypeError, match=r"no DropoutMLPClassifier, .*n_samples=5 .* in LogisticRegression"):
         ReliabilityDisplay.from_estimator(logistic, X, y, n_samples=5)
     with pytest.raises(ValueError, match=r"dropout=0\.3 has no effect without n_samples"):
         ReliabilityDisplay.from_estimator(logistic, X, y, dropout=0.3)

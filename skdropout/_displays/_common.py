@@ -1,6 +1,6 @@
 """What the displays share: axes, legend entries, and the network inside of an estimator."""
 
-from .._scoring import unwrap
+from .._scoring import no_network, unwrap
 from .._sklearn import check_matplotlib_support
 from ..engine.network import Network
 
@@ -37,11 +37,7 @@ def find_mlp(estimator, X=None):
     """The fitted multi-layer perceptron inside of `estimator`, ours or scikit-learn's, and X as it reaches it."""
     mlp, X, _, _ = unwrap(estimator, X)
     if not hasattr(mlp, "coefs_"):
-        raise TypeError(
-            f"There is no fitted multi-layer perceptron in {estimator!r}: give a DropoutMLPClassifier, a "
-            "DropoutMLPRegressor or one of scikit-learn's, by itself or at the end of a Pipeline, a "
-            "TransformedTargetRegressor or a search with refit."
-        )
+        raise no_network("fitted multi-layer perceptron, ours or scikit-learn's,", estimator, mlp)
     return mlp, X
 
 

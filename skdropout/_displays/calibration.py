@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.utils import check_array, check_consistent_length, check_scalar
 from sklearn.utils.validation import column_or_1d
 
-from .._scoring import unwrap
+from .._scoring import holds_networks, no_network, unwrap
 from .._sklearn import InvalidParameterError, check_matplotlib_support
 from .._typing import Float, FloatArray, Int, MatrixLike, Rates, Seed
 from ._common import start
@@ -241,10 +241,8 @@ class ReliabilityDisplay:
         else:
             network, X, y, _ = unwrap(estimator, X, y)
             if not hasattr(network, "predict_uncertainty"):
-                raise TypeError(
-                    f"n_samples={n_samples!r} asks for noisy passes, but there is no DropoutMLPClassifier in "
-                    f"{estimator!r}: n_samples=None takes its predict_proba."
-                )
+                wanted = f"DropoutMLPClassifier, which n_samples={n_samples!r} takes (None takes any predict_proba),"
+                raise no_network(wanted, estimator, network)
             P = network.predict_uncertainty(X, n_samples=n_samples, random_state=random_state, **rates).proba
         if name is None:
             name = type(estimator).__name__ + (f", mean of {n_samples} passes" if n_samples else "")
@@ -537,8 +535,10 @@ class CoverageDisplay:
         if not is_regressor(estimator):
             raise TypeError(f"{estimator!r} is not a regressor: for a classifier there is ReliabilityDisplay.")
         regressor, X, y, _ = unwrap(estimator, X, y)
-        options = signature(regressor.predict).parameters
+        options = signature(regressor.predict).parameters if hasattr(regressor, "predict") else {}
         if "return_std" not in options:
+            if not options or holds_networks(regressor):
+                raise no_network("regressor with predict(X, return_std=True)", estimator, regressor)
             raise TypeError(
                 f"{regressor!r} has no predict(X, return_std=True): give a regressor that does, such as "
                 "DropoutMLPRegressor, or means and standard deviations to CoverageDisplay.from_predictions."

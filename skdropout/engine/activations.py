@@ -7,13 +7,15 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit, ndtr
 
+from .registry import Registry
+
 
 class Activation(NamedTuple):
-    """A hidden activation y = f(z).
+    """A hidden activation y = f(z), element by element.
 
-    ``forward(z)`` overwrites z with f(z); ``slope(y, out)`` writes f'(z), a function of y, into `out`; with
-    ``of_input`` it is handed z instead. A ``boolean`` slope is 0 or 1 everywhere and takes one byte a unit.
-    ``slope`` is None for the identity.
+    ``forward(z)`` overwrites z, (n, n_units), with f(z); ``slope(y, out)`` writes f'(z), a function of y, into `out`;
+    with ``of_input`` it is handed z instead. A ``boolean`` slope is 0 or 1 everywhere and takes one byte a unit.
+    ``slope`` is None for the identity. Both are called from several threads at once.
     """
 
     forward: Callable
@@ -134,7 +136,7 @@ def softmax(z):
     z /= z.sum(axis=1, keepdims=True)
 
 
-ACTIVATIONS = {
+ROWS = {
     "identity": Activation(identity, None),
     "logistic": Activation(logistic, logistic_slope),
     "tanh": Activation(tanh, tanh_slope),
@@ -145,6 +147,11 @@ ACTIVATIONS = {
     "gelu": Activation(gelu, gelu_slope, of_input=True),
     "silu": Activation(silu, silu_slope, of_input=True),
 }
+ACTIVATIONS = Registry("activation", "skdropout.engine.activations.ACTIVATIONS", ROWS, Activation)
 
 # The inverse link of a loss needs no slope: every loss is the canonical one of its output (losses.py).
-OUTPUTS = {"identity": identity, "logistic": logistic, "softmax": softmax, "exp": exp}
+OUTPUTS = Registry(
+    "output activation",
+    "skdropout.engine.activations.OUTPUTS",
+    {"identity": identity, "logistic": logistic, "softmax": softmax, "exp": exp},
+)

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from .activations import OUTPUTS
+from .activations import ACTIVATIONS, OUTPUTS, relu
 from .buffers import in_chunks
 from .dropout import DROPOUTS
 from .dropout.base import Masking
@@ -109,7 +109,7 @@ class Backprop:
         self.inverse_link(y)
         data = self.loss.function(y, Y, sample_weight)
         d, layers = y, reversed(self.layers)
-        while d is not None:  # the first affine map returns None: its input needs no gradient
+        while d is not None:  # the first affine map returns None: neither X nor the noise on it needs a gradient
             d = next(layers).backward(d)
         return data, float(len(y) if sample_weight is None else sample_weight.sum())
 
@@ -137,14 +137,15 @@ def _noises(params, specs, shared, thin, batch_norm):
     """The noise on the input of each layer, or None; if `thin`, what has zeros thins the network."""
     noises = []
     for i, spec in enumerate(specs):
-        zeroes = issubclass(DROPOUTS[spec.dropout], Masking)
+        kind = DROPOUTS[spec.dropout]
+        zeroes = issubclass(kind, Masking) and kind.is_plain()
         if spec.rate == 0:
             noises.append(None)
         elif thin and zeroes and spec.rate >= THIN_RATE:
             noises.append(ThinNoise(spec, params.dtype, params.units[i], is_input=i == 0))
         else:
-            after_relu = zeroes and i > 0 and specs[i - 1].activation == "relu" and batch_norm != "after_activation"
-            noises.append(Noise(spec, params.dtype, shared, after_relu))
+            of_relu = i > 0 and ACTIVATIONS[specs[i - 1].activation].forward is relu
+            noises.append(Noise(spec, params.dtype, shared, zeroes and of_relu and batch_norm != "after_activation"))
     return noises
 
 

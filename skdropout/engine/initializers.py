@@ -29,7 +29,7 @@ def he_normal(W, b, random_state):
     b[:] = 0
 
 
-INITIALIZERS = {
+INITIALIZERS = {  # an activation that is not among them starts as scikit-learn's do
     "identity": glorot_uniform,
     "logistic": glorot_uniform_logistic,
     "tanh": glorot_uniform,
@@ -45,4 +45,4 @@ INITIALIZERS = {
 def initialize(params, activations, random_state):
     """Fill `params` layer by layer, each as its name in `activations` says."""
     for W, b, name in zip(params.coefs, params.intercepts, activations, strict=True):
-        INITIALIZERS[name](W, b, random_state)
+        INITIALIZERS.get(name, glorot_uniform)(W, b, random_state)

@@ -33,14 +33,14 @@ class Noise:
     shared : bool
         Whether the rows of a batch share one mask.
     after_relu : bool, default=False
-        Whether the noise, of 0 and a scale, comes straight after a ReLU. It then writes into the buffer of the ReLU,
-        whose slope, 1 where its output is above 0, is the mask too: one mask for both.
+        Whether the noise, of 0 and a scale, comes straight after a ReLU. If its mask is boolean, it then writes into
+        the buffer of the ReLU, whose slope, 1 where its output is above 0, is the mask too: one mask for both.
     """
 
     def __init__(self, spec, dtype, shared, after_relu=False):
         self.base_rate = self.rate = spec.rate
         self.dropout = DROPOUTS[spec.dropout](spec.rate, dtype, spec.groups, shared)
-        self.after_relu = after_relu
+        self.after_relu, self.merged = after_relu, False
 
     def scale_rate(self, factor):
         """Set the rate to a multiple of that in the specification."""
@@ -52,12 +52,16 @@ class Noise:
     def forward(self, x, rng, sample_weight):
         if self.rate == 0:
             return x
-        return self.dropout.forward(x, rng, out=x if self.after_relu else None)
+        if not self.after_relu:
+            return self.dropout.forward(x, rng)
+        noise = self.dropout.draw(x, rng)
+        self.merged = noise.dtype == bool
+        return self.dropout.apply(x, noise, out=x if self.merged else None)
 
     def backward(self, d):
         if self.rate == 0:
             return d
-        if self.after_relu:
+        if self.merged:
             d *= self.dropout.scale
             return d
         return self.dropout.backward(d)
@@ -128,6 +132,8 @@ class Activate:
         return z
 
     def backward(self, d):
+        if self.activation.slope is None:  # of an identity by another name
+            return d
         slope = self.slope(d.shape)
         self.activation.slope(self.seen, slope)
         d *= slope

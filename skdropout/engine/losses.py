@@ -8,13 +8,16 @@ Each function takes the predictions ``P`` (n_samples, n_outputs), the targets ``
 and leaves dL/dz, z being the output before its activation, in ``P``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from math import inf
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import xlogy
+
+from .registry import Registry
 
 # Smallest and largest probability of each dtype: looked up, for np.finfo takes longer than a small loss
 LIMITS = {char: (float(np.finfo(char).eps), float(1 - np.finfo(char).eps)) for char in "fd"}
@@ -25,13 +28,22 @@ class Loss(NamedTuple):
 
     ``averages`` marks the loss that scikit-learn reports as the mean over outputs, while its gradient
     is that of the sum. Loss curves follow scikit-learn; L-BFGS gets the sum, so value and gradient agree.
-    ``constant(Y, sample_weight, n_outputs)`` is the best prediction that is the same for every row, (n_outputs,);
-    None if there is no formula.
+
+    The other fields are facts that the estimators need: whether L-BFGS may minimize the loss (``smooth``), what early
+    stopping watches by default (``monitor``: "loss", or None for the estimator's own score), the smallest target
+    allowed (``least``), the keyword arguments of the function by the parameters of the estimator they come from
+    (``options``), whether the targets are classes, and the best prediction that is the same for every row,
+    ``constant(Y, sample_weight, n_outputs)`` of shape (n_outputs,), or None if there is no formula.
     """
 
     function: Callable
     output: str
     averages: bool = False
+    smooth: bool = True
+    monitor: str | None = "loss"
+    least: float = -inf
+    options: Mapping[str, str] = MappingProxyType({})
+    classifies: bool = False
     constant: Callable | None = None
 
     def bind(self, **options):
@@ -179,12 +191,13 @@ def label_frequencies(Y, sample_weight, n_outputs, smoothing=0.0):
     return (1 - smoothing) * mean(Y, sample_weight, n_outputs) + smoothing / 2
 
 
-LOSSES = {
-    "squared_error": Loss(squared_error, "identity", averages=True, constant=mean),
-    "poisson": Loss(poisson, "exp", constant=mean),
-    "absolute_error": Loss(absolute_error, "identity", constant=weighted_quantile),
+ROWS = {
+    "squared_error": Loss(squared_error, "identity", averages=True, monitor=None, constant=mean),
+    "poisson": Loss(poisson, "exp", monitor=None, least=0.0, constant=mean),
+    "absolute_error": Loss(absolute_error, "identity", smooth=False, constant=weighted_quantile),
     "huber": Loss(huber, "identity", constant=weighted_quantile),  # the median is next to the best
-    "quantile": Loss(quantile, "identity", constant=weighted_quantile),
-    "log_loss": Loss(log_loss, "softmax", constant=class_frequencies),
-    "binary_log_loss": Loss(binary_log_loss, "logistic", constant=label_frequencies),
+    "quantile": Loss(quantile, "identity", smooth=False, options={"level": "quantile"}, constant=weighted_quantile),
+    "log_loss": Loss(log_loss, "softmax", monitor=None, classifies=True, constant=class_frequencies),
+    "binary_log_loss": Loss(binary_log_loss, "logistic", monitor=None, classifies=True, constant=label_frequencies),
 }
+LOSSES = Registry("loss", "skdropout.engine.losses.LOSSES", ROWS, Loss)

@@ -3,6 +3,10 @@
 ``step(params, gradient, penalise)`` updates `params` chunk by chunk. First on each chunk, while it is in cache, comes
 ``penalise(part, scratch)``, which may add to the gradient; the sum of what it returns is returned, or NaN if the step
 overflows. (A maximum or dot product of a chunk in cache takes 4 or 5 µs, under 1 % of a step of 784-256-256-10.)
+
+An optimizer is made by ``Optimizer(size, dtype, learning_rate, *settings)``, the settings being the values of the
+estimator's parameters that its attribute ``settings`` names. It has the attributes ``learning_rate`` and ``factor``,
+1.0 at first, which are changed between steps: the step size is their product. ``vars`` of it is its state.
 """
 
 from math import isfinite, nan, sqrt
@@ -11,6 +15,7 @@ from typing import final
 import numpy as np
 
 from .buffers import in_chunks
+from .registry import Registry
 
 
 def no_penalty(part, scratch):
@@ -32,6 +37,8 @@ class SGD:
         µ, in [0, 1].
     nesterov : bool
     """
+
+    settings = "momentum", "nesterovs_momentum"
 
     def __init__(self, size, dtype, learning_rate, momentum, nesterov):
         self.learning_rate, self.momentum, self.nesterov = float(learning_rate), float(momentum), bool(nesterov)
@@ -85,6 +92,8 @@ class Adam:
         How many parameters, the first, are weights that shrink.
     """
 
+    settings = "beta_1", "beta_2", "epsilon"
+
     def __init__(self, size, dtype, learning_rate, beta_1, beta_2, epsilon, decay=0.0, n_decayed=0):
         self.learning_rate, self.factor = float(learning_rate), 1.0
         self.decay, self.n_decayed = float(decay), n_decayed
@@ -122,4 +131,4 @@ class Adam:
         return in_chunks(update, params.size, params.dtype)
 
 
-OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": Adam}
+OPTIMIZERS = Registry("optimizer", "skdropout.engine.optimizers.OPTIMIZERS", {"sgd": SGD, "adam": Adam, "adamw": Adam})

@@ -6,11 +6,14 @@ Progress t runs from 0 at the first step of a fit to 1 at its last, were it to u
 from math import cos, exp, pi
 from typing import final
 
+from .registry import Registry
+
 
 class Constant:
     """The learning rate stays; a plateau ends the training."""
 
     moves = False  # whether `factor` is not 1 throughout
+    sgd_only = False  # whether the other solvers ignore it, as in scikit-learn
 
     def __init__(self, learning_rate_init, power_t=0.5):
         self.initial, self.power_t = float(learning_rate_init), float(power_t)
@@ -32,6 +35,8 @@ class Constant:
 class InverseScaling(Constant):
     """learning_rate_init / (t + 1) ** power_t after t training rows."""
 
+    sgd_only = True
+
     def after_epoch(self, learning_rate, t):
         return self.initial / (t + 1) ** self.power_t
 
@@ -39,6 +44,8 @@ class InverseScaling(Constant):
 @final
 class Adaptive(Constant):
     """A fifth of the rate at each plateau, to the end at 1e-6."""
+
+    sgd_only = True
 
     def on_plateau(self, learning_rate):
         return learning_rate / 5 if learning_rate > 1e-6 else None
@@ -67,13 +74,17 @@ class OneCycle(Constant):
         return self.END + (1 - self.END) * (1 + cos(pi * (t - self.PEAK) / (1 - self.PEAK))) / 2
 
 
-LEARNING_RATES = {
-    "constant": Constant,
-    "invscaling": InverseScaling,
-    "adaptive": Adaptive,
-    "cosine": Cosine,
-    "onecycle": OneCycle,
-}
+LEARNING_RATES = Registry(
+    "learning rate",
+    "skdropout.engine.schedules.LEARNING_RATES",
+    {
+        "constant": Constant,
+        "invscaling": InverseScaling,
+        "adaptive": Adaptive,
+        "cosine": Cosine,
+        "onecycle": OneCycle,
+    },
+)
 
 
 def warm_up(t, fraction):
@@ -82,7 +93,7 @@ def warm_up(t, fraction):
 
 
 # Factor of the dropout rates at progress t
-DROPOUT_SCHEDULES = {
+FACTORS = {
     "constant": lambda t: 1.0,
     "early": lambda t: max(0.0, 1 - 6 * t),  # linear to 0 over the first sixth, 50 of 300 epochs (Liu et al., 2023)
     "late": lambda t: float(t >= 1 / 6),  # from then on (Liu et al., 2023)
@@ -90,3 +101,4 @@ DROPOUT_SCHEDULES = {
     "annealed": lambda t: 1 - t,  # linear to 0 (Rennie et al., 2014)
     "flat_cos": lambda t: (1 + cos(pi * (max(1.0, 2 * t) - 1))) / 2,  # flat, then a cosine (RealMLP, 2024)
 }
+DROPOUT_SCHEDULES = Registry("dropout schedule", "skdropout.engine.schedules.DROPOUT_SCHEDULES", FACTORS)

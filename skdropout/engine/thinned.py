@@ -24,7 +24,8 @@ class Kept:
 class ThinNoise(Noise):
     """Dropout of 0 or 1 / (1 - rate) with one mask for the batch, between two thinned layers.
 
-    ``kept`` is None at rate 0, where all units are there. A sparse input is not thinned but multiplied.
+    ``kept`` is None at rate 0, where all units are there. A sparse input is not thinned but multiplied, as is a mask of
+    numbers.
     """
 
     def __init__(self, spec, dtype, n_units, is_input):
@@ -34,7 +35,7 @@ class ThinNoise(Noise):
     def draw(self, X, rng):
         """Draw which units are kept for the batch X."""
         self.keep = self.dropout.of_units(self.n_units, rng) if self.rate > 0 else None
-        thins = self.rate > 0 and not (self.is_input and issparse(X))
+        thins = self.rate > 0 and self.keep.dtype == bool and not (self.is_input and issparse(X))
         self.kept = Kept(self.keep) if thins else None
 
     def forward(self, x, rng, sample_weight):
@@ -50,9 +51,12 @@ class ThinNoise(Noise):
         return out
 
     def backward(self, d):
-        if self.kept is not None:
-            d *= self.dropout.scale
-            d[:, -1] = 0
+        if self.keep is None:
+            return d
+        if self.kept is None:
+            return self.dropout.backward(d)
+        d *= self.dropout.scale
+        d[:, -1] = 0
         return d
 
 

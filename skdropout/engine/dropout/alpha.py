@@ -24,6 +24,8 @@ class Alpha(Dropout):
     G. Klambauer et al. (2017). Self-Normalizing Neural Networks. NeurIPS 30.
     """
 
+    takes_sparse = False  # it would become dense
+
     def set_rate(self, rate):
         self.keep.set_rate(rate)
         p = self.keep.rate

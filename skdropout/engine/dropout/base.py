@@ -18,10 +18,12 @@ class Dropout(ABC):
     -----
     * ``forward(x, rng)`` returns the noisy input in a buffer of its own; x, (n, n_in) dense or CSR, is not modified,
       unless it is handed over as ``out``.
-    * ``backward(d)`` is the vector-Jacobian product of the last forward; it may overwrite d.
+    * ``backward(d)`` is the vector-Jacobian product of the last forward; it may overwrite d. On the input of the
+      network it is not called: nothing needs the gradient with respect to X.
     * Every number is drawn from `rng`, afresh at each forward, independently for every row and unit
       (or group of units); with `shared` for every unit only: the rows of a batch have one mask.
     * ``mean(x)`` and ``variance(x)`` are those of ``forward(x)``, element by element: what the tests hold it to.
+      Training and sampling do not call them.
     * ``set_rate(rate)`` changes the rate between two forwards; the rate is above 0, since at 0 no kind is asked.
 
     Parameters
@@ -40,6 +42,9 @@ class Dropout(ABC):
         self.dtype, self.groups, self.shared, self.keep = np.dtype(dtype), groups, shared, KeepMask()
         self.room = Room(dtype)  # for the noisy input
         self.set_rate(rate)
+
+    takes_sparse = True  # whether forward takes a CSR x, and returns one
+    uses_groups = False  # whether it is handed `groups`, by group_size and input_groups
 
     @abstractmethod
     def set_rate(self, rate):
@@ -66,7 +71,8 @@ class Multiplicative(Dropout):
     """Noise that multiplies: forward is x · noise · scale. A kind of it writes ``sample``, ``set_rate``, ``variance``.
 
     ``sample(x, rng)`` returns independent noise for each element of x, or for each stored value of a sparse x:
-    a zero stays zero, so noise on the stored values is all there is. ``scale`` makes its mean 1.
+    a zero stays zero, so noise on the stored values is all there is. ``scale`` makes its mean 1. What a kind
+    overrides is called wherever the kind is used.
     """
 
     scale = 1.0
@@ -75,8 +81,12 @@ class Multiplicative(Dropout):
     def sample(self, x, rng):
         """Independent noise for each element of x, or for each stored value of a sparse x."""
 
+    def draw(self, x, rng):
+        """The noise for x: of each element, or of each unit if it is shared."""
+        return self.of_units(x.shape[1], rng) if self.shared else self.sample(x, rng)
+
     def forward(self, x, rng, out=None):
-        return self.apply(x, self.of_units(x.shape[1], rng) if self.shared else self.sample(x, rng), out)
+        return self.apply(x, self.draw(x, rng), out)
 
     def apply(self, x, noise, out=None):
         """x · noise · scale, the noise being that of the units if it is shared."""
@@ -106,7 +116,17 @@ class Multiplicative(Dropout):
 
 
 class Masking(Multiplicative):
-    """Noise of 0 or 1 / (1 - rate): x · m / q, m ~ Bernoulli(q), q = 1 - rate. A kind of it writes ``sample``."""
+    """Noise of 0 or 1 / (1 - rate): x · m / q, m ~ Bernoulli(q), q = 1 - rate. A kind of it writes ``sample``.
+
+    Masks that are boolean save work: one mask for a ReLU and the noise after it, units that are not computed at all. A
+    kind that overrides ``forward``, ``draw``, ``apply`` or ``backward``, or whose masks are numbers, goes without.
+    """
+
+    @classmethod
+    def is_plain(cls):
+        """Whether what is called is that of `Multiplicative`, so that layers may do the same at less cost."""
+        names = "forward", "draw", "apply", "backward"
+        return all(getattr(cls, name) is getattr(Multiplicative, name) for name in names)
 
     def set_rate(self, rate):
         self.keep.set_rate(rate)

@@ -20,6 +20,8 @@ class Spatial(Masking):
     J. Tompson et al. (2015). Efficient Object Localization Using Convolutional Networks. CVPR.
     """
 
+    uses_groups = True
+
     def __init__(self, rate, dtype, groups=None, shared=False):
         super().__init__(rate, dtype, groups, shared)
         self.n_groups = None if groups is None else int(groups.max()) + 1
