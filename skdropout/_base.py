@@ -23,7 +23,7 @@ from ._checkpoint import Checkpoint, be_done, done, marks
 from ._lbfgs import minimize
 from ._magnitudes import check_columns, check_targets, check_weights, largest_column, ways_out
 from ._persistence import PersistenceMixin
-from ._rows import Rows, all_floats, canonical, numbers, positive_weights
+from ._rows import Rows, all_floats, canonical, numbers, plain, positive_weights
 from ._sklearn import CallbackSupportMixin, InvalidParameterError, fit_context, with_callbacks
 from ._snapshot import from_snapshot
 from ._spec import (
@@ -528,7 +528,14 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         return Network(self.coefs_, self.intercepts_, self._activations, self.out_activation_)
 
     def _validate_predict(self, X):
-        check_is_fitted(self)
+        fitted = vars(self)
+        if "coefs_" not in fitted:
+            check_is_fitted(self)
+        array = plain(X)
+        if array is not None and array.shape[1] == self.n_features_in_:
+            if hasattr(X, "columns") or "feature_names_in_" in fitted:  # names are all that is left to check
+                validate_data(self, X, reset=False, skip_check_array=True)
+            return array
         with all_floats():
             return numbers(validate_data(self, X, reset=False, accept_sparse="csr"))
 
