@@ -67,8 +67,11 @@ def _some_positive(sample_weight, name):
     return sample_weight
 
 
-def split_off(rows, validation_fraction, stratify, random_state):
-    """The rows to train on, as an index, and the rows held out; a dense X is not copied."""
+def split_off(rows, validation_fraction, stratify, random_state, known=None):
+    """The rows to train on, as an index, the rows held out, and their mask; a dense X is not copied.
+
+    `known`, the mask of the rows that an earlier split held out, is kept to if it is of as many rows in both parts.
+    """
     try:
         train, test = train_test_split(
             np.arange(rows.X.shape[0]),
@@ -78,6 +81,10 @@ def split_off(rows, validation_fraction, stratify, random_state):
         )
     except ValueError as error:
         raise ValueError(f"early_stopping with validation_fraction={validation_fraction!r}: {error}") from error
+    mask = np.zeros(len(train) + len(test), dtype=bool)
+    mask[test] = True
+    if known is not None and known.shape == mask.shape and known.sum() == len(test) and not (known == mask).all():
+        train, test, mask = np.flatnonzero(~known), np.flatnonzero(known), known
     if len(test) < 2:
         raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
     if rows.sample_weight is not None:
@@ -85,7 +92,7 @@ def split_off(rows, validation_fraction, stratify, random_state):
         _some_positive(rows.sample_weight[test], "the part of sample_weight held out for validation")
     X, *rest = rows
     held_out = X[test] if sparse.issparse(X) else Picked(X, test)
-    return train, Rows(held_out, *(None if a is None else a[test] for a in rest))
+    return train, Rows(held_out, *(None if a is None else a[test] for a in rest)), mask
 
 
 def mini_batches(rows, train, batch_size, dtype, shuffle, merge):
