@@ -4,7 +4,6 @@ import warnings
 from functools import partial, wraps
 from inspect import signature
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
@@ -107,9 +106,10 @@ def _listed(labels):
     return text if len(labels) <= LISTED else f"{text} and {len(labels) - LISTED} more"
 
 
-def _score(function: Any, classes, y_true, y_pred, options):
+def _score(function, classes, y_true, y_pred, options):
     while isinstance(function, partial) and not function.args:
-        function, options = function.func, {**function.keywords, **options}
+        options = {**function.keywords, **options}
+        function = function.func
     y, sample_weight = _array(y_true), options.get("sample_weight")
     weighted, defaults = _weighted(sample_weight), signature(function).parameters
     average = options.get("average", defaults["average"].default if "average" in defaults else None)

@@ -101,7 +101,8 @@ EXPECTED = {  # from the classes, the labels, the probabilities and the predicti
     "jaccard_macro": lambda c, y, P, p: jaccard_score(y, p, labels=c, average="macro", zero_division=0),
     "accuracy": lambda c, y, P, p: np.mean(y == p),
 }
-NEEDED = "roc_auc|precision|brier|log_loss|top_k|accuracy|_macro|_weighted|_micro"
+EXPECTED = {name: expected for name, expected in EXPECTED.items() if name in get_scorer_names()}  # some came in 1.8
+OLDER = parse_version(sklearn.__version__) < parse_version("1.8")
 
 
 def fitted(scoring, y=LABELS, val=VAL, **params):
@@ -114,19 +115,22 @@ def fitted(scoring, y=LABELS, val=VAL, **params):
 )
 @pytest.mark.parametrize("scoring", EXPECTED)
 def test_absent_classes_are_known_to_the_score(scoring, y):
+    if OLDER and scoring == "average_precision" and y.dtype.kind in "UO":
+        pytest.skip("scikit-learn < 1.8 computes it for numbers only")
     for absent in (["rare"], ["a", "rare"]):
         val = np.flatnonzero(~np.isin(LABELS, absent))[:40]
         clf, *known = fitted(scoring, y, val)
         assert clf.validation_scores_[-1] == pytest.approx(EXPECTED[scoring](*known), rel=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")  # of splits with every class
 def test_a_split_without_the_rare_class_does_not_end_fit():
     data, n_absent = np.random.default_rng(1).normal(size=(300, 3)), 0
     for seed in range(20):
-        y = np.random.RandomState(seed).permutation(["a"] * 147 + ["b"] * 147 + ["rare"] * 6)
+        y = np.random.RandomState(seed).permutation([0] * 147 + [1] * 147 + [2] * 6)
         scoring = list(EXPECTED)[seed % len(EXPECTED)]
         clf = Small(scoring=scoring, early_stopping=True, max_iter=2).set_params(random_state=seed).fit(data, y)
-        n_absent += "rare" not in y[clf._known_split()]
+        n_absent += 2 not in y[clf._known_split()]
     assert n_absent > 5
 
 
@@ -134,8 +138,8 @@ def test_a_split_without_the_rare_class_does_not_end_fit():
 def test_with_all_classes_the_scorer_is_that_of_scikit_learn():
     every = np.arange(60)
     for name in EXPECTED:
-        clf, *_ = fitted(name, val=every)
-        assert clf.validation_scores_[-1] == sklearn.metrics.get_scorer(name)(clf, X[every], LABELS[every])
+        clf, *_ = fitted(name, CODES, every)
+        assert clf.validation_scores_[-1] == sklearn.metrics.get_scorer(name)(clf, X[every], CODES[every])
 
 
 @pytest.mark.parametrize("val", [VAL, np.arange(60)], ids=["absent", "all"])
@@ -163,9 +167,9 @@ def test_scorers_of_make_scorer_know_the_classes_too():
         "average_precision": make_scorer(average_precision_score, response_method="predict_proba", average="macro"),
     }
     for name, scorer in scorers.items():
-        clf, *known = fitted(scorer)
+        clf, *known = fitted(scorer, CODES)
         assert clf.validation_scores_[-1] == pytest.approx(EXPECTED[name](*known), rel=1e-9)
-    two = make_scorer(f1_score, average="macro", labels=["a", "b"])  # what the user says is left alone
+    two = make_scorer(f1_score, average="macro", labels=["a", "b"], pos_label=None)  # what the user says is left alone
     clf, _, y, _, p = fitted(two)
     assert clf.validation_scores_[-1] == f1_score(y, p, labels=["a", "b"], average="macro")
     adjusted = make_scorer(balanced_accuracy_score, adjusted=True)
@@ -184,10 +188,10 @@ def test_a_scorer_of_the_user_that_fails_says_which_class_is_absent():
         fitted(lambda estimator, X, y: np.nan)
 
 
-UNDEFINED = ["roc_auc", "average_precision", "matthews_corrcoef", "d2_log_loss_score", "positive_likelihood_ratio"]
+UNDEFINED = {"roc_auc", "average_precision", "matthews_corrcoef", "d2_log_loss_score", "positive_likelihood_ratio"}
 
 
-@pytest.mark.parametrize("scoring", UNDEFINED)
+@pytest.mark.parametrize("scoring", sorted(UNDEFINED & set(get_scorer_names())))
 @pytest.mark.parametrize("absent", [0, 1])
 def test_what_compares_two_classes_says_which_one_is_absent(scoring, absent):
     y = (CODES > 1).astype(int)
