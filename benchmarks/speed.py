@@ -25,6 +25,7 @@ from sklearn.model_selection import GridSearchCV
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from benchmarks.contestants import CONTESTANTS, WORKLOADS, TorchMLP, Workload, make_data, ours
+from benchmarks.single_row import single_row
 from skdropout import DropoutMLPClassifier
 
 warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")
@@ -235,6 +236,9 @@ def main(rounds, only, who, dtype, path, sections):
         plot(results, path)
     if "prediction" in sections:
         prediction(min(rounds, 3))
+    if "single_row" in sections:
+        with limited(1):
+            single_row(3 * rounds)
     if "memory" in sections:
         memory()
     if "import" in sections:
@@ -246,7 +250,7 @@ def main(rounds, only, who, dtype, path, sections):
 
 
 if __name__ == "__main__":
-    every = ["training", "prediction", "memory", "import", "slopes", "sweep"]
+    every = ["training", "prediction", "single_row", "memory", "import", "slopes", "sweep"]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", nargs="*", default=[], help="first letters of workloads")

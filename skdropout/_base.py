@@ -23,7 +23,7 @@ from ._checkpoint import Checkpoint, be_done, done, marks
 from ._lbfgs import minimize
 from ._magnitudes import check_columns, check_targets, check_weights, largest_column, ways_out
 from ._persistence import PersistenceMixin
-from ._rows import Rows, all_floats, canonical, numbers, positive_weights
+from ._rows import Rows, all_floats, canonical, numbers, plain, positive_weights
 from ._sklearn import CallbackSupportMixin, InvalidParameterError, fit_context, with_callbacks
 from ._snapshot import from_snapshot
 from ._spec import (
@@ -38,6 +38,7 @@ from ._spec import (
 from ._training import BOOKS, Model, Start, Training
 from ._typing import FloatArray, MatrixLike
 from ._uncertainty import MonteCarloMixin
+from ._validation import check_scale
 from .engine.activations import ACTIVATIONS
 from .engine.dropout import DROPOUTS
 from .engine.initializers import initialize
@@ -58,6 +59,7 @@ PRIVATE_STATE = {
     "_optimizer",
     "_random_state",
     "_unfolded",
+    "_validation_mask",
 }
 WEIGHTS = {  # what predicts, of the fitted state
     "coefs_",
@@ -184,6 +186,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         UserWarning
             If a column of X, which is named, is so large that its squares overflow in float32, or that float32 cannot
             tell its values apart.
+            If `y_val` of a regressor does not seem to be on the scale of `y`.
         """
         return self._attempt(X, y, sample_weight, (X_val, y_val, sample_weight_val))
 
@@ -271,6 +274,8 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
 
         if held_out is not None and held_out.Y.shape[1:] != rows.Y.shape[1:]:
             raise ValueError(f"`y_val` has {held_out.Y.shape[1]} output(s), but `y` has {rows.Y.shape[1]}.")
+        if held_out is not None and self.solver != "lbfgs":
+            check_scale(self, rows.Y, held_out.Y)
         n_outputs = rows.Y.shape[1] if rows.Y.ndim == 2 else len(self.classes_)  # a 1-D Y holds class codes
         noise = self._kinds_and_groups(X, sizes, kinds, rates)
         specs = layer_specs(sizes, n_outputs, activations, rates, *noise)
@@ -442,7 +447,8 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         checkpoints = [c for c in getattr(self, "_skl_callbacks", ()) if isinstance(c, Checkpoint)]
         if incremental or not checkpoints:
             return {} if checkpoints else None, (None, None)
-        start = {} if fresh else {name: vars(self).get(name) for name in WEIGHTS | BOOKS | {"_mask_state"}}
+        known = WEIGHTS | BOOKS | {"_mask_state", "_validation_mask"}
+        start = {} if fresh else {name: vars(self).get(name) for name in known}
         found = marks(self, rows, held_out, start)
         return found, checkpoints[0]._saved(self, found) or (None, None)
 
@@ -464,6 +470,11 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         if not fresh and hasattr(self, "_mask_state"):
             return random_state, resume_stream(self._mask_state)
         return random_state, mask_stream(random_state)
+
+    def _known_split(self):
+        """The mask of the rows that the last fit with early stopping split off, or None."""
+        n_rows, bits = getattr(self, "_validation_mask", (0, None))
+        return np.unpackbits(bits, count=n_rows).astype(bool) if n_rows else None
 
     def _start_model(self, specs, n_features, dtype, random_state, fresh):
         """New weights, or a copy of those to go on with."""
@@ -536,7 +547,14 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         return Network(self.coefs_, self.intercepts_, self._activations, self.out_activation_)
 
     def _validate_predict(self, X):
-        check_is_fitted(self)
+        fitted = vars(self)
+        if "coefs_" not in fitted:
+            check_is_fitted(self)
+        array = plain(X)
+        if array is not None and array.shape[1] == self.n_features_in_:
+            if hasattr(X, "columns") or "feature_names_in_" in fitted:  # names are all that is left to check
+                validate_data(self, X, reset=False, skip_check_array=True)
+            return array
         with all_floats():
             return numbers(validate_data(self, X, reset=False, accept_sparse="csr"))
 

@@ -15,6 +15,7 @@ from sklearn.utils import check_scalar
 
 from ._sklearn import CALLBACK_STATE
 from ._typing import Float, Int, MatrixLike, Scoring
+from ._validation import absent_classes, check_rows, check_scale, score_of_known_classes
 
 
 class Tasks:
@@ -168,10 +169,14 @@ class EarlyStopping(Callback):
         transformed ones.
 
     y_val : array-like of shape (n_val,) or (n_val, n_outputs)
-        Their true targets.
+        Their true targets, as the network gets them: encoded labels inside of a
+        :class:`~sklearn.ensemble.VotingClassifier` or :class:`~sklearn.ensemble.StackingClassifier`, transformed ones
+        inside of a :class:`~sklearn.compose.TransformedTargetRegressor`. Labels, features or outputs that the network
+        does not know are an error after the first epoch.
 
     scoring : str or callable, default=None
-        A scorer, greater is better; None for the ``score`` of the estimator.
+        A scorer, greater is better; None for the ``score`` of the estimator. Classes without validation rows are
+        treated as by `scoring` of :class:`DropoutMLPClassifier`.
 
     sample_weight : array-like of shape (n_val,), default=None
         Weights of the rows; the scorer must take them.
@@ -282,7 +287,7 @@ class EarlyStopping(Callback):
     def setup(self, estimator: Any, context: Any) -> None:
         self._runs[id(estimator)] = Scores(check_scoring(estimator, self.scoring))
 
-    def on_fit_task_end(self, estimator: Any, context: Any, *, fitted_estimator: Any = None) -> bool:
+    def on_fit_task_end(self, estimator: Any, context: Any, *, y: Any = None, fitted_estimator: Any = None) -> bool:
         """Score the network after an epoch; after the last, put the best weights back.
 
         Parameters
@@ -292,6 +297,9 @@ class EarlyStopping(Callback):
 
         context : CallbackContext
             The task.
+
+        y : array-like, default=None
+            The training targets.
 
         fitted_estimator : estimator, default=None
             What ``fit`` would return if it stopped here.
@@ -312,12 +320,21 @@ class EarlyStopping(Callback):
         if fitted_estimator is None:
             return False
         weights = {} if self.sample_weight is None else {"sample_weight": self.sample_weight}
+        what = "X_val, y_val and scoring of EarlyStopping"
+        if not run.values:
+            try:
+                check_rows(fitted_estimator, self.X_val, self.y_val)
+            except (ValueError, TypeError) as error:
+                raise ValueError(f"{what}: {error}") from error
+            if y is not None:
+                check_scale(fitted_estimator, y, self.y_val)
         try:
-            score = float(run.scorer(fitted_estimator, self.X_val, self.y_val, **weights))
+            score = score_of_known_classes(run.scorer, fitted_estimator, self.X_val, self.y_val, weights)
         except (ValueError, TypeError) as error:
-            raise ValueError(f"X_val, y_val and scoring of EarlyStopping: {error}") from error
+            raise ValueError(f"{what}: {error}") from error
         if not isfinite(score):
-            raise ValueError(f"The score of EarlyStopping became {score}, with scoring={self.scoring!r}.")
+            hint = absent_classes(fitted_estimator, self.y_val, self.sample_weight)
+            raise ValueError(f"The score of EarlyStopping became {score}, with scoring={self.scoring!r}.{hint}")
         return run.add(score, fitted_estimator, self.tol) > self.n_iter_no_change
 
     def teardown(self, estimator: Any, context: Any) -> None:

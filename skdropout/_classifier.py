@@ -117,7 +117,8 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         largest dropout rate if a schedule moves it, and seconds.
 
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the weights of the last ``fit``; patience starts afresh.
+        Whether ``fit`` continues from the weights of the last ``fit``; patience starts from scratch. Early stopping
+        holds out the same rows again, if X has as many rows as before and `validation_fraction` is the same.
 
     momentum : float, default=0.9
         Momentum of 'sgd', in [0, 1].
@@ -131,7 +132,8 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         would end the training too early, the noise-free loss of at most 1000 training rows, drawn at random.
 
     validation_fraction : float, default=0.1
-        Share of the training rows to hold out for early stopping, in [0, 1), unless ``fit`` gets `X_val`.
+        Fraction of the training rows to hold out for early stopping, in [0, 1), unless ``fit`` gets `X_val`. The rows
+        are drawn at random, and stratified only in classification with two classes, as in scikit-learn.
 
     beta_1, beta_2 : float, default=0.9 and 0.999
         Decay of the moments of 'adam' and 'adamw', in [0, 1).
@@ -233,6 +235,9 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         Score of the validation rows: None for accuracy, 'loss' for minus the loss, a scorer name, or a callable
         ``scorer(estimator, X, y)``. Early stopping goes by it; with dropout and None by the loss, since accuracy on few
         rows ends the training too early. Sample and class weights go to scorers that take ``sample_weight``.
+        A class without validation rows does not change how the others are scored: log loss, Brier
+        score and top-k accuracy are those of all known classes, areas under curves are averages over the classes with
+        validation rows, and F-scores, precision and recall count it as 0. A score that needs the class is an error.
 
     dtype : {'float32', 'float64', numpy.float32, numpy.float64}, default=None
         What to compute in; None follows X, as scikit-learn does. float32 is about twice as fast. The first

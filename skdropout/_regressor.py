@@ -110,7 +110,8 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         largest dropout rate if a schedule moves it, and seconds.
 
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the weights of the last ``fit``; patience starts afresh.
+        Whether ``fit`` continues from the weights of the last ``fit``; patience starts from scratch. Early stopping
+        holds out the same rows again, if X has as many rows as before and `validation_fraction` is the same.
 
     momentum : float, default=0.9
         Momentum of 'sgd', in [0, 1].
@@ -124,7 +125,8 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         would end the training too early, the noise-free loss of at most 1000 training rows, drawn at random.
 
     validation_fraction : float, default=0.1
-        Share of the training rows to hold out for early stopping, in [0, 1), unless ``fit`` gets `X_val`.
+        Fraction of the training rows to hold out for early stopping, in [0, 1), unless ``fit`` gets `X_val`. The rows
+        are drawn at random, and stratified only in classification with two classes, as in scikit-learn.
 
     beta_1, beta_2 : float, default=0.9 and 0.999
         Decay of the moments of 'adam' and 'adamw', in [0, 1).

@@ -1,5 +1,6 @@
 """The one door to scikit-learn's private names, so that an upgrade breaks in one place."""
 
+import copy
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -48,6 +49,16 @@ else:
 # what scikit-learn notes on an estimator for the sake of its callbacks
 CALLBACK_STATE = {"_callback_fit_ctx", "_parent_callback_ctx", "_skl_callbacks", "_skl_callbacks_to_teardown"}
 
+
+def with_score_function(scorer: Any, change: Callable[[Any], Any]) -> Any:
+    """A copy of a scorer of ``make_scorer`` with ``change`` of its score function; any other scorer as it is."""
+    if not hasattr(scorer, "_score_func"):
+        return scorer
+    scorer = copy.copy(scorer)
+    scorer._score_func = change(scorer._score_func)
+    return scorer
+
+
 __all__ = [
     "CALLBACK_STATE",
     "CallbackSupportMixin",
@@ -66,4 +77,5 @@ __all__ = [
     "get_threadpool_controller",
     "validate_score_name",
     "with_callbacks",
+    "with_score_function",
 ]

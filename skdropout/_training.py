@@ -19,6 +19,7 @@ from ._callbacks import Tasks, going_on
 from ._magnitudes import ways_out
 from ._rows import mini_batches, split_off
 from ._scaling import column_exponents, target_scale
+from ._validation import absent_classes, score_of_known_classes
 from .engine.backprop import Backprop
 from .engine.dropout import DROPOUTS
 from .engine.dropout.base import Multiplicative
@@ -142,7 +143,11 @@ class Training:
         train, self.held_out = np.arange(rows.X.shape[0]), held_out
         if estimator.early_stopping and held_out is None:
             stratify = is_classifier(estimator) and estimator.n_outputs_ == 1
-            train, self.held_out = split_off(rows, estimator.validation_fraction, stratify, self.random_state)
+            known = None if self.fresh else estimator._known_split()
+            train, self.held_out, mask = split_off(
+                rows, estimator.validation_fraction, stratify, self.random_state, known
+            )
+            estimator._validation_mask = len(mask), np.packbits(mask)
         self.batches = mini_batches(
             rows,
             train,
@@ -409,7 +414,8 @@ class Training:
         if not isfinite(loss):
             raise estimator._diverged(f"The validation loss became {loss} {epoch}", self.held_out)
         if not isfinite(score):
-            raise ValueError(f"The validation score became {score} {epoch}, with scoring={estimator.scoring!r}.")
+            hint = absent_classes(estimator, self.held_out.y, self.held_out.sample_weight)
+            raise ValueError(f"The validation score became {score} {epoch}, with scoring={estimator.scoring!r}.{hint}")
         estimator.validation_scores_.append(score)
         estimator.validation_loss_curve_.append(loss)
         if not estimator.early_stopping:  # else it is that of the weights that are kept
@@ -488,8 +494,9 @@ class Training:
         scorer = check_scoring(bare, bare.scoring)
         taken = signature(getattr(scorer, "_score_func", scorer)).parameters
         weighted = {"sample_weight": rows.sample_weight} if "sample_weight" in taken else {}
+        weighted = weighted if rows.sample_weight is not None else {}
         try:
-            return float(scorer(bare, rows.X[:], rows.y, **(weighted if rows.sample_weight is not None else {})))
+            return score_of_known_classes(scorer, bare, rows.X[:], rows.y, weighted)
         except (ValueError, TypeError) as error:
             raise ValueError(f"scoring={bare.scoring!r} failed on the rows held out: {error}") from error
 

@@ -454,7 +454,7 @@ def test_weights_come_back_with_all_that_prediction_and_training_need(model, tmp
     twin = architecture_of(model).load_weights(tmp_path / "weights")
     assert same_weights(model, twin)
     assert_predict_the_same(model, twin)
-    behind = {"_optimizer", "_learning_rate", "_random_state", "_mask_state"}
+    behind = {"_optimizer", "_learning_rate", "_random_state", "_mask_state", "_validation_mask"}
     assert set(vars(model)) - set(vars(twin)) == behind & set(vars(model))
     for name in model._fitted() - behind - {"_unfolded", "_label_binarizer"}:
         assert type(vars(model)[name]) is type(vars(twin)[name]), name

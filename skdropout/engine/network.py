@@ -45,11 +45,9 @@ class Network:
 
         The next block overwrites the outputs: copy what is to be kept.
         """
-        n_samples, dtype = X.shape[0], self.coefs[0].dtype
+        n_samples, dtype, rows = X.shape[0], self.coefs[0].dtype, self._rows_of_block(X)
         coefs = [W.astype(dtype, copy=False) for W in self.coefs[:-1]]  # a user may have put in another
-        widths = [W.shape[1] for W in self.coefs]
-        rows = max(1, min(n_samples, BLOCK // max(1 if issparse(X) else X.shape[1], *widths)))
-        hidden = [np.empty((rows, width), dtype) for width in widths[:-1]]
+        hidden = [np.empty((rows, W.shape[1]), dtype) for W in coefs]
         for start in range(0, n_samples, rows):
             block = slice(start, min(start + rows, n_samples))
             inputs = [X[block].astype(dtype, copy=False)]
@@ -59,27 +57,43 @@ class Network:
                 inputs.append(y)
             yield block, inputs
 
+    def _rows_of_block(self, X):
+        widths = [W.shape[1] for W in self.coefs]
+        return max(1, min(X.shape[0], BLOCK // max(1 if issparse(X) else X.shape[1], *widths)))
+
+    def _one_block(self, X, output):
+        """The output for rows that fit in one block, which need no arrays to use again: faster for a single row."""
+        dtype = self.coefs[0].dtype
+        x = X.astype(dtype, copy=False)
+        activations = [*(ACTIVATIONS[name].forward for name in self.activations), output]
+        for W, b, activation in zip(self.coefs, self.intercepts, activations, strict=True):
+            x = _affine(x, W.astype(dtype, copy=False), b)
+            activation(x)
+        return x
+
     def _in_blocks(self, X, output, finish):
         n_samples, dtype = X.shape[0], self.coefs[0].dtype
+        if self._rows_of_block(X) == n_samples:
+            return finish(self._one_block(X, output))
         W, b = self.coefs[-1].astype(dtype, copy=False), self.intercepts[-1]
         result = None
         for block, inputs in self.layer_inputs(X):
             z = _affine(inputs[-1], W, b, np.empty((block.stop - block.start, W.shape[1]), dtype))
             output(z)
             z = finish(z)
-            if len(z) == n_samples:
-                return z
             if result is None:
                 result = np.empty((n_samples, *z.shape[1:]), z.dtype)
             result[block] = z
         return result
 
 
-def _affine(x, W, b, out):
-    """x W + b, in `out`."""
-    if issparse(x):
-        out[:] = x @ W
+def _affine(x, W, b, out=None):
+    """x W + b, in `out` if it is given."""
+    if not issparse(x):
+        out = np.dot(x, W, out=out)
+    elif out is None:
+        out = x @ W
     else:
-        np.dot(x, W, out=out)
+        out[:] = x @ W
     out += b
     return out

@@ -1,0 +1,256 @@
+"""Checks and scores of validation data, in which a class may be absent."""
+
+import warnings
+from functools import partial, wraps
+from inspect import signature
+from itertools import combinations
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import is_classifier, is_regressor
+from sklearn.metrics import average_precision_score, balanced_accuracy_score, recall_score, roc_auc_score
+
+from ._sklearn import with_score_function
+
+# score functions of scikit-learn that are constant, or 0 divided by 0, on rows of a single class
+COMPARE_CLASSES = {
+    "average_precision_score",
+    "cohen_kappa_score",
+    "d2_brier_score",
+    "d2_log_loss_score",
+    "matthews_corrcoef",
+    "negative_likelihood_ratio",
+    "positive_likelihood_ratio",
+    "roc_auc_score",
+}
+WAYS_OUT = (
+    "give validation rows of every class (X_val and y_val, or a larger validation_fraction), or use "
+    "scoring='neg_log_loss'"
+)
+# y_val is on another scale than y: so many standard deviations of y away, so many times wider or narrower
+FAR, WIDE, WIDE_OF_SCALED, NARROW = 5, 10, 4, 25
+LISTED = 10  # labels in a message
+ROWS_FOR_MEDIAN, ROWS_FOR_SPREAD = 5, 20
+
+
+def score_of_known_classes(scorer, estimator, X, y, weights):
+    """The score of validation rows, on the classes that `estimator` knows, whichever of them the rows contain.
+
+    Without absent classes it is what `scorer` returns. Scorers of ``make_scorer`` compute it from the classes that are
+    present, or count the absent ones; of others, an error says which classes are absent.
+
+    Parameters
+    ----------
+    scorer : callable
+    estimator : estimator
+        Fitted.
+    X, y : array-like
+    weights : dict
+        The `sample_weight`, if there are weights and the scorer takes them.
+    """
+    classes = _known_classes(estimator)
+    if classes is None or len(classes) < 2:
+        return float(scorer(estimator, X, y, **weights))
+
+    def robust(function):
+        @wraps(function)
+        def score(y_true, y_pred, **options):
+            return _score(function, classes, y_true, y_pred, options)
+
+        return score
+
+    known = with_score_function(scorer, robust)
+    try:
+        return float(known(estimator, X, y, **weights))
+    except (ValueError, TypeError) as error:
+        hint = absent_classes(estimator, y, **weights) if known is scorer else ""
+        raise ValueError(f"{error}{hint}") from error
+
+
+def absent_classes(estimator, y, sample_weight=None):
+    """A sentence on the classes that no row has, to end an error message with; empty if there are none."""
+    classes = _known_classes(estimator)
+    if classes is None:
+        return ""
+    y, weighted = _array(y), _weighted(sample_weight)
+    if y.ndim == 2:
+        absent = classes[_constant(y[weighted])]
+        what = f"All validation rows have the same value of label {_listed(absent)}"
+    else:
+        absent = np.setdiff1d(classes, y[weighted])
+        what = f"The validation rows contain no row of class {_listed(absent)}"
+    return f" {what}: {WAYS_OUT}." if len(absent) else ""
+
+
+def _known_classes(estimator):
+    classes = getattr(estimator, "classes_", None)
+    return classes if is_classifier(estimator) and isinstance(classes, np.ndarray) else None
+
+
+def _array(y):
+    y = y.toarray() if issparse(y) else np.asarray(y)
+    return y.ravel() if y.ndim == 2 and y.shape[1] == 1 else y
+
+
+def _weighted(sample_weight):
+    """The rows that count."""
+    return slice(None) if sample_weight is None else np.asarray(sample_weight) > 0
+
+
+def _constant(Y):
+    return np.ptp(Y.astype(float), axis=0) == 0
+
+
+def _listed(labels):
+    text = ", ".join(repr(label) for label in labels[:LISTED].tolist())
+    return text if len(labels) <= LISTED else f"{text} and {len(labels) - LISTED} more"
+
+
+def _score(function, classes, y_true, y_pred, options):
+    while isinstance(function, partial) and not function.args:
+        options = {**function.keywords, **options}
+        function = function.func
+    y, sample_weight = _array(y_true), options.get("sample_weight")
+    weighted, defaults = _weighted(sample_weight), signature(function).parameters
+    average = options.get("average", defaults["average"].default if "average" in defaults else None)
+    warns = _is_default("zero_division", "warn", options, defaults)
+    unwarned = {"zero_division": 0.0} if warns else {}  # the same value, without a warning after each epoch
+    if y.ndim == 2:
+        options = options if (y[weighted] != 0).any(axis=0).all() else options | unwarned
+        return _multilabel_score(function, y_true, y, y_pred, weighted, average, options)
+
+    present = np.isin(classes, y[weighted])
+    ovo = function is roc_auc_score and np.ndim(y_pred) == 2 and options.get("multi_class") == "ovo"
+    if present.all() and not (ovo and sample_weight is not None):
+        return function(y_true, y_pred, **options)
+    theirs = getattr(function, "__module__", "").startswith("sklearn.")
+    if theirs and function.__name__ in COMPARE_CLASSES and present.sum() < 2:
+        raise _undefined(function, classes[~present])
+    if average == "binary" and len(classes) == 2:
+        positive = options.get("pos_label", defaults["pos_label"].default)
+        if positive in classes[~present].tolist():
+            raise _undefined(function, classes[~present])
+        return function(y_true, y_pred, **options)
+    if function is balanced_accuracy_score:
+        chance = 1 / present.sum() if options.pop("adjusted", False) else 0
+        if chance == 1:
+            raise _undefined(function, classes[~present])
+        return (recall_score(y, y_pred, labels=classes[present], average="macro", **options) - chance) / (1 - chance)
+    if ovo:
+        return _one_vs_one(classes, present, y, y_pred, average, sample_weight)
+    if np.ndim(y_pred) == 2 and (
+        function is average_precision_score or (function is roc_auc_score and options.get("multi_class") == "ovr")
+    ):
+        options = {name: value for name, value in options.items() if name not in ("labels", "multi_class")}
+        Y = y[:, None] == classes
+        return _multilabel_score(function, Y, Y, y_pred, weighted, average, options)
+    if _is_default("labels", None, options, defaults):
+        options = options | unwarned | {"labels": classes}
+        if len(classes) == 2 and _is_default("pos_label", None, options, defaults):
+            options["pos_label"] = classes[1]
+    return function(y_true, y_pred, **options)
+
+
+def _is_default(name, value, options, defaults):
+    return name in defaults and defaults[name].default == value and name not in options
+
+
+def _undefined(function, absent):
+    return ValueError(f"{function.__name__} is undefined without rows of class {_listed(absent)}: {WAYS_OUT}.")
+
+
+def _multilabel_score(function, y_true, Y, y_pred, weighted, average, options):
+    """A score of columns of yes and no; averages leave out those that it is undefined for."""
+    defined = np.ones(Y.shape[1], dtype=bool)
+    if average in ("macro", "weighted"):
+        if function is roc_auc_score:
+            defined = ~_constant(Y[weighted])
+        elif function is average_precision_score:
+            defined = (Y[weighted] != 0).any(axis=0)
+    if defined.all():
+        return function(y_true, y_pred, **options)
+    if not defined.any():
+        raise ValueError(f"{function.__name__} is undefined for every label: {WAYS_OUT}.")
+    Y, y_pred = Y[:, defined], np.asarray(y_pred)[:, defined]
+    return function(*((Y[:, 0], y_pred[:, 0]) if defined.sum() == 1 else (Y, y_pred)), **options)
+
+
+def _one_vs_one(classes, present, y, P, average, sample_weight):
+    """Mean area under the ROC curve over the pairs of classes that are present, in rows with weights."""
+    scores, shares = [], []
+    for a, b in combinations(np.flatnonzero(present), 2):
+        rows = (y == classes[a]) | (y == classes[b])
+        weight = None if sample_weight is None else np.asarray(sample_weight)[rows]
+        areas = [roc_auc_score(y[rows] == classes[c], P[rows, c], sample_weight=weight) for c in (a, b)]
+        scores.append(np.mean(areas))
+        shares.append(rows.sum() if weight is None else weight.sum())
+    return float(np.average(scores, weights=shares if average == "weighted" else None))
+
+
+def check_rows(estimator, X_val, y_val):
+    """Refuse validation rows of other labels, outputs or features than those `estimator` was fitted on."""
+    classes, y = _known_classes(estimator), _array(y_val)
+    if classes is not None and y.ndim == 1 and not getattr(estimator, "_is_multilabel", bool)():
+        try:
+            unseen = np.setdiff1d(y, classes)
+        except TypeError:  # labels of several types, which have no order
+            unseen = np.array([label for label in y.tolist() if label not in set(classes.tolist())], dtype=object)
+        if len(unseen):
+            raise ValueError(
+                f"y_val has labels {_listed(unseen)}, and this {type(estimator).__name__} was fitted on the "
+                f"classes {_listed(classes)}. Estimators that contain it may encode the labels first, as "
+                "VotingClassifier and StackingClassifier do: then give "
+                "y_val=LabelEncoder().fit(y).transform(y_val)."
+            )
+    if hasattr(estimator, "_validate_predict_xy"):
+        estimator._validate_predict_xy(X_val, y_val)
+
+
+def check_scale(estimator, y, y_val):
+    """Warn if the real-valued `y_val` cannot be on the scale of `y`."""
+    if not is_regressor(estimator):
+        return
+    y, y_val = (np.asarray(_array(a), dtype=float).reshape(len(a), -1) for a in (y, y_val))
+    for column, column_val in zip(y.T, y_val.T, strict=False):
+        with np.errstate(all="ignore"):
+            other = _on_another_scale(column, column_val)
+        if other:
+            warnings.warn(
+                f"y_val does not seem to be on the scale of y: it has mean {column_val.mean():.3g} and standard "
+                f"deviation {column_val.std():.3g}, and y has {column.mean():.3g} and {column.std():.3g}. "
+                "TransformedTargetRegressor transforms y but not y_val: transform y_val in the same way first, or "
+                "use early_stopping=True without X_val."
+            )
+            return
+
+
+def _on_another_scale(y, y_val):
+    """Whether y_val is too far from y, too wide or too narrow, beyond doubt.
+
+    Of the spread there are two measures, with and without the tails, and both must say so. Of narrow values little can
+    be said, since they may be the end of a time series.
+    """
+    if len(y) < ROWS_FOR_SPREAD or len(y_val) < ROWS_FOR_MEDIAN or y.std() == 0:
+        return False
+    spread, spread_val = _without_tails(y), _without_tails(y_val)
+    if abs(np.median(y_val) - np.median(y)) > FAR * max(spread, y.std()):
+        return True
+    ratio = y_val.std() / y.std()
+    if len(y_val) < ROWS_FOR_SPREAD:
+        return False
+    if spread == 0 or spread_val == 0:
+        return bool(ratio > WIDE)
+    ratios = ratio, spread_val / spread
+    return bool(min(ratios) > (WIDE_OF_SCALED if _is_scaled(y) else WIDE) or max(ratios) < 1 / NARROW)
+
+
+def _without_tails(y):
+    """The standard deviation, if y is normal."""
+    return float(np.subtract(*np.quantile(y, [0.9, 0.1]))) / 2.56
+
+
+def _is_scaled(y):
+    """Whether y has mean 0 and standard deviation 1, or a range of 0 to 1, or median 0 and interquartile range 1."""
+    low, median, high = np.quantile(y, [0.25, 0.5, 0.75])
+    figures = [(y.mean(), y.std()), (y.min(), y.max()), (median, high - low)]
+    return bool(np.isclose(figures, (0, 1), rtol=0, atol=1e-4).all(axis=1).any())
