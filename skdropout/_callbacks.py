@@ -8,6 +8,7 @@ from math import inf, isfinite
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.metrics import check_scoring
@@ -175,8 +176,9 @@ class EarlyStopping(Callback):
         does not know are an error after the first epoch.
 
     scoring : str or callable, default=None
-        A scorer, greater is better; None for the ``score`` of the estimator. Classes without validation rows are
-        treated as by `scoring` of :class:`DropoutMLPClassifier`.
+        A scorer, greater is better; None for the ``score`` of the estimator, or for minus the log loss where
+        ``early_stopping=True`` goes by the loss, in a :class:`DropoutMLPClassifier` with dropout. Classes without
+        validation rows are treated as by its `scoring`.
 
     sample_weight : array-like of shape (n_val,), default=None
         Weights of the rows; the scorer must take them.
@@ -285,7 +287,8 @@ class EarlyStopping(Callback):
         vars(self._runs[id(estimator)]).update(progress | {"scorer": self._runs[id(estimator)].scorer})
 
     def setup(self, estimator: Any, context: Any) -> None:
-        self._runs[id(estimator)] = Scores(check_scoring(estimator, self.scoring))
+        by_loss = self.scoring is None and getattr(estimator, "_stops_by_loss", bool)()
+        self._runs[id(estimator)] = Scores(mean_log_likelihood if by_loss else check_scoring(estimator, self.scoring))
 
     def on_fit_task_end(self, estimator: Any, context: Any, *, y: Any = None, fitted_estimator: Any = None) -> bool:
         """Score the network after an epoch; after the last, put the best weights back.
@@ -342,6 +345,12 @@ class EarlyStopping(Callback):
         if run is not None and run.best_estimator is not None:
             self.scores_, self.best_score_ = run.values, run.best
             self.best_epoch_, self.best_estimator_ = run.best_epoch, run.best_estimator
+
+
+def mean_log_likelihood(estimator, X, y, sample_weight=None):
+    """Minus the log loss, without dropout."""
+    log_likelihood = estimator.log_predictive_density(X, y, n_samples=1, dropout=0, input_dropout=0)
+    return float(np.average(log_likelihood, weights=sample_weight))
 
 
 class Scores:

@@ -5,9 +5,10 @@ from math import isfinite
 from time import perf_counter
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 from ._sklearn import check_optimize_result
-from ._training import INTERRUPTED, progress, warn_if_useless
+from ._training import INTERRUPTED, progress, worse_than_constant
 from .engine.backprop import Backprop
 from .engine.params import Params
 from .engine.training import lbfgs
@@ -66,7 +67,8 @@ def minimize(estimator, model, rows, streams, start, tasks):
     estimator.n_iter_ = check_optimize_result("lbfgs", result, estimator.max_iter)
     estimator.loss_ = float(result.fun)
     model.params.vector[:] = result.x
-    warn_if_useless(estimator, model, rows, rows.X, rows.Y, rows.sample_weight)
+    for sentence in worse_than_constant(estimator, model, rows, rows.X, rows.Y, rows.sample_weight):
+        warnings.warn(sentence, ConvergenceWarning)
 
 
 def _objective(estimator, model, n_rows):

@@ -66,19 +66,20 @@ def constant_loss(objective, Y, sample_weight, n_outputs):
     return objective.share(n_outputs) * objective.of_constant(Y, sample_weight, n_outputs)
 
 
-def warn_if_useless(estimator, model, rows, X, Y, sample_weight):
-    """Warn if the network predicts some of its training rows worse than a constant does."""
+def worse_than_constant(estimator, model, rows, X, Y, sample_weight):
+    """A list with a sentence that says so, if the network predicts some of its training rows worse than a constant."""
     estimator._publish(model)
     objective = LOSSES[estimator._loss_name()].bind(**estimator._loss_options())
     constant = constant_loss(objective, Y, sample_weight, estimator.n_outputs_)
     loss = objective.share(estimator.n_outputs_) * objective.function(estimator._network().predict(X), Y, sample_weight)
-    if loss > WORSE * constant and constant > estimator.tol:  # else the targets are all the same
-        warnings.warn(
-            "The network predicts its training rows worse than a constant: its loss without dropout is "
-            f"{loss:.3g}, and {constant:.3g} if the prediction is the same for all rows. To learn, "
-            f"{ways_out(estimator, rows)}, or raise max_iter (now {estimator.max_iter}).",
-            ConvergenceWarning,
-        )
+    if not loss > WORSE * constant or constant <= estimator.tol:  # the targets are all the same
+        return []
+    way_out = f"{ways_out(estimator, rows)}, or raise max_iter (now {estimator.max_iter})"
+    sentence = (
+        "The network predicts its training rows worse than a constant: its loss without dropout is "
+        f"{loss:.3g}, and {constant:.3g} if the prediction is the same for all rows. To learn, {way_out}."
+    )
+    return [sentence]
 
 
 class Model(NamedTuple):
@@ -215,7 +216,7 @@ class Training:
             clip_norm=None if estimator.clip_norm is None else float(estimator.clip_norm),
         )
         n_epochs = 1 if self.incremental else estimator.max_iter
-        start, interrupted = perf_counter(), False
+        start, interrupted, what_went_wrong = perf_counter(), False, []
         try:
             for epoch in range(max(self.n_done, 1), n_epochs + 1):
                 self.tasks.begin()
@@ -233,10 +234,9 @@ class Training:
                     break
             else:
                 if not (self.incremental or self.to_the_end):
-                    warnings.warn(
+                    what_went_wrong.append(
                         f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the "
-                        "optimization hasn't converged yet.",
-                        ConvergenceWarning,
+                        "optimization hasn't converged yet."
                     )
         except KeyboardInterrupt:
             self.tasks.progress, interrupted = None, True  # the checkpoint keeps the last whole epoch
@@ -249,10 +249,12 @@ class Training:
                 f"diverges: {ways_out(estimator, self.rows)}.",
                 ConvergenceWarning,
             )
-            return
+            interrupted = True
         if not (self.incremental or interrupted or self.tasks.stopped):
             X, Y, sample_weight, _ = self.judge_by or self._some_rows()
-            warn_if_useless(estimator, self.model, self.rows, X, Y, sample_weight)
+            what_went_wrong += worse_than_constant(estimator, self.model, self.rows, X, Y, sample_weight)
+        if what_went_wrong:
+            warnings.warn(" ".join(what_went_wrong), ConvergenceWarning)
 
     def progress(self):
         """All that the rest of the training depends on, the books on the estimator aside."""

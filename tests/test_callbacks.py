@@ -253,8 +253,10 @@ def test_early_stopping_is_that_of_the_estimator(scoring):
     stopping = EarlyStopping(X[held_out], y[held_out], scoring=scoring, n_iter_no_change=4)
     clf = Small(**{**params, "n_iter_no_change": np.inf}).set_callbacks(stopping).fit(X[rows], y[rows])
     assert clf.n_iter_ == own.n_iter_ < 100
-    assert stopping.scores_ == own.validation_scores_
-    assert stopping.best_score_ == own.best_validation_score_ == stopping.scores_[stopping.best_epoch_ - 1]
+    scores = own.validation_scores_ if scoring else np.negative(own.validation_loss_curve_)  # with dropout, by the loss
+    np.testing.assert_allclose(stopping.scores_, scores, rtol=1e-9)
+    assert stopping.best_score_ == max(stopping.scores_) == stopping.scores_[stopping.best_epoch_ - 1]
+    assert own.best_validation_score_ == own.validation_scores_[stopping.best_epoch_ - 1]
     np.testing.assert_array_equal(clf.predict_proba(X), own.predict_proba(X))
     np.testing.assert_array_equal(stopping.best_estimator_.predict_proba(X), own.predict_proba(X))
     assert not {"_skl_callbacks", "_callback_fit_ctx"} & set(vars(stopping.best_estimator_))
@@ -288,7 +290,7 @@ def test_ctrl_c_while_early_stopping_takes_note_of_the_first_epoch(monkeypatch):
 @needs_callbacks
 def test_early_stopping_weighs_its_rows():
     weights = np.where(y == 0, 0.0, 1.0)
-    stopping = EarlyStopping(X, y, sample_weight=weights)
+    stopping = EarlyStopping(X, y, scoring="accuracy", sample_weight=weights)
     clf = Small().set_callbacks(stopping).fit(X, y)
     assert stopping.best_score_ == clf.score(X, y, weights) != clf.score(X, y)
 

@@ -281,7 +281,7 @@ IRIS, SPECIES = scale(iris.data), iris.target_names[iris.target]
 @pytest.mark.parametrize("Meta", [VotingClassifier, StackingClassifier])
 def test_the_callback_refuses_labels_that_were_encoded(Meta):
     def meta(y_val):
-        stopping = EarlyStopping(IRIS, y_val)
+        stopping = EarlyStopping(IRIS, y_val, scoring="accuracy")
         net = Small(max_iter=50).set_callbacks(stopping)
         return Meta([("net", net), ("linear", LogisticRegression())]), stopping
 
