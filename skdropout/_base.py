@@ -23,8 +23,14 @@ from ._checkpoint import Checkpoint, be_done, done, marks
 from ._lbfgs import minimize
 from ._magnitudes import check_columns, check_targets, check_weights, largest_column, ways_out
 from ._persistence import PersistenceMixin
-from ._rows import Rows, all_floats, canonical, numbers, positive_weights
-from ._sklearn import CallbackSupportMixin, InvalidParameterError, fit_context, with_callbacks
+from ._rows import Rows, all_floats, canonical, check_kinds, numbers, positive_weights
+from ._sklearn import (
+    CallbackSupportMixin,
+    InvalidParameterError,
+    fit_context,
+    validate_parameter_constraints,
+    with_callbacks,
+)
 from ._snapshot import from_snapshot
 from ._spec import (
     CONSTRAINTS,
@@ -33,7 +39,9 @@ from ._spec import (
     hidden_sizes,
     layer_specs,
     names_per_layer,
+    plain,
     unit_groups,
+    with_way_out,
 )
 from ._training import BOOKS, Model, Start, Training
 from ._typing import FloatArray, MatrixLike
@@ -330,6 +338,14 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
 
     # What goes in
 
+    def _validate_params(self):
+        """Check each parameter by itself."""
+        params = self.get_params(deep=False)
+        try:
+            validate_parameter_constraints(self._parameter_constraints, plain(params), type(self).__name__)
+        except InvalidParameterError as error:
+            raise InvalidParameterError(with_way_out(str(error), params)) from None
+
     def _check_combinations(self, rates, kinds, activations, validation, incremental):
         """Refuse arguments that are each valid but not together."""
         if self.solver == "lbfgs":
@@ -388,8 +404,12 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
 
     def _validate_xy(self, X, y, reset):
         """X and y as arrays, X in the dtype it came in."""
+        odd_y = "mMVT" if is_regressor(self) else "VT"  # dates may be labels
+        check_kinds(X, "X", "mMVT")
+        check_kinds(y, "y", odd_y)
         X, y = validate_data(self, X, y, reset=reset, accept_sparse="csr", multi_output=True)
         y = y.toarray() if issparse(y) else y
+        check_kinds(y, "y", odd_y)  # that of a list is known now
         if is_regressor(self) and y.dtype == object:
             with suppress(TypeError, ValueError):  # _encode refuses what stays
                 y = y.astype(float)
@@ -399,7 +419,9 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         """What the first fit chose, or `dtype`, or X's own if it is a float scikit-learn computes in."""
         if not fresh:
             return self.coefs_[0].dtype
-        return np.dtype(self.dtype or (np.float32 if X.dtype == np.float32 else np.float64))
+        if self.dtype is not None:
+            return np.dtype(self.dtype).newbyteorder("=")
+        return np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
 
     def _rows(self, X, y, sample_weight, dtype, suffix=""):
         """The rows with their targets and weights, checked."""
@@ -529,6 +551,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
 
     def _validate_predict(self, X):
         check_is_fitted(self)
+        check_kinds(X, "X", "mMVT")
         with all_floats():
             return numbers(validate_data(self, X, reset=False, accept_sparse="csr"))
 

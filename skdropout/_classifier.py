@@ -50,6 +50,36 @@ from .engine.activations import OUTPUTS
 from .engine.losses import LIMITS
 
 
+def check_labels(y):
+    """Refuse a `y` that is no labels."""
+    try:
+        check_classification_targets(y)
+    except ValueError as error:
+        if y.dtype != object:
+            raise
+        raise ValueError(
+            "Unknown label type: `y` has dtype object and does not hold strings. Convert it, for example with "
+            "y.astype(int) or y.astype(str)."
+        ) from error
+    check_indicators(y, "y")
+
+
+def check_indicators(y, name):
+    """Refuse labels in two dimensions that are not zeros and ones."""
+    if y.ndim < 2:
+        return
+    odd = y if y.dtype.kind in "mM" else y[(y != 0) & (y != 1)]
+    if odd.size:
+        signed, label = y.dtype.kind in "if" and y.min() <= 0 < y.max(), odd.ravel()[-1:].tolist()[0]
+        example = f"({name} > 0)" if signed else f"({name} == {label!r})"
+        raise ValueError(
+            f"`{name}` has {y.shape[1]} columns and holds {label!r}. Labels in two dimensions are an indicator "
+            f"matrix: a column for each label, 1 where a row has it and 0 where not. Convert it, for example with "
+            f"{example}.astype(int). Multioutput classification is not supported: use "
+            "sklearn.multioutput.MultiOutputClassifier."
+        )
+
+
 class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     """Multi-layer perceptron classifier with dropout.
 
@@ -385,6 +415,8 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         "class_weight": [StrOptions({"balanced"}), dict, None],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
     }
+
+    loss = "log_loss"  # an attribute, as of scikit-learn's, and no parameter
 
     classes_: NDArray[Any]
     class_weight_: FloatArray
@@ -730,7 +762,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         return np.hstack([1 - P, P]) if self.n_outputs_ == 1 else P
 
     def _learn_labels(self, y, fresh, incremental, classes):
-        check_classification_targets(y)
+        check_labels(y)
         if incremental:
             if self.class_weight == "balanced":
                 raise ValueError(
@@ -757,6 +789,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
             raise ValueError(f"The estimator was fitted with {kinds}, but `{name}` has shape {y.shape}.")
         if fitted and y.shape[1] != len(self.classes_):
             raise ValueError(f"`{name}` has {y.shape[1]} columns, but there are {len(self.classes_)} classes.")
+        check_indicators(y, name)
         unseen = np.setdiff1d(unique_labels(y), self.classes_)
         if len(unseen):
             raise ValueError(

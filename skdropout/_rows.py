@@ -2,6 +2,7 @@
 
 import warnings
 from contextlib import contextmanager
+from datetime import date, timedelta
 from typing import NamedTuple
 
 import numpy as np
@@ -47,6 +48,7 @@ def positive_weights(sample_weight, X, dtype, name):
     """The weights of the rows of X, none of them negative and not all zero; None stays None."""
     if sample_weight is None:
         return None
+    check_kinds(sample_weight, f"`{name}`", "mMV")
     try:
         sample_weight = check_sample_weight(sample_weight, X, dtype=np.float64)
     except (ValueError, TypeError) as error:  # what cannot be cast is not called by its name
@@ -135,9 +137,60 @@ def canonical(X):
 
 def numbers(X):
     """X as numbers: of a list that holds None, or ints beyond int64, scikit-learn leaves objects unchecked."""
-    if X.dtype.kind == "m":  # lapses of time, which it takes, too
+    check_kinds(X, "X", "mMVTSU")  # the dtype of a list is known only now
+    if sparse.issparse(X) and X.dtype == np.float16:  # SciPy computes nothing in it
         return X.astype(float)
     return check_array(X, input_name="X") if X.dtype == object else X
+
+
+# What to do instead, by the kind of dtype: NumPy would make numbers of some of these, which mean nothing
+TIME, TEXT = "the numbers behind them depend on the unit", "strings are not numbers"
+WAYS_OUT = {
+    "M": f"dates are not numbers, and {TIME}: use the time since a date, for example ({{0}} - start) / one_day",
+    "m": f"durations are not numbers, and {TIME}: choose one, for example {{0}} / np.timedelta64(1, 'D')",
+    "V": "a structured array is not a matrix: use numpy.lib.recfunctions.structured_to_unstructured({0})",
+    "S": f"{TEXT}: use {{0}}.astype(float), or an encoder such as OneHotEncoder",
+    "U": f"{TEXT}: use {{0}}.astype(float), or an encoder such as OneHotEncoder",
+    "T": f"{TEXT}: use {{0}}.astype(float), or {{0}}.astype(object) if they are labels",
+}
+
+
+def check_kinds(A, name, refused):
+    """Refuse an array or a table with a dtype of one of the `refused` kinds, or with dates and durations as objects."""
+    if isinstance(A, np.ndarray) and A.dtype.kind in "biuf":
+        return
+    for column, dtype in _dtypes(A):
+        kind = _kind(dtype)
+        if kind == "O" and isinstance(dtype, np.dtype):
+            kind, dtype = next(((k, f"object with {t.__name__}") for k, t in _times(A) if k in refused), (kind, dtype))
+        if kind in refused:
+            where = name if column is None else f"Column {str(column)!r} of {name}"
+            raise ValueError(f"{where} has dtype {dtype}: {WAYS_OUT[kind].format(name)}.")
+
+
+def _dtypes(A):
+    """Each dtype of an array or a table, with the name of its column or None."""
+    if hasattr(A, "shape") and hasattr(A, "columns") and hasattr(A, "dtypes"):  # pandas and polars, but no LazyFrame
+        return zip(A.columns, A.dtypes, strict=True)
+    return [(None, A.dtype)] if hasattr(A, "dtype") else []
+
+
+def _kind(dtype):
+    """The kind of a dtype as NumPy calls it."""
+    if getattr(dtype, "is_temporal", bool)():  # of polars
+        return "m" if str(dtype).startswith("Duration") else "M"
+    dtype = getattr(getattr(dtype, "categories", None), "dtype", dtype)  # of pandas: what the categories are
+    return getattr(dtype, "kind", "O")
+
+
+def _times(A):
+    """The types of date and duration among the objects in A, and the kinds they are of."""
+    objects = A.data if sparse.issparse(A) else np.asarray(A, dtype=object)
+    for t in set(map(type, objects.ravel() if isinstance(objects, np.ndarray) else ())):
+        if issubclass(t, np.datetime64 | date):
+            yield "M", t
+        elif issubclass(t, np.timedelta64 | timedelta):
+            yield "m", t
 
 
 @contextmanager

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import sklearn
 from sklearn.base import _fit_context
 from sklearn.utils._optional_dependencies import check_matplotlib_support
-from sklearn.utils._param_validation import Interval, InvalidParameterError, Options, StrOptions
+from sklearn.utils._param_validation import (
+    Interval,
+    InvalidParameterError,
+    Options,
+    StrOptions,
+    validate_parameter_constraints,
+)
 from sklearn.utils._plotting import _validate_score_name as validate_score_name
 from sklearn.utils.metaestimators import available_if as _available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call as check_partial_fit_first_call
@@ -61,6 +67,7 @@ __all__ = [
     "check_sample_weight",
     "fit_context",
     "get_threadpool_controller",
+    "validate_parameter_constraints",
     "validate_score_name",
     "with_callbacks",
 ]

@@ -494,17 +494,6 @@ def test_validation_fraction(estimator, fraction):
     refuses(estimator, "(?s)validation_fraction", {"early_stopping": True, "validation_fraction": fraction})
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@estimators
-def test_lapses_of_time_are_numbers(estimator, dtype):
-    """As in the fit of scikit-learn's MLP (found by atheris)."""
-    days = np.arange(2 * len(X)).reshape(-1, 2)
-    model, expected = (estimator(max_iter=1, dtype=dtype, random_state=0) for _ in range(2))
-    model.fit(days.astype("m8[D]"), CASES[estimator])
-    expected.fit(days, CASES[estimator])
-    np.testing.assert_array_equal(model.predict(days.astype("m8[D]")), expected.predict(days))
-
-
 @estimators
 def test_weights_that_are_words(estimator):
     refuses(estimator, r"`sample_weight`: could not convert string to float", sample_weight=["no"] * len(X))
