@@ -46,6 +46,7 @@ from ._spec import (
 from ._training import BOOKS, Model, Start, Training
 from ._typing import FloatArray, MatrixLike
 from ._uncertainty import MonteCarloMixin
+from ._without_effect import warn_of_useless_settings
 from .engine.activations import ACTIVATIONS
 from .engine.dropout import DROPOUTS
 from .engine.initializers import initialize
@@ -236,6 +237,8 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
     @with_callbacks
     def _train(self, X, y, sample_weight, validation=(None, None, None), incremental=False, classes=None):
         model, rows, held_out, streams, start = self._prepare(X, y, sample_weight, validation, incremental, classes)
+        if start.fresh or not incremental:
+            warn_of_useless_settings(self, model.specs, validated=self.early_stopping or held_out is not None)
         tasks = Tasks(self, X, y, sample_weight, 1 if incremental else self.max_iter, start.saved)
         if start.progress and start.progress.get("done"):
             be_done(self, *start.saved, streams[0])

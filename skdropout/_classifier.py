@@ -769,7 +769,11 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
                     "class_weight='balanced' needs all rows at once, and partial_fit sees some: compute the weights "
                     "with sklearn.utils.class_weight.compute_class_weight and give them as a dict."
                 )
-            if check_partial_fit_first_call(self, classes):
+            try:
+                first = check_partial_fit_first_call(self, classes)
+            except (ValueError, TypeError) as error:
+                raise type(error)(str(error) if "classes" in str(error) else f"`classes`: {error}") from error
+            if first:
                 self._label_binarizer = LabelBinarizer()
                 self._label_binarizer.fit(y if type_of_target(y).startswith("multilabel") else classes)
         elif fresh:
@@ -809,9 +813,19 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         if learn:
             if isinstance(self.class_weight, dict) and not all(isinstance(w, Real) for w in self.class_weight.values()):
                 raise InvalidParameterError(f"class_weight must map labels to numbers, got {self.class_weight!r}.")
-            self.class_weight_ = compute_class_weight(
-                self.class_weight, classes=self.classes_, y=y, sample_weight=sample_weight
-            )
+            try:
+                self.class_weight_ = compute_class_weight(
+                    self.class_weight, classes=self.classes_, y=y, sample_weight=sample_weight
+                )
+            except ValueError as error:  # which names the classes without weight
+                if not isinstance(self.class_weight, dict):
+                    raise
+                known = self.classes_.tolist()
+                unknown = [label for label in self.class_weight if label not in known]
+                raise ValueError(
+                    f"class_weight has labels that are no classes: {unknown}. The classes are {known}: give their "
+                    "labels, in their type."
+                ) from error
             check_non_negative(self.class_weight_, "`class_weight`")
             if self.class_weight != "balanced" and not np.isfinite(self.class_weight_).all():
                 raise ValueError(f"class_weight must be finite, got {self.class_weight!r}.")

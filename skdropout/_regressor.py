@@ -36,6 +36,7 @@ from ._typing import (
     SolverName,
 )
 from ._uncertainty import add_moments, noisy_passes, over_passes, pass_moments
+from ._without_effect import warn_without_std
 
 
 class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
@@ -574,6 +575,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
             If the rates ended at 0 by a schedule and no rate is given for sampling.
         """
         if not return_std:
+            warn_without_std(n_samples, random_state, dropout, input_dropout, mask_sharing)
             return super().predict(X)
         X = self._validate_predict(X)
         passes = noisy_passes(

@@ -3,6 +3,7 @@
 import warnings
 from contextlib import contextmanager
 from datetime import date, timedelta
+from math import ceil
 from typing import NamedTuple
 
 import numpy as np
@@ -74,7 +75,8 @@ def split_off(rows, validation_fraction, stratify, random_state):
             random_state=random_state,
         )
     except ValueError as error:
-        raise ValueError(f"early_stopping with validation_fraction={validation_fraction!r}: {error}") from error
+        why = _no_split(rows, validation_fraction, stratify, error) or error
+        raise ValueError(f"early_stopping with validation_fraction={validation_fraction!r}: {why}") from error
     if len(test) < 2:
         raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
     if rows.sample_weight is not None:
@@ -83,6 +85,30 @@ def split_off(rows, validation_fraction, stratify, random_state):
     X, *rest = rows
     held_out = X[test] if sparse.issparse(X) else Picked(X, test)
     return train, Rows(held_out, *(None if a is None else a[test] for a in rest))
+
+
+def _no_split(rows, validation_fraction, stratify, error):
+    """Why the rows cannot be split, which scikit-learn says in its words and of codes, and what to change."""
+    n_rows = rows.X.shape[0]
+    n_out = ceil(validation_fraction * n_rows)
+    n_in, otherwise = n_rows - n_out, "give X_val and y_val, or set early_stopping=False"
+    labels, counts = np.unique(rows.y, return_counts=True) if stratify else (np.array([]), np.array([]))
+    if n_out == 0 or n_in == 0:
+        to_do = "add rows" if n_rows == 1 else f"{'increase' if n_out == 0 else 'decrease'} validation_fraction"
+        return f"it holds out {n_out} of {n_rows} row(s): {to_do}, {otherwise}."
+    if (counts < 2).any():
+        rare = ", ".join(map(repr, labels[counts < 2].tolist()))
+        theirs = f"{error}. " if np.array_equal(labels, [0, 1]) else ""  # the codes are the labels
+        why = f"{theirs}The split keeps the classes in proportion and needs two rows of each, and y has one of {rare}"
+        return f"{why}: add rows, {otherwise}."
+    if n_out < len(labels):
+        least = ceil(100 * len(labels) / n_rows) / 100
+        why = f"it holds out {n_out} of {n_rows} rows, fewer than the {len(labels)} classes"
+        return f"{why}: set validation_fraction to {least:g} or more, {otherwise}."
+    if n_in < len(labels):
+        why = f"it leaves {n_in} of {n_rows} rows to train on, fewer than the {len(labels)} classes"
+        return f"{why}: decrease validation_fraction, {otherwise}."
+    return ""
 
 
 def mini_batches(rows, train, batch_size, dtype, shuffle, merge):

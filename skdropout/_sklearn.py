@@ -1,10 +1,12 @@
 """The one door to scikit-learn's private names, so that an upgrade breaks in one place."""
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import sklearn
 from sklearn.base import _fit_context
+from sklearn.model_selection._validation import _fit_and_score
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import (
     Interval,
@@ -53,6 +55,16 @@ else:
 # what scikit-learn notes on an estimator for the sake of its callbacks
 CALLBACK_STATE = {"_callback_fit_ctx", "_parent_callback_ctx", "_skl_callbacks", "_skl_callbacks_to_teardown"}
 
+
+def is_candidate() -> bool:
+    """Whether a search is fitting the calling estimator with parameters that it tries."""
+    frame = sys._getframe()
+    while frame := frame.f_back:
+        if frame.f_code is _fit_and_score.__code__ and frame.f_locals.get("parameters"):
+            return True
+    return False
+
+
 __all__ = [
     "CALLBACK_STATE",
     "CallbackSupportMixin",
@@ -67,6 +79,7 @@ __all__ = [
     "check_sample_weight",
     "fit_context",
     "get_threadpool_controller",
+    "is_candidate",
     "validate_parameter_constraints",
     "validate_score_name",
     "with_callbacks",

@@ -61,9 +61,9 @@ PERCENT = {"l1_ratio", "label_smoothing", "quantile", "validation_fraction", "wa
 def plain(params):
     """The parameters as the constraints name them: NumPy's False is False, a dtype goes by its name."""
     params = dict(params)
-    if isinstance(params["batch_norm"], np.bool_):
+    if isinstance(params.get("batch_norm"), np.bool_):  # a subclass may lack it
         params["batch_norm"] = bool(params["batch_norm"])
-    if isinstance(params["dtype"], str | type | np.dtype):
+    if isinstance(params.get("dtype"), str | type | np.dtype):
         with suppress(TypeError, ValueError, SyntaxError):  # of np.dtype about what is none
             name = np.dtype(params["dtype"]).name
             params["dtype"] = name if name in {"float32", "float64"} else params["dtype"]

@@ -119,6 +119,7 @@ def test_a_rate_for_all_layers_or_one_each(estimator, dropout, expected):
 @pytest.mark.parametrize(
     "params", [{"hidden_layer_sizes": (), "dropout": 0.5}, {"hidden_layer_sizes": (), "dropout": ()}]
 )
+@pytest.mark.filterwarnings("ignore:dropout=0.5 has no effect")
 @estimators
 def test_without_hidden_layers_there_is_nothing_to_drop(estimator, params):
     _, X, y = ESTIMATORS[estimator]
@@ -656,7 +657,7 @@ def test_verbose_says_why_training_ends(capsys):  # its lines are in test_callba
 
 
 def test_a_linear_network_is_logistic_regression():
-    clf = DropoutMLPClassifier((), solver="lbfgs", dropout=0.5, alpha=1.0, tol=1e-8, max_iter=1000, random_state=0)
+    clf = DropoutMLPClassifier((), solver="lbfgs", dropout=0, alpha=1.0, tol=1e-8, max_iter=1000, random_state=0)
     clf.fit(X_cancer, y_cancer)
     expected = LogisticRegression(C=1.0, tol=1e-8, max_iter=1000).fit(X_cancer, y_cancer)
     np.testing.assert_allclose(clf.coefs_[0].ravel(), expected.coef_.ravel(), atol=5e-3)
