@@ -192,7 +192,8 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         -----
         UserWarning
             If a column of X, which is named, is so large that its squares overflow in float32, or that float32 cannot
-            tell its values apart.
+            tell its values apart. If a parameter that scikit-learn's MLP does not have is set and has no effect with
+            the others, such as `group_size` without ``dropout_kind="spatial"``.
         """
         return self._attempt(X, y, sample_weight, (X_val, y_val, sample_weight_val))
 

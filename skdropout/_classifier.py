@@ -265,8 +265,9 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         ``sample_weight``.
 
     dtype : {'float32', 'float64', numpy.float32, numpy.float64}, default=None
-        What to compute in; None follows X, as scikit-learn does. float32 is about twice as fast. The first
-        fit decides: going on from its weights, their dtype stays.
+        What to compute in, or whatever ``numpy.dtype`` makes one of the two of, such as ``X.dtype``; None follows X, as
+        scikit-learn does. float32 is about twice as fast. The first fit decides: if training continues from its
+        weights, their dtype stays.
 
     Attributes
     ----------
@@ -775,7 +776,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
                 raise type(error)(str(error) if "classes" in str(error) else f"`classes`: {error}") from error
             if first:
                 self._label_binarizer = LabelBinarizer()
-                self._label_binarizer.fit(y if type_of_target(y).startswith("multilabel") else classes)
+                self._label_binarizer.fit(y if type_of_target(y).startswith("multilabel") else self.classes_)
         elif fresh:
             self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_

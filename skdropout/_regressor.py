@@ -229,8 +229,9 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         ``sample_weight``.
 
     dtype : {'float32', 'float64', numpy.float32, numpy.float64}, default=None
-        What to compute in; None follows X, as scikit-learn does. float32 is about twice as fast. The first
-        fit decides: going on from its weights, their dtype stays.
+        What to compute in, or whatever ``numpy.dtype`` makes one of the two of, such as ``X.dtype``; None follows X, as
+        scikit-learn does. float32 is about twice as fast. The first fit decides: if training continues from its
+        weights, their dtype stays.
 
     Attributes
     ----------
