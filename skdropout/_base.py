@@ -23,22 +23,31 @@ from ._checkpoint import Checkpoint, be_done, done, marks
 from ._lbfgs import minimize
 from ._magnitudes import check_columns, check_targets, check_weights, largest_column, ways_out
 from ._persistence import PersistenceMixin
-from ._rows import Rows, all_floats, canonical, numbers, plain, positive_weights
-from ._sklearn import CallbackSupportMixin, InvalidParameterError, fit_context, with_callbacks
+from ._rows import Rows, all_floats, canonical, check_kinds, numbers, plain, positive_weights
+from ._sklearn import (
+    CallbackSupportMixin,
+    InvalidParameterError,
+    fit_context,
+    validate_parameter_constraints,
+    with_callbacks,
+)
 from ._snapshot import from_snapshot
 from ._spec import (
     CONSTRAINTS,
+    as_constrained,
     column_groups,
     dropout_rates,
     hidden_sizes,
     layer_specs,
     names_per_layer,
     unit_groups,
+    with_way_out,
 )
 from ._training import BOOKS, Model, Start, Training
 from ._typing import FloatArray, MatrixLike
 from ._uncertainty import MonteCarloMixin
 from ._validation import check_scale
+from ._without_effect import warn_of_useless_settings
 from .engine.activations import ACTIVATIONS
 from .engine.dropout import DROPOUTS
 from .engine.initializers import initialize
@@ -185,8 +194,9 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         -----
         UserWarning
             If a column of X, which is named, is so large that its squares overflow in float32, or that float32 cannot
-            tell its values apart.
-            If `y_val` of a regressor does not seem to be on the scale of `y`.
+            tell its values apart. If `y_val` of a regressor does not seem to be on the scale of `y`. If a parameter
+            that scikit-learn's MLP does not have is set and has no effect with the others, such as `group_size`
+            without ``dropout_kind="spatial"``.
         """
         return self._attempt(X, y, sample_weight, (X_val, y_val, sample_weight_val))
 
@@ -231,6 +241,8 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
     @with_callbacks
     def _train(self, X, y, sample_weight, validation=(None, None, None), incremental=False, classes=None):
         model, rows, held_out, streams, start = self._prepare(X, y, sample_weight, validation, incremental, classes)
+        if start.fresh or not incremental:
+            warn_of_useless_settings(self, model.specs, validated=self.early_stopping or held_out is not None)
         tasks = Tasks(self, X, y, sample_weight, 1 if incremental else self.max_iter, start.saved)
         if start.progress and start.progress.get("done"):
             be_done(self, *start.saved, streams[0])
@@ -339,6 +351,14 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
 
     # What goes in
 
+    def _validate_params(self):
+        """Check each parameter by itself."""
+        params = self.get_params(deep=False)
+        try:
+            validate_parameter_constraints(self._parameter_constraints, as_constrained(params), type(self).__name__)
+        except InvalidParameterError as error:
+            raise InvalidParameterError(with_way_out(str(error), params)) from None
+
     def _check_combinations(self, rates, kinds, activations, validation, incremental):
         """Refuse arguments that are each valid but not together."""
         if self.solver == "lbfgs":
@@ -397,8 +417,12 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
 
     def _validate_xy(self, X, y, reset):
         """X and y as arrays, X in the dtype it came in."""
+        odd_y = "mMVT" if is_regressor(self) else "VT"  # dates may be labels
+        check_kinds(X, "X", "mMVT")
+        check_kinds(y, "y", odd_y)
         X, y = validate_data(self, X, y, reset=reset, accept_sparse="csr", multi_output=True)
         y = y.toarray() if issparse(y) else y
+        check_kinds(y, "y", odd_y)  # that of a list is known now
         if is_regressor(self) and y.dtype == object:
             with suppress(TypeError, ValueError):  # _encode refuses what stays
                 y = y.astype(float)
@@ -408,7 +432,9 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         """What the first fit chose, or `dtype`, or X's own if it is a float scikit-learn computes in."""
         if not fresh:
             return self.coefs_[0].dtype
-        return np.dtype(self.dtype or (np.float32 if X.dtype == np.float32 else np.float64))
+        if self.dtype is not None:
+            return np.dtype(self.dtype).newbyteorder("=")
+        return np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
 
     def _rows(self, X, y, sample_weight, dtype, suffix=""):
         """The rows with their targets and weights, checked."""
@@ -555,6 +581,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
             if hasattr(X, "columns") or "feature_names_in_" in fitted:  # names are all that is left to check
                 validate_data(self, X, reset=False, skip_check_array=True)
             return array
+        check_kinds(X, "X", "mMVT")
         with all_floats():
             return numbers(validate_data(self, X, reset=False, accept_sparse="csr"))
 

@@ -50,6 +50,36 @@ from .engine.activations import OUTPUTS
 from .engine.losses import LIMITS
 
 
+def check_labels(y):
+    """Refuse a `y` that is no labels."""
+    try:
+        check_classification_targets(y)
+    except ValueError as error:
+        if y.dtype != object:
+            raise
+        raise ValueError(
+            "Unknown label type: `y` has dtype object and does not hold strings. Convert it, for example with "
+            "y.astype(int) or y.astype(str)."
+        ) from error
+    check_indicators(y, "y")
+
+
+def check_indicators(y, name):
+    """Refuse labels in two dimensions that are not zeros and ones."""
+    if y.ndim < 2:
+        return
+    odd = y if y.dtype.kind in "mM" else y[(y != 0) & (y != 1)]
+    if odd.size:
+        signed, label = y.dtype.kind in "if" and y.min() <= 0 < y.max(), odd.ravel()[-1:].tolist()[0]
+        example = f"({name} > 0)" if signed else f"({name} == {label!r})"
+        raise ValueError(
+            f"`{name}` has {y.shape[1]} columns and holds {label!r}. Labels in two dimensions are an indicator "
+            f"matrix: a column for each label, 1 where a row has it and 0 where not. Convert it, for example with "
+            f"{example}.astype(int). Multioutput classification is not supported: use "
+            "sklearn.multioutput.MultiOutputClassifier."
+        )
+
+
 class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     """Multi-layer perceptron classifier with dropout.
 
@@ -240,8 +270,9 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         validation rows, and F-scores, precision and recall count it as 0. A score that needs the class is an error.
 
     dtype : {'float32', 'float64', numpy.float32, numpy.float64}, default=None
-        What to compute in; None follows X, as scikit-learn does. float32 is about twice as fast. The first
-        fit decides: going on from its weights, their dtype stays.
+        What to compute in, or whatever ``numpy.dtype`` makes one of the two of, such as ``X.dtype``; None follows X, as
+        scikit-learn does. float32 is about twice as fast. The first fit decides: if training continues from its
+        weights, their dtype stays.
 
     Attributes
     ----------
@@ -396,6 +427,8 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         "class_weight": [StrOptions({"balanced"}), dict, None],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
     }
+
+    loss = "log_loss"  # an attribute, as of scikit-learn's, and no parameter
 
     classes_: NDArray[Any]
     class_weight_: FloatArray
@@ -741,16 +774,20 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         return np.hstack([1 - P, P]) if self.n_outputs_ == 1 else P
 
     def _learn_labels(self, y, fresh, incremental, classes):
-        check_classification_targets(y)
+        check_labels(y)
         if incremental:
             if self.class_weight == "balanced":
                 raise ValueError(
                     "class_weight='balanced' needs all rows at once, and partial_fit sees some: compute the weights "
                     "with sklearn.utils.class_weight.compute_class_weight and give them as a dict."
                 )
-            if check_partial_fit_first_call(self, classes):
+            try:
+                first = check_partial_fit_first_call(self, classes)
+            except (ValueError, TypeError) as error:
+                raise type(error)(str(error) if "classes" in str(error) else f"`classes`: {error}") from error
+            if first:
                 self._label_binarizer = LabelBinarizer()
-                self._label_binarizer.fit(y if type_of_target(y).startswith("multilabel") else classes)
+                self._label_binarizer.fit(y if type_of_target(y).startswith("multilabel") else self.classes_)
         elif fresh:
             self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_
@@ -768,6 +805,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
             raise ValueError(f"The estimator was fitted with {kinds}, but `{name}` has shape {y.shape}.")
         if fitted and y.shape[1] != len(self.classes_):
             raise ValueError(f"`{name}` has {y.shape[1]} columns, but there are {len(self.classes_)} classes.")
+        check_indicators(y, name)
         unseen = np.setdiff1d(unique_labels(y), self.classes_)
         if len(unseen):
             raise ValueError(
@@ -787,9 +825,19 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         if learn:
             if isinstance(self.class_weight, dict) and not all(isinstance(w, Real) for w in self.class_weight.values()):
                 raise InvalidParameterError(f"class_weight must map labels to numbers, got {self.class_weight!r}.")
-            self.class_weight_ = compute_class_weight(
-                self.class_weight, classes=self.classes_, y=y, sample_weight=sample_weight
-            )
+            try:
+                self.class_weight_ = compute_class_weight(
+                    self.class_weight, classes=self.classes_, y=y, sample_weight=sample_weight
+                )
+            except ValueError as error:  # which names the classes without weight
+                if not isinstance(self.class_weight, dict):
+                    raise
+                known = self.classes_.tolist()
+                unknown = [label for label in self.class_weight if label not in known]
+                raise ValueError(
+                    f"class_weight has labels that are no classes: {unknown}. The classes are {known}: give their "
+                    "labels, in their type."
+                ) from error
             check_non_negative(self.class_weight_, "`class_weight`")
             if self.class_weight != "balanced" and not np.isfinite(self.class_weight_).all():
                 raise ValueError(f"class_weight must be finite, got {self.class_weight!r}.")

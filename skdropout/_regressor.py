@@ -37,6 +37,7 @@ from ._typing import (
     SolverName,
 )
 from ._uncertainty import add_moments, noisy_passes, over_passes, pass_moments
+from ._without_effect import warn_without_std
 from .engine.losses import LOSSES
 
 
@@ -232,8 +233,9 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         ``sample_weight``.
 
     dtype : {'float32', 'float64', numpy.float32, numpy.float64}, default=None
-        What to compute in; None follows X, as scikit-learn does. float32 is about twice as fast. The first
-        fit decides: going on from its weights, their dtype stays.
+        What to compute in, or whatever ``numpy.dtype`` makes one of the two of, such as ``X.dtype``; None follows X, as
+        scikit-learn does. float32 is about twice as fast. The first fit decides: if training continues from its
+        weights, their dtype stays.
 
     Attributes
     ----------
@@ -584,6 +586,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
             If the rates ended at 0 by a schedule and no rate is given for sampling.
         """
         if not return_std:
+            warn_without_std(n_samples, random_state, dropout, input_dropout, mask_sharing)
             return super().predict(X)
         X = self._validate_predict(X)
         passes = noisy_passes(

@@ -2,6 +2,8 @@
 
 import warnings
 from contextlib import contextmanager, suppress
+from datetime import date, timedelta
+from math import ceil
 from typing import NamedTuple
 
 import numpy as np
@@ -52,6 +54,7 @@ def positive_weights(sample_weight, X, dtype, name):
     """The weights of the rows of X, none of them negative and not all zero; None stays None."""
     if sample_weight is None:
         return None
+    check_kinds(sample_weight, f"`{name}`", "mMV")
     try:
         sample_weight = check_sample_weight(sample_weight, X, dtype=np.float64)
     except (ValueError, TypeError) as error:  # what cannot be cast is not called by its name
@@ -80,7 +83,8 @@ def split_off(rows, validation_fraction, stratify, random_state, known=None):
             random_state=random_state,
         )
     except ValueError as error:
-        raise ValueError(f"early_stopping with validation_fraction={validation_fraction!r}: {error}") from error
+        why = _no_split(rows, validation_fraction, stratify, error) or error
+        raise ValueError(f"early_stopping with validation_fraction={validation_fraction!r}: {why}") from error
     mask = np.zeros(len(train) + len(test), dtype=bool)
     mask[test] = True
     if known is not None and known.shape == mask.shape and known.sum() == len(test) and not (known == mask).all():
@@ -93,6 +97,30 @@ def split_off(rows, validation_fraction, stratify, random_state, known=None):
     X, *rest = rows
     held_out = X[test] if sparse.issparse(X) else Picked(X, test)
     return train, Rows(held_out, *(None if a is None else a[test] for a in rest)), mask
+
+
+def _no_split(rows, validation_fraction, stratify, error):
+    """Why the rows cannot be split, which scikit-learn says in its words and of codes, and what to change."""
+    n_rows = rows.X.shape[0]
+    n_out = ceil(validation_fraction * n_rows)
+    n_in, otherwise = n_rows - n_out, "give X_val and y_val, or set early_stopping=False"
+    labels, counts = np.unique(rows.y, return_counts=True) if stratify else (np.array([]), np.array([]))
+    if n_out == 0 or n_in == 0:
+        to_do = "add rows" if n_rows == 1 else f"{'increase' if n_out == 0 else 'decrease'} validation_fraction"
+        return f"it holds out {n_out} of {n_rows} row(s): {to_do}, {otherwise}."
+    if (counts < 2).any():
+        rare = ", ".join(map(repr, labels[counts < 2].tolist()))
+        theirs = f"{error}. " if np.array_equal(labels, [0, 1]) else ""  # the codes are the labels
+        why = f"{theirs}The split keeps the classes in proportion and needs two rows of each, and y has one of {rare}"
+        return f"{why}: add rows, {otherwise}."
+    if n_out < len(labels):
+        least = ceil(100 * len(labels) / n_rows) / 100
+        why = f"it holds out {n_out} of {n_rows} rows, fewer than the {len(labels)} classes"
+        return f"{why}: set validation_fraction to {least:g} or more, {otherwise}."
+    if n_in < len(labels):
+        why = f"it leaves {n_in} of {n_rows} rows to train on, fewer than the {len(labels)} classes"
+        return f"{why}: decrease validation_fraction, {otherwise}."
+    return ""
 
 
 def mini_batches(rows, train, batch_size, dtype, shuffle, merge):
@@ -147,7 +175,8 @@ def canonical(X):
 
 def numbers(X):
     """X as numbers: of a list that holds None, or ints beyond int64, scikit-learn leaves objects unchecked."""
-    if X.dtype.kind == "m":  # lapses of time, which it takes, too
+    check_kinds(X, "X", "mMVTSU")  # the dtype of a list is known only now
+    if sparse.issparse(X) and X.dtype == np.float16:  # SciPy computes nothing in it
         return X.astype(float)
     return check_array(X, input_name="X") if X.dtype == object else X
 
@@ -167,6 +196,56 @@ def plain(X):
     if type(values) is not np.ndarray or X.ndim != 2 or X.shape[0] == 0 or values.size > SMALL:
         return None
     return X if values.dtype.kind in "iu" or (values.dtype.kind == "f" and np.isfinite(values).all()) else None
+
+
+# What to do instead, by the kind of dtype: NumPy would make numbers of some of these, which mean nothing
+TIME, TEXT = "the numbers behind them depend on the unit", "strings are not numbers"
+WAYS_OUT = {
+    "M": f"dates are not numbers, and {TIME}: use the time since a date, for example ({{0}} - start) / one_day",
+    "m": f"durations are not numbers, and {TIME}: choose one, for example {{0}} / np.timedelta64(1, 'D')",
+    "V": "a structured array is not a matrix: use numpy.lib.recfunctions.structured_to_unstructured({0})",
+    "S": f"{TEXT}: use {{0}}.astype(float), or an encoder such as OneHotEncoder",
+    "U": f"{TEXT}: use {{0}}.astype(float), or an encoder such as OneHotEncoder",
+    "T": f"{TEXT}: use {{0}}.astype(float), or {{0}}.astype(object) if they are labels",
+}
+
+
+def check_kinds(A, name, refused):
+    """Refuse an array or a table with a dtype of one of the `refused` kinds, or with dates and durations as objects."""
+    if isinstance(A, np.ndarray) and A.dtype.kind in "biuf":
+        return
+    for column, dtype in _dtypes(A):
+        kind = _kind(dtype)
+        if kind == "O" and isinstance(dtype, np.dtype):
+            kind, dtype = next(((k, f"object with {t.__name__}") for k, t in _times(A) if k in refused), (kind, dtype))
+        if kind in refused:
+            where = name if column is None else f"Column {str(column)!r} of {name}"
+            raise ValueError(f"{where} has dtype {dtype}: {WAYS_OUT[kind].format(name)}.")
+
+
+def _dtypes(A):
+    """Each dtype of an array or a table, with the name of its column or None."""
+    if hasattr(A, "shape") and hasattr(A, "columns") and hasattr(A, "dtypes"):  # pandas and polars, but no LazyFrame
+        return zip(A.columns, A.dtypes, strict=True)
+    return [(None, A.dtype)] if hasattr(A, "dtype") else []
+
+
+def _kind(dtype):
+    """The kind of a dtype as NumPy calls it."""
+    if getattr(dtype, "is_temporal", bool)():  # of polars
+        return "m" if str(dtype).startswith("Duration") else "M"
+    dtype = getattr(getattr(dtype, "categories", None), "dtype", dtype)  # of pandas: what the categories are
+    return getattr(dtype, "kind", "O")
+
+
+def _times(A):
+    """The types of date and duration among the objects in A, and the kinds they are of."""
+    objects = A.data if sparse.issparse(A) else np.asarray(A, dtype=object)
+    for t in set(map(type, objects.ravel() if isinstance(objects, np.ndarray) else ())):
+        if issubclass(t, np.datetime64 | date):
+            yield "M", t
+        elif issubclass(t, np.timedelta64 | timedelta):
+            yield "m", t
 
 
 @contextmanager

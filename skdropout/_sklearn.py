@@ -1,14 +1,22 @@
 """The one door to scikit-learn's private names, so that an upgrade breaks in one place."""
 
 import copy
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import sklearn
 from sklearn.base import _fit_context
 from sklearn.model_selection._search_successive_halving import HalvingGridSearchCV, HalvingRandomSearchCV
+from sklearn.model_selection._validation import _fit_and_score
 from sklearn.utils._optional_dependencies import check_matplotlib_support
-from sklearn.utils._param_validation import Interval, InvalidParameterError, Options, StrOptions
+from sklearn.utils._param_validation import (
+    Interval,
+    InvalidParameterError,
+    Options,
+    StrOptions,
+    validate_parameter_constraints,
+)
 from sklearn.utils._plotting import _validate_score_name as validate_score_name
 from sklearn.utils.metaestimators import available_if as _available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call as check_partial_fit_first_call
@@ -59,6 +67,15 @@ def with_score_function(scorer: Any, change: Callable[[Any], Any]) -> Any:
     return scorer
 
 
+def is_candidate() -> bool:
+    """Whether a search is fitting the calling estimator with parameters that it tries."""
+    frame = sys._getframe()
+    while frame := frame.f_back:
+        if frame.f_code is _fit_and_score.__code__ and frame.f_locals.get("parameters"):
+            return True
+    return False
+
+
 __all__ = [
     "CALLBACK_STATE",
     "CallbackSupportMixin",
@@ -75,6 +92,8 @@ __all__ = [
     "check_sample_weight",
     "fit_context",
     "get_threadpool_controller",
+    "is_candidate",
+    "validate_parameter_constraints",
     "validate_score_name",
     "with_callbacks",
     "with_score_function",

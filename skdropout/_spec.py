@@ -1,6 +1,7 @@
 """What the parameters may be; from the user's architecture and dropout arguments to one plain record a layer."""
 
 from collections.abc import Set
+from contextlib import suppress
 from numbers import Integral, Real
 
 import numpy as np
@@ -87,6 +88,41 @@ CONSTRAINTS: dict = {
 REGRESSION_LOSSES = StrOptions(Names(LOSSES, keep=lambda row: not row.classifies))
 
 
+DROPPED = {"dropout", "input_dropout"}
+PERCENT = {"l1_ratio", "label_smoothing", "quantile", "validation_fraction", "warmup_fraction", *DROPPED}
+
+
+def as_constrained(params):
+    """The parameters as the constraints name them: NumPy's False is False, a dtype goes by its name."""
+    params = dict(params)
+    if isinstance(params.get("batch_norm"), np.bool_):  # a subclass may lack it
+        params["batch_norm"] = bool(params["batch_norm"])
+    if isinstance(params.get("dtype"), str | type | np.dtype):
+        with suppress(TypeError, ValueError, SyntaxError):  # of np.dtype about what is none
+            name = np.dtype(params["dtype"]).name
+            params["dtype"] = name if name in {"float32", "float64"} else params["dtype"]
+    return params
+
+
+def with_way_out(message, params):
+    """The message of scikit-learn about one of the parameters, and what the user probably meant."""
+    loss = params.get("loss", "")
+    with suppress(InvalidParameterError, ValueError):  # loss is not the sizes of layers
+        if not isinstance(loss, str) and hidden_sizes(loss):
+            return f"{message} The first argument is loss, as in scikit-learn: write hidden_layer_sizes={loss!r}."
+    name = next((name for name in PERCENT if message.startswith(f"The {name!r} ")), None)
+    return message.removesuffix(".") + (perhaps(name, params.get(name)) or ".")
+
+
+def perhaps(name, value):
+    """What was probably meant by a number that is no share of 1; empty if there is nothing to say."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return ""
+    if value == 1 and name in DROPPED:
+        return ": a rate of 1 drops every unit."
+    return f": did you mean {float(value) / 100:g}?" if 2 <= value < 100 else ""
+
+
 def hidden_sizes(hidden_layer_sizes):
     """The widths of the hidden layers as a tuple of int; an int is one layer."""
     sizes = np.asarray(hidden_layer_sizes, dtype=object)
@@ -127,7 +163,7 @@ def _rate(name, rate):
     if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 <= rate < 1:
         raise InvalidParameterError(
             f"A rate in {name} must be a float in the range [0.0, 1.0), the probability of dropping a unit, "
-            f"got {rate!r}."
+            f"got {rate!r}{perhaps(name, rate) or '.'}"
         )
     return float(rate)
 

@@ -30,7 +30,7 @@ ScheduleName: TypeAlias = Literal["constant", "flat_cos", "annealed", "early", "
 LossName: TypeAlias = Literal["squared_error", "poisson", "absolute_error", "huber", "quantile"]
 BatchNormPlace: TypeAlias = Literal["before_activation", "after_activation", "after_dropout"]
 MaskSharing: TypeAlias = Literal["sample", "batch"]
-DType: TypeAlias = Literal["float32", "float64"] | type[np.float32] | type[np.float64]
+DType: TypeAlias = Literal["float32", "float64"] | type[np.floating[Any] | float] | np.dtype[Any]
 
 
 class Sampling(TypedDict, total=False):

@@ -1,6 +1,7 @@
 """One clear error at fit that names the parameter or array; a fitted estimator stays as it was."""
 
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
@@ -494,17 +495,6 @@ def test_validation_fraction(estimator, fraction):
     refuses(estimator, "(?s)validation_fraction", {"early_stopping": True, "validation_fraction": fraction})
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@estimators
-def test_lapses_of_time_are_numbers(estimator, dtype):
-    """As in the fit of scikit-learn's MLP (found by atheris)."""
-    days = np.arange(2 * len(X)).reshape(-1, 2)
-    model, expected = (estimator(max_iter=1, dtype=dtype, random_state=0) for _ in range(2))
-    model.fit(days.astype("m8[D]"), CASES[estimator])
-    expected.fit(days, CASES[estimator])
-    np.testing.assert_array_equal(model.predict(days.astype("m8[D]")), expected.predict(days))
-
-
 @estimators
 def test_weights_that_are_words(estimator):
     refuses(estimator, r"`sample_weight`: could not convert string to float", sample_weight=["no"] * len(X))
@@ -526,3 +516,126 @@ def test_a_loss_set_after_fit_that_is_none_waits_for_the_next_fit():
     np.testing.assert_array_equal(model.log_predictive_density(X, CASES[DropoutMLPRegressor], dropout=0.1), before)
     with pytest.raises(ValueError, match="'loss' parameter"):
         model.fit(X, CASES[DropoutMLPRegressor])
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"dropout": 50}, r"'dropout' parameter of .* Got 50 instead: did you mean 0\.5\?"),
+        ({"dropout": np.int64(25)}, r"did you mean 0\.25\?"),
+        ({"dropout": [20, 0.5], "hidden_layer_sizes": (4, 4)}, r"A rate in dropout .* got 20: did you mean 0\.2\?"),
+        ({"input_dropout": 10.0}, r"'input_dropout' parameter .* did you mean 0\.1\?"),
+        ({"dropout": 1.0}, "a rate of 1 drops every unit"),
+        ({"dropout": (1, 0.5), "hidden_layer_sizes": (4, 4)}, "got 1: a rate of 1 drops every unit"),
+        ({"dropout": 1.5}, r"Got 1\.5 instead\.$"),
+        ({"dropout": 400}, r"Got 400 instead\.$"),
+        ({"dropout": -5}, r"Got -5 instead\.$"),
+        ({"validation_fraction": 20}, r"'validation_fraction' .* did you mean 0\.2\?"),
+        ({"warmup_fraction": 5}, r"'warmup_fraction' .* did you mean 0\.05\?"),
+        ({"l1_ratio": 50}, r"'l1_ratio' .* did you mean 0\.5\?"),
+    ],
+    ids=str,
+)
+@estimators
+def test_percentages(estimator, params, message):
+    refuses(estimator, message, params, partial=True)
+
+
+def test_percentages_of_one_estimator_and_of_sampling():
+    refuses(DropoutMLPRegressor, r"'quantile' .* did you mean 0\.9\?", {"quantile": 90, "loss": "quantile"})
+    refuses(DropoutMLPClassifier, r"'label_smoothing' .* did you mean 0\.1\?", {"label_smoothing": 10})
+    clf = DropoutMLPClassifier(max_iter=1).fit(X, LABELS)
+    with pytest.raises(ValueError, match=r"A rate in dropout .* got 50: did you mean 0\.5\?"):
+        clf.predict_uncertainty(X, dropout=50)
+
+
+@pytest.mark.parametrize("sizes", [(50,), 50, [50, 50], np.int64(50), np.array([8, 4])], ids=repr)
+@pytest.mark.parametrize("more", [(), ("relu",), (20,)], ids=str)
+def test_sizes_in_the_place_of_the_loss(sizes, more):
+    message = f"The first argument is loss, as in scikit-learn: write hidden_layer_sizes={sizes!r}."
+    with pytest.raises(ValueError, match=re.escape(message)):
+        DropoutMLPRegressor(sizes, *more).fit(X, VALUES)
+
+
+@pytest.mark.parametrize("loss", [None, 0, -5, (), 2.5, "mse", (2.5,)], ids=repr)
+def test_what_is_no_size_in_the_place_of_the_loss(loss):
+    with pytest.raises(ValueError, match=r"The 'loss' parameter .* instead\.$"):
+        DropoutMLPRegressor(loss).fit(X, VALUES)
+
+
+@pytest.mark.parametrize(
+    ("labels", "named"),
+    [(["ok", "fraud"], "'fraud'"), ([3, 7], "7"), ([2.0, 5.0], "5.0"), ([False, True], "True"), ([0, 1], "1")],
+    ids=str,
+)
+def test_a_class_of_one_row_that_cannot_be_split_is_named(labels, named):
+    y = np.array(labels)[(np.arange(40) == 7).astype(int)]
+    message = f"needs two rows of each, and y has one of {named}: add rows, give X_val and y_val, or set early_stopping"
+    refuses(DropoutMLPClassifier, message, {"early_stopping": True}, y=y)
+    if labels[0]:
+        with pytest.raises(ValueError, match="early_stopping") as error:
+            DropoutMLPClassifier(early_stopping=True).fit(X, y)
+        assert "['True']" not in str(error.value)
+        assert "['False']" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "fraction", "message"),
+    [
+        (10, 0.1, "it holds out 1 of 10 rows, fewer than the 2 classes: set validation_fraction to 0.2 or more, give"),
+        (9, 0.1, "it holds out 1 of 9 rows, fewer than the 2 classes: set validation_fraction to 0.23 or more, give"),
+        (40, 0.96, "it leaves 1 of 40 rows to train on, fewer than the 2 classes: decrease validation_fraction, give"),
+        (
+            40,
+            0.999,
+            r"it holds out 40 of 40 row\(s\): decrease validation_fraction, give X_val and y_val, or set early",
+        ),
+        (
+            40,
+            0,
+            r"it holds out 0 of 40 row\(s\): increase validation_fraction, give X_val and y_val, or set early_stop",
+        ),
+        (1, 0.1, r"it holds out 1 of 1 row\(s\): add rows, give X_val and y_val, or set early_stopping=False"),
+    ],
+)
+def test_splits_of_too_few_rows_say_what_to_change(n_rows, fraction, message):
+    clf = DropoutMLPClassifier(early_stopping=True, validation_fraction=fraction, max_iter=1)
+    with pytest.raises(ValueError, match=f"early_stopping with validation_fraction={fraction}: {message}"):
+        clf.fit(X[:n_rows], np.array(["no", "yes"])[np.arange(n_rows) % 2])
+    if "or more" in message:
+        least = float(re.search(r"to (\S+) or more", message)[1])
+        clf.set_params(validation_fraction=least).fit(X[:n_rows], np.arange(n_rows) % 2)
+
+
+@pytest.mark.parametrize(
+    ("weights", "y", "unknown"),
+    [
+        ({"perhaps": 2}, LABELS, ["perhaps"]),
+        ({"no": 1, "nope": 2}, LABELS, ["nope"]),
+        ({"0": 1, "1": 2}, np.arange(40) % 3, ["0", "1"]),
+        ({0: 1, 5: 2}, np.arange(40) % 3, [5]),
+    ],
+    ids=str,
+)
+def test_class_weights_of_unknown_labels(weights, y, unknown):
+    message = re.escape(f"class_weight has labels that are no classes: {unknown}. The classes are")
+    with pytest.raises(ValueError, match=message):
+        DropoutMLPClassifier(class_weight=weights).fit(X, y)
+
+
+@pytest.mark.parametrize("classes", [3, [["a", "b"]], [0.5, 1.5]], ids=str)
+def test_classes_that_are_no_labels(classes):
+    with pytest.raises((ValueError, TypeError), match=r"`classes`: |classes"):
+        DropoutMLPClassifier().partial_fit(X, np.arange(40) % 2, classes=classes)
+
+
+@pytest.mark.parametrize("dtype", ["f2", "longdouble", "f4,f4", int, complex, np.dtype("i4"), object, b"f4", 1.0, {}])
+@estimators
+def test_dtypes_that_are_neither_float32_nor_float64(estimator, dtype):
+    refuses(estimator, "The 'dtype' parameter of", {"dtype": dtype})
+
+
+@pytest.mark.parametrize("value", [True, np.True_, None, "False", 0, np.int64(0)], ids=repr)
+@estimators
+def test_batch_norm_is_a_place_or_false(estimator, value):
+    refuses(estimator, "The 'batch_norm' parameter of", {"batch_norm": value})

@@ -1,6 +1,7 @@
 """What the estimators offer: data of every form, weights, scoring, validation data, streams, tuning."""
 
 import inspect
+import pickle
 import signal
 import warnings
 
@@ -119,6 +120,7 @@ def test_a_rate_for_all_layers_or_one_each(estimator, dropout, expected):
 @pytest.mark.parametrize(
     "params", [{"hidden_layer_sizes": (), "dropout": 0.5}, {"hidden_layer_sizes": (), "dropout": ()}]
 )
+@pytest.mark.filterwarnings("ignore:dropout=0.5 has no effect")
 @estimators
 def test_without_hidden_layers_there_is_nothing_to_drop(estimator, params):
     _, X, y = ESTIMATORS[estimator]
@@ -658,7 +660,7 @@ def test_verbose_says_why_training_ends(capsys):  # its lines are in test_callba
 
 
 def test_a_linear_network_is_logistic_regression():
-    clf = DropoutMLPClassifier((), solver="lbfgs", dropout=0.5, alpha=1.0, tol=1e-8, max_iter=1000, random_state=0)
+    clf = DropoutMLPClassifier((), solver="lbfgs", dropout=0, alpha=1.0, tol=1e-8, max_iter=1000, random_state=0)
     clf.fit(X_cancer, y_cancer)
     expected = LogisticRegression(C=1.0, tol=1e-8, max_iter=1000).fit(X_cancer, y_cancer)
     np.testing.assert_allclose(clf.coefs_[0].ravel(), expected.coef_.ravel(), atol=5e-3)
@@ -683,3 +685,131 @@ def test_convergence_warning_is_scikit_learns():
             model.fit(X_iris, y_iris)
         messages.append(str(record[0].message))
     assert messages[0] == messages[1]
+
+
+# NumPy's scalars, as searches and data frames hand them over
+
+SCALARS = {
+    "hidden_layer_sizes": [np.int64(4), np.uint8(4), (np.int32(4),), np.array(4), np.array([4])],
+    "activation": [np.str_("tanh"), [np.str_("tanh")]],
+    "solver": [np.str_("sgd"), np.str_("adamw")],
+    "alpha": [np.float32(0.1), np.float16(0.1), np.int64(1)],
+    "batch_size": [np.int64(7), np.str_("auto")],
+    "learning_rate": [np.str_("cosine")],
+    "learning_rate_init": [np.float32(0.01)],
+    "power_t": [np.float32(0.3)],
+    "max_iter": [np.int64(2)],
+    "shuffle": [np.False_],
+    "random_state": [np.int64(3), np.uint32(3)],
+    "tol": [np.float32(0.1)],
+    "verbose": [np.False_],
+    "warm_start": [np.True_],
+    "momentum": [np.float32(0.3)],
+    "nesterovs_momentum": [np.False_],
+    "early_stopping": [np.True_],
+    "validation_fraction": [np.float32(0.25)],
+    "beta_1": [np.float32(0.3)],
+    "beta_2": [np.float32(0.3)],
+    "epsilon": [np.float32(1e-4)],
+    "n_iter_no_change": [np.int64(3), np.float32(np.inf)],
+    "max_fun": [np.int64(9)],
+    "dropout": [np.float32(0.3), np.float16(0.3), np.array(0.3), [np.float32(0.3)], np.float32([0.3])],
+    "input_dropout": [np.float32(0.3)],
+    "dropout_kind": [np.str_("gaussian"), [np.str_("gaussian")]],
+    "mask_sharing": [np.str_("batch")],
+    "dropout_schedule": [np.str_("annealed")],
+    "group_size": [np.int64(2), np.array(2), [np.int8(2)]],
+    "input_groups": [np.array([0, 0, 1, 1]), np.array(list("aabb"))],
+    "batch_norm": [np.False_, np.str_("after_activation")],
+    "max_norm": [np.float32(0.3), np.int64(1)],
+    "clip_norm": [np.float32(0.3)],
+    "l1_ratio": [np.float32(0.3)],
+    "warmup_fraction": [np.float32(0.3)],
+    "scoring": [np.str_("loss")],
+    "class_weight": [np.str_("balanced"), {np.int64(0): np.float32(2), np.int64(1): np.int64(1)}],
+    "label_smoothing": [np.float32(0.1)],
+    "loss": [np.str_("huber")],
+    "quantile": [np.float32(0.3)],
+    "noise_variance": [np.float32(0.3), np.array(0.3), np.float32([0.3])],
+}
+NEEDS = {
+    "group_size": {"dropout_kind": "spatial"},
+    "quantile": {"loss": "quantile"},
+    "scoring": {"early_stopping": True},
+    "power_t": {"learning_rate": "invscaling", "solver": "sgd"},
+    "momentum": {"solver": "sgd"},
+    "nesterovs_momentum": {"solver": "sgd"},
+    "max_fun": {"solver": "lbfgs", "dropout": 0, "input_dropout": 0},
+    "validation_fraction": {"early_stopping": True},
+    "l1_ratio": {"alpha": 0.3},
+}
+
+
+def as_python(value):
+    """The same without NumPy."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        return type(value)(map(as_python, value))
+    return {as_python(k): as_python(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name in SCALARS for value in SCALARS[name]], ids=repr)
+@estimators
+def test_every_parameter_takes_the_scalars_of_numpy(estimator, name, value, tmp_path):
+    if name not in inspect.signature(estimator).parameters:
+        pytest.skip(f"{estimator.__name__} has no {name}")
+    X, y = X_diabetes[:40, :4], np.arange(40) % 2
+    params = {"hidden_layer_sizes": 4, "dropout": [0.2], "input_dropout": 0.1, "max_iter": 3, "random_state": 0}
+    params |= {"batch_size": 10, "learning_rate_init": 0.05} | NEEDS.get(name, {})
+    model = estimator(**params | {name: value}).fit(X, y)
+    twin = estimator(**params | {name: as_python(value)}).fit(X, y)
+    for V, W in zip(model.coefs_, twin.coefs_, strict=True):
+        np.testing.assert_array_equal(V, W)
+    assert getattr(clone(model), name) is not None
+    model.save_weights(tmp_path / "weights.npz")
+    if name != "batch_size":
+        np.testing.assert_array_equal(clone(twin).load_weights(tmp_path / "weights.npz").predict(X), model.predict(X))
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
+    if hasattr(model, "partial_fit") and not model.early_stopping and not isinstance(value, str):
+        np.testing.assert_array_equal(model.partial_fit(X, y).predict(X), twin.partial_fit(X, y).predict(X))
+
+
+def test_the_table_of_scalars_has_every_parameter():
+    names = {*inspect.signature(DropoutMLPClassifier).parameters, *inspect.signature(DropoutMLPRegressor).parameters}
+    assert names == {*SCALARS, "dtype"}
+
+
+@pytest.mark.parametrize(
+    "dtype", ["f4", "single", ">f4", np.single, np.dtype("float32"), np.dtype(">f4"), np.str_("float32")], ids=repr
+)
+@estimators
+def test_a_dtype_is_what_numpy_makes_float32_of(estimator, dtype, tmp_path):
+    X, y = X_diabetes[:40], np.arange(40) % 2
+    model, twin = (estimator(hidden_layer_sizes=4, max_iter=2, random_state=0) for _ in range(2))
+    model.set_params(dtype=dtype).fit(X, y)
+    twin.set_params(dtype="float32").fit(X, y)
+    assert model.coefs_[0].dtype == np.float32
+    assert model.coefs_[0].dtype.isnative
+    np.testing.assert_array_equal(model.coefs_[0], twin.coefs_[0])
+    assert clone(model).fit(X, y).dtype == dtype
+    model.save_weights(tmp_path / "weights.npz")
+    clone(model).load_weights(tmp_path / "weights.npz")
+    model.partial_fit(X, y)
+
+
+@pytest.mark.parametrize("dtype", ["d", "double", float, ">f8", np.dtype("f8"), X_iris.dtype], ids=repr)
+@estimators
+def test_a_dtype_is_what_numpy_makes_float64_of(estimator, dtype):
+    X, y = X_diabetes[:40].astype(np.float32), np.arange(40) % 2
+    assert estimator(hidden_layer_sizes=4, max_iter=2, dtype=dtype).fit(X, y).coefs_[0].dtype == np.dtype("f8")
+
+
+def test_the_loss_of_a_classifier_is_an_attribute_as_scikit_learns():
+    clf = DropoutMLPClassifier(max_iter=2)
+    assert clf.loss == MLPClassifier().loss == "log_loss"
+    assert "loss" not in clf.get_params()
+    for twin in (clone(clf), pickle.loads(pickle.dumps(clf.fit(X_iris, y_iris))), clf):
+        assert twin.loss == "log_loss"
+    with pytest.raises(ValueError, match="Invalid parameter 'loss'"):
+        clf.set_params(loss="hinge")

@@ -188,3 +188,26 @@ def test_loss_kernels(name, weighted):
         step = np.zeros(Z.shape, complex)
         step[i, j] = 1j * H
         assert P[i, j] == pytest.approx((w @ _reference_loss(name, Z + step, Y)).imag / H, rel=1e-12, abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("z", "y", "expected"),
+    [
+        (-1000, 0, 0.0),  # P is 0
+        (-95, 0, np.exp(-95.0)),  # subnormal in float32
+        (-95, 2, 2 * (np.log(2) + 95) - 2),  # Y / P is infinite there
+        (-1000, 2, np.inf),
+        (1000, 0, np.inf),  # P is infinite
+        (1000, 2, np.inf),
+        (3, 0, np.exp(3.0)),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@np.errstate(all="ignore")
+def test_the_poisson_loss_at_the_limits_of_the_floats(dtype, z, y, expected):
+    P, Y = np.full((1, 2), z, dtype), np.full((1, 2), y, dtype)
+    P[0, 1], Y[0, 1] = 0, 1  # of loss 0
+    OUTPUTS["exp"](P)
+    exact = P - Y
+    assert LOSSES["poisson"].function(P, Y, None) == pytest.approx(expected, rel=1e-5, abs=1e-44)
+    np.testing.assert_array_equal(P, exact)

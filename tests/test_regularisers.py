@@ -43,7 +43,7 @@ def classifier(**params):
 
 @pytest.mark.parametrize("kind", DROPOUTS)
 def test_every_kind_learns(kind):
-    extra = SELU if kind == "alpha" else {"group_size": 2}
+    extra = {"alpha": SELU, "spatial": {"group_size": 2}}.get(kind, {})
     clf = classifier(dropout_kind=kind, dropout=0.1, max_iter=200, learning_rate_init=0.02, **extra).fit(X_iris, y_iris)
     assert clf.score(X_iris, y_iris) > 0.9
 
@@ -519,8 +519,8 @@ def test_at_factor_zero_the_training_is_that_without_noise():
         X_iris, y_iris
     )
     losses = []
-    for rate in (0.0, 0.5):
-        twin = classifier(dropout=rate, dropout_schedule=lambda t: 0.0, max_iter=3).fit(X_iris, y_iris)
+    for noise in ({"dropout": 0.0}, {"dropout": 0.5, "dropout_schedule": lambda t: 0.0}):
+        twin = classifier(**noise, max_iter=3).fit(X_iris, y_iris)
         losses.append(twin.loss_curve_)
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-12)
     assert clf.dropout_ == (0.0, 0.0, 0.0)
@@ -692,7 +692,7 @@ def test_any_three_options_combine(kind):
             dropout_schedule=schedule,
             dtype=dtype,
             activation="selu" if kind == "alpha" else activation,
-            group_size=2,
+            group_size=2 if kind == "spatial" else 1,
             input_dropout=0.0 if kind == "alpha" and as_sparse else 0.1,
             max_norm=3.0,
             clip_norm=5.0,

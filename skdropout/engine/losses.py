@@ -10,7 +10,7 @@ and leaves dL/dz, z being the output before its activation, in ``P``.
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from math import inf
+from math import inf, isfinite
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -94,9 +94,16 @@ def squared_error(P, Y, sample_weight):
 def poisson(P, Y, sample_weight):
     """Half the Poisson deviance, exponential output."""
     loss = _weighted_mean(xlogy(Y, Y / P) - Y + P, sample_weight)
+    if not isfinite(loss):  # P or Y / P has left the range of its dtype
+        loss = _weighted_mean(_poisson_at_the_limits(P, Y), sample_weight)
     P -= Y
     _residual_to_gradient(P, sample_weight)
     return loss
+
+
+def _poisson_at_the_limits(P, Y):
+    """Half the Poisson deviance where P or Y / P is 0 or infinite: P where Y is 0, infinite where P alone is 0."""
+    return xlogy(Y, Y) - xlogy(Y, np.minimum(P, np.finfo(P.dtype).max)) - Y + P
 
 
 def _loss_of_residual(P, Y, sample_weight, value, slope):

@@ -16,7 +16,8 @@ class Penalty:
     """
 
     def __init__(self, alpha, l1_ratio, n_weights):
-        self.l1, self.l2, self.n_weights = float(alpha * l1_ratio), float(alpha * (1 - l1_ratio)), n_weights
+        alpha, l1_ratio = float(alpha), float(l1_ratio)  # a NumPy float32 would round the products
+        self.l1, self.l2, self.n_weights = alpha * l1_ratio, alpha * (1 - l1_ratio), n_weights
 
     def add(self, params, gradient, weight_sum, part, scratch):
         """Add dP/dw to a slice of the gradient, and return the value of P on it."""
