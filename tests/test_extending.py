@@ -599,6 +599,18 @@ def test_registered_learning_rates_serve_every_solver(solver):
 
 
 @pytest.mark.usefixtures("with_schedules")
+@pytest.mark.parametrize("name", ["linear", "halving"])
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_registered_learning_rates_go_on_from_call_to_call(solver, name):
+    params = {"solver": solver, "learning_rate": name, "shuffle": False, "max_iter": 4, "learning_rate_init": 0.01}
+    whole = regressor(**params).fit(X, y)
+    parts = regressor(**params)
+    for _ in range(4):
+        parts.partial_fit(X, y)
+    np.testing.assert_array_equal(whole.coefs_[0], parts.coefs_[0])
+
+
+@pytest.mark.usefixtures("with_schedules")
 def test_a_registered_dropout_schedule():
     params = {"dropout": 0.4, "max_iter": 6}
     model = regressor(dropout_schedule="cosine", **params).fit(X, y)

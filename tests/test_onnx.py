@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 from covering import covering
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.decomposition import PCA
+from sklearn.ensemble import BaggingClassifier, StackingClassifier
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, HalvingRandomSearchCV, RandomizedSearchCV
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, PowerTransformer, StandardScaler
 
@@ -159,6 +162,10 @@ CONTAINERS = {
     "random in a pipeline": make_pipeline(StandardScaler(), RandomizedSearchCV(clf, GRID, n_iter=1, cv=2)),
     "halving": HalvingGridSearchCV(pipe, INNER, cv=2),
     "random halving": HalvingRandomSearchCV(pipe, INNER, n_candidates=1, cv=2, random_state=0),
+    "calibrated": CalibratedClassifierCV(pipe, cv=2),
+    "bagging": BaggingClassifier(pipe, n_estimators=2, random_state=0),
+    "stacking": make_pipeline(StandardScaler(), StackingClassifier([("mlp", clf)], cv=2)),
+    "one against the rest": make_pipeline(StandardScaler(), OneVsRestClassifier(clf)),
 }
 
 
