@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._sklearn import is_candidate
+from .engine.losses import LOSSES
 
 
 class Row(NamedTuple):
@@ -79,7 +80,12 @@ TABLE = [
         lambda estimator, *_: estimator.solver == "lbfgs" and estimator.learning_rate in {"cosine", "onecycle"},
         "use a stochastic solver",
     ),
-    Row("quantile", ("loss",), lambda estimator, *_: estimator.loss != "quantile", "set loss='quantile'"),
+    Row(
+        "quantile",
+        ("loss",),
+        lambda estimator, *_: "quantile" not in LOSSES[estimator.loss].options.values(),
+        "set loss='quantile'",
+    ),
     Row(
         "scoring",
         ("early_stopping",),

@@ -93,7 +93,7 @@ ARROWS = {
         "_without_effect",
         "engine",
     },
-    "_without_effect.py": {"_sklearn"},
+    "_without_effect.py": {"_sklearn", "engine"},
     "_classifier.py": {"_base", "_sklearn", "_snapshot", "_uncertainty", "engine"},
     "_regressor.py": {"_base", "_sklearn", "_snapshot", "_spec", "_uncertainty", "_without_effect", "engine"},
     "_onnx.py": {"_classifier", "_regressor", "_sklearn", "engine"},

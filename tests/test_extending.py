@@ -32,7 +32,10 @@ from skdropout.engine.registry import Registry
 from skdropout.engine.schedules import DROPOUT_SCHEDULES, LEARNING_RATES, Constant
 from skdropout.engine.thinned import ThinNoise
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore:.* has no effect with:UserWarning"),
+]
 rng = np.random.RandomState(0)
 X = rng.normal(size=(90, 4))
 y = X[:, 0] ** 2 + X[:, 1] + 0.1 * rng.normal(size=90)
