@@ -195,7 +195,8 @@ def plain(X):
     values = X.data if sparse.issparse(X) and X.format == "csr" else X
     if type(values) is not np.ndarray or X.ndim != 2 or X.shape[0] == 0 or values.size > SMALL:
         return None
-    return X if values.dtype.kind in "iu" or (values.dtype.char in "fd" and np.isfinite(values).all()) else None
+    floats = "fd" if values is not X else np.typecodes["Float"]  # SciPy knows no sparse float16
+    return X if values.dtype.kind in "iu" or (values.dtype.char in floats and np.isfinite(values).all()) else None
 
 
 # What to do instead, by the kind of dtype: NumPy would make numbers of some of these, which mean nothing
