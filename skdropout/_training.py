@@ -3,6 +3,7 @@
 import copy
 import warnings
 from inspect import signature
+from itertools import islice
 from math import isfinite
 from numbers import Real
 from time import perf_counter
@@ -38,6 +39,9 @@ BOOKS = {  # what a training keeps on the estimator, from epoch to epoch
     "validation_loss_curve_",
     "validation_scores_",
 }
+# what a fit by lbfgs does not have
+STOCHASTIC = (BOOKS - {"dropout_", "loss_", "n_iter_", "t_"}) | {"_learning_rate", "_optimizer", "_rate_settings"}
+RECALIBRATED = 10  # batches that new running moments of batch normalization are taken from, at most
 
 
 def progress(estimator, rates, seconds):
@@ -53,12 +57,18 @@ def progress(estimator, rates, seconds):
     return "  ".join([f"Iteration {estimator.n_iter_:{width}}/{estimator.max_iter}", *columns, f"{seconds:.2f} s"])
 
 
+def rate_settings(params):
+    """What a learning rate that was reached holds for: with other settings it starts anew."""
+    return str(params["solver"]), str(params["learning_rate"]), float(params["learning_rate_init"])
+
+
 class Model(NamedTuple):
     """What is trained: the parameters, the running moments of batch normalisation, and what the layers are."""
 
     params: Params
     moments: list
     specs: list
+    assigned: str = "nothing"  # what a user has assigned: running moments may not be those of such weights
 
 
 class Start(NamedTuple):
@@ -133,11 +143,11 @@ class Training:
             mask_sharing=estimator.mask_sharing,
             loss_options=estimator._loss_options(),
         )
-        self.optimizer = estimator._optimizer = self._start_optimizer()
         listens = estimator.solver == "sgd" or estimator.learning_rate in {"cosine", "onecycle"}
         self.policy = LEARNING_RATES[estimator.learning_rate if listens else "constant"](
             estimator.learning_rate_init, estimator.power_t
         )
+        self.optimizer = self._start_optimizer()
         schedule = estimator.dropout_schedule
         self.dropout_factor = schedule if callable(schedule) else DROPOUT_SCHEDULES[schedule]
         # Losses under different rates cannot be compared, so a schedule runs to its end
@@ -150,6 +160,8 @@ class Training:
         if estimator.batch_norm and self.batches.batch_size == 1:
             warnings.warn("batch_norm learns nothing from batches of one row: give it larger batches.")
         self._start_curves()
+        if model.assigned != "nothing" and not start.progress:
+            self._recalibrate()
         self.n_done = 0  # epochs, by the fit that this one takes up
         if estimator.early_stopping:
             self.best_weights = copy.deepcopy((params.vector, model.moments, self.rates))
@@ -237,20 +249,40 @@ class Training:
         self.n_done = estimator.n_iter_
 
     def _start_optimizer(self):
-        """A new optimizer, or, to go on with, a copy of the last one."""
+        """An optimizer with the settings of now; ``partial_fit`` continues with the state of the last one."""
         estimator, params = self.estimator, self.model.params
-        optimizer = OPTIMIZERS[estimator.solver]
-        decay = float(estimator.alpha) if estimator.solver == "adamw" else 0.0
-        if self.incremental and isinstance(last := getattr(estimator, "_optimizer", None), optimizer):
-            last = copy.deepcopy(last)
-            last.factor, last.decay, last.n_decayed = 1.0, decay, params.weights.size
-            return last
+        known = vars(estimator)
+        last, rate = known.pop("_optimizer", None), known.pop("_learning_rate", None)  # the second is from a file
+        then, now = known.get("_rate_settings"), rate_settings(known)
+        estimator._rate_settings = now
         if estimator.solver == "sgd":
             settings = estimator.momentum, estimator.nesterovs_momentum
         else:
+            decay = float(estimator.alpha) if estimator.solver == "adamw" else 0.0
             settings = estimator.beta_1, estimator.beta_2, estimator.epsilon, decay, params.weights.size
-        rate = getattr(estimator, "_learning_rate", None) if self.incremental else None  # of one read from a file
-        return optimizer(params.vector.size, params.dtype, rate or estimator.learning_rate_init, *settings)
+        optimizer = OPTIMIZERS[estimator.solver](
+            params.vector.size, params.dtype, estimator.learning_rate_init, *settings
+        )
+        if self.incremental:
+            reached = rate if last is None else last.learning_rate
+            if reached is not None and then == now:
+                optimizer.learning_rate = reached
+            optimizer.learning_rate = self.policy.after_epoch(optimizer.learning_rate, estimator.t_)
+            if type(last) is type(optimizer):
+                optimizer.resume(last)
+        return optimizer
+
+    def _recalibrate(self):
+        """Take the running moments of assigned weights from the first batches of this call.
+
+        With those of other weights, the first steps would normalize away what was assigned.
+        """
+        if self.scheduled:
+            self._before_step(0)
+        batches, streams = copy.copy(self.batches), copy.deepcopy((self.random_state, self.masks))
+        self.backprop.recalibrate(
+            islice(batches.epoch(streams[0]), RECALIBRATED), streams[1], keep_close=self.model.assigned == "all"
+        )
 
     def _before_step(self, n_behind):
         """Set the learning rate and the dropout rates for the progress made: 0 at the first step, 1 at the last."""
@@ -350,7 +382,8 @@ class Training:
 
     def _as_if_stopped(self):
         rows = self.rows if self.held_out is None else self.held_out
-        return self.estimator._as_if_stopped(self.model, rows, (self.random_state, self.masks))
+        fitted = self.estimator._as_if_stopped(self.model, rows, (self.random_state, self.masks))
+        return fitted | {"_learning_rate": self.optimizer.learning_rate}  # as in a file, which has no optimizer
 
     def _judge(self):
         """Score and loss of the weights as they are, without noise, on the rows held out."""
