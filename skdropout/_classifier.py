@@ -689,7 +689,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
             mask_sharing=mask_sharing,
             n_jobs=n_jobs,
         )
-        proba = np.empty((X.shape[0], len(self.classes_)), self.coefs_[0].dtype)
+        proba = np.empty((X.shape[0], len(self.classes_)), self._network().coefs[0].dtype)
         shape = proba.shape if self._is_multilabel() else len(proba)
         predictive, expected, information = (np.empty(shape) for _ in range(3))
         for rows, sums in over_passes(blocks, lambda a, b: (a[0] + b[0], a[1] + b[1])):

@@ -19,8 +19,7 @@ from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import check_is_fitted
 
 from ._files import replacing
-from ._spec import dropout_rates, hidden_sizes, names_per_layer
-from ._training import rate_settings
+from ._spec import dropout_rates, hidden_sizes, names_per_layer, rate_settings
 from ._weights import BATCH_NORM, unfolded, weights_of
 from .engine.activations import ACTIVATIONS, OUTPUTS
 from .engine.layers import fold

@@ -587,7 +587,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
             mask_sharing=mask_sharing,
             n_jobs=n_jobs,
         )
-        mean, std = (np.empty((X.shape[0], self.n_outputs_), self.coefs_[0].dtype) for _ in range(2))
+        mean, std = (np.empty((X.shape[0], self.n_outputs_), self._network().coefs[0].dtype) for _ in range(2))
         with np.errstate(all="ignore"):
             for rows, (_, mean[rows], variance) in over_passes(passes, add_moments):
                 std[rows] = np.sqrt(variance + self.noise_variance_)

@@ -17,6 +17,7 @@ from sklearn.metrics import check_scoring
 from ._callbacks import Tasks, going_on
 from ._magnitudes import ways_out
 from ._rows import mini_batches, split_off
+from ._spec import rate_settings
 from .engine.backprop import Backprop
 from .engine.optimizers import OPTIMIZERS
 from .engine.params import Params
@@ -55,11 +56,6 @@ def progress(estimator, rates, seconds):
     columns += [f"{name} {rate:.3g}" for name, rate in rates.items()]
     width = len(str(estimator.max_iter))
     return "  ".join([f"Iteration {estimator.n_iter_:{width}}/{estimator.max_iter}", *columns, f"{seconds:.2f} s"])
-
-
-def rate_settings(params):
-    """What a learning rate that was reached holds for: with other settings it starts anew."""
-    return str(params["solver"]), str(params["learning_rate"]), float(params["learning_rate_init"])
 
 
 class Model(NamedTuple):

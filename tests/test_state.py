@@ -1,4 +1,4 @@
-"""One state: weights that a user assigns are what training continues from, and a stream of partial_fit continues exactly."""
+"""Training continues from weights that a user assigns, and a stream of partial_fit continues exactly."""
 
 import copy
 import io
@@ -6,7 +6,7 @@ import pickle
 import re
 import subprocess
 import sys
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import joblib
 import numpy as np
@@ -244,7 +244,7 @@ def test_unfold_is_the_inverse_of_fold(batch_norm, dtype):
     np.testing.assert_allclose(params.vector, known, rtol=1e-4 if dtype == np.float32 else 1e-12)
     params.scales[1][2] = 0
     assert not unfold(*folded, params, moments, batch_norm)
-    for a, b in zip(sum(fold(params, moments, batch_norm), []), sum(folded, []), strict=True):
+    for a, b in zip(chain(*fold(params, moments, batch_norm)), chain(*folded), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 
 
@@ -404,7 +404,7 @@ def test_a_partial_fit_that_fails_leaves_the_stream_as_it_was(params, batch_norm
     with pytest.raises(ValueError, match="clip_norm"):
         model.partial_fit(X, y)
     model.clip_norm = None
-    with pytest.raises(ValueError, match="overflow|became"):
+    with pytest.raises(ValueError, match=r"overflow|became"):
         model.partial_fit(np.full_like(X, 1e30 if model.dtype else 1e300), y)
     assert left_by(model) == before
     assert distance(model.partial_fit(*ROWS[0]), twin.partial_fit(*ROWS[0])) == 0
