@@ -43,10 +43,11 @@ from ._spec import (
     unit_groups,
     with_way_out,
 )
-from ._training import BOOKS, Model, Start, Training
+from ._training import BOOKS, STOCHASTIC, Model, Start, Training
 from ._typing import FloatArray, MatrixLike
 from ._uncertainty import MonteCarloMixin
 from ._validation import check_scale
+from ._weights import FLOATS, unfolded, weights_of
 from ._without_effect import warn_of_useless_settings
 from .engine.activations import ACTIVATIONS
 from .engine.dropout import DROPOUTS
@@ -60,6 +61,7 @@ from .engine.rng import mask_stream, resume_stream
 PRIVATE_STATE = {
     "_activations",
     "_input_exponents",
+    "_in_stream",  # whether the last call was partial_fit
     "_label_binarizer",
     "_learning_rate",
     "_mask_state",
@@ -67,6 +69,7 @@ PRIVATE_STATE = {
     "_noise",
     "_optimizer",
     "_random_state",
+    "_rate_settings",
     "_unfolded",
     "_validation_mask",
 }
@@ -255,6 +258,8 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
             training = Training(self, model, rows, held_out, streams, start, tasks)
             held_out, model = training.held_out, training.model
             training.run()
+            # now: copies that callbacks get in between do not share them
+            self._optimizer, self._input_exponents = training.optimizer, model.input_exponents
         self._publish(model)
         trained = [model.params.vector, *self.coefs_, *self.intercepts_, *(m for ms in model.moments for m in ms)]
         if not all(np.isfinite(a).all() for a in trained):
@@ -301,7 +306,10 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         self.n_layers_, self.n_outputs_, self.dropout_ = len(specs) + 1, n_outputs, rates
         self.out_activation_ = LOSSES[self._loss_name()].output
         self._activations, self._noise = activations, (*noise, rates, repr(self.dropout_schedule))
-        self.t_ = getattr(self, "t_", 0)
+        self.t_, self._in_stream = getattr(self, "t_", 0), incremental
+        if self.solver == "lbfgs":
+            for name in STOCHASTIC & set(vars(self)):
+                delattr(self, name)
         self._publish(model)
         return model, rows, held_out, streams, start
 
@@ -318,7 +326,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         """Copies of all that ``fit`` would leave if it stopped here, by name."""
         self._publish(model)
         self._settle(rows, streams)
-        return {name: copy.deepcopy(getattr(self, name)) for name in self._fitted() - {"_optimizer"}}
+        return {name: copy.deepcopy(getattr(self, name)) for name in self._fitted()}
 
     def _take_weights(self, other):
         """Predict with the weights of a copy made during the training."""
@@ -335,7 +343,8 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         self.coefs_, self.intercepts_ = params.coefs, params.intercepts
         if self.batch_norm:
             self.coefs_, self.intercepts_ = fold(params, model.moments, self.batch_norm)
-            self.batch_norm_scale_, self.batch_norm_shift_ = params.scales, params.shifts
+            # copies, so that edits in place are told from what training left
+            self.batch_norm_scale_, self.batch_norm_shift_ = copy.deepcopy((params.scales, params.shifts))
             self.batch_norm_mean_, self.batch_norm_var_, seen = ([m[i] for m in model.moments] for i in range(3))
             self._unfolded = self.batch_norm, params.vector, seen
 
@@ -431,7 +440,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
     def _compute_dtype(self, X, fresh):
         """What the first fit chose, or `dtype`, or X's own if it is a float scikit-learn computes in."""
         if not fresh:
-            return self.coefs_[0].dtype
+            return weights_of(self)[0][0].dtype
         if self.dtype is not None:
             return np.dtype(self.dtype).newbyteorder("=")
         return np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
@@ -513,22 +522,23 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
             initialize(initial, [*(spec.activation for spec in specs[:-1]), last], random_state)
         if fresh:
             return Model(initial, moments, specs)
-        batch_norm, vector, seen = getattr(self, "_unfolded", (False, None, None))
+        batch_norm = getattr(self, "_unfolded", [False])[0]
         if batch_norm != self.batch_norm:
             raise ValueError(
                 f"The fitted network has batch_norm={batch_norm!r}, but it is now {self.batch_norm!r}. "
                 "Set warm_start=False and call fit to start afresh."
             )
-        known = Params.pack(self.coefs_, self.intercepts_, dtype)
+        weights = weights_of(self)
+        known = Params.pack(*weights, dtype)
         if known.units != units:
             raise ValueError(
                 f"The fitted network has layers of {known.units} units, inputs and outputs included, but "
                 f"hidden_layer_sizes and y now ask for {units}. Set warm_start=False and call fit to start afresh."
             )
-        if batch_norm:
-            known = Params(units, dtype, vector.copy(), normed=True)
-            moments = copy.deepcopy(list(zip(self.batch_norm_mean_, self.batch_norm_var_, seen, strict=True)))
-        return Model(known, moments, specs)
+        if not batch_norm:
+            return Model(known, moments, specs)
+        known, moments, assigned = unfolded(self, *weights)
+        return Model(known, moments, specs, assigned=assigned)
 
     def _lone_activation(self):
         """What the output weights of a network without hidden layers are drawn for."""
@@ -570,7 +580,10 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         )
 
     def _network(self):
-        return Network(self.coefs_, self.intercepts_, self._activations, self.out_activation_)
+        coefs, intercepts = self.coefs_, self.intercepts_
+        if getattr(coefs[0], "dtype", "") not in FLOATS:  # lists or integers that a user assigned
+            coefs, intercepts = weights_of(self)
+        return Network(coefs, intercepts, self._activations, self.out_activation_)
 
     def _validate_predict(self, X):
         fitted = vars(self)

@@ -139,7 +139,7 @@ class Checkpoint(Callback):
         estimator, progress = _read(Path(path), "")
         if "optimizer" in progress:
             estimator._optimizer = revived(estimator.solver, progress["optimizer"])
-            del estimator._learning_rate  # what a file without the optimizer goes by
+            vars(estimator).pop("_learning_rate", None)  # what a file without the optimizer goes by
         return estimator
 
     def _saved(self, estimator, marks):

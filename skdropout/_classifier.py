@@ -368,8 +368,9 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     random stream instead of replaying the first permutation; a mini-batch of zero weights is skipped; a loss or
     score that is not finite is an error at once; with ``warm_start`` patience starts afresh; 'lbfgs' warns that it
     ignores `early_stopping`, and with several outputs minimises the squared error summed over them, so that its
-    loss and gradient agree; pickles leave out the optimizer's moments (its learning rate is kept); prediction runs
-    in blocks of rows; ``predict_log_proba`` stays finite; ``predict_proba`` has one column per class even if there
+    loss and gradient agree; ``set_params`` between calls of ``partial_fit`` counts for the settings of the optimizer
+    too; pickles after ``fit`` leave out the optimizer's moments (its learning rate is kept); prediction runs in blocks
+    of rows; ``predict_log_proba`` stays finite; ``predict_proba`` has one column per class even if there
     is one class.
 
     References
@@ -528,7 +529,10 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         parts of a multiple of `batch_size` rows equal one call on the whole, bit for bit, and N calls on the same rows,
         more of them than `batch_size`, equal an epoch each of ``fit(max_iter=N)``. With ``shuffle=True`` rows are
         permuted within a call. Schedules count a call as an epoch of `max_iter`, and ``loss_curve_`` gets one entry.
-        An estimator from a file goes on with moments of the optimizer of zero.
+        A copy or a pickle made after a call continues identically. One pickled after ``fit`` starts with moments of the
+        optimizer of zero. Parameters that ``set_params`` has changed count from the next call, those of the optimizer
+        included; a learning rate that 'adaptive' has lowered is kept as long as `solver`, `learning_rate` and
+        `learning_rate_init` stay. Weights assigned to ``coefs_`` and ``intercepts_`` are what it continues from.
 
         Parameters
         ----------
@@ -733,7 +737,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
             mask_sharing=mask_sharing,
             n_jobs=n_jobs,
         )
-        proba = np.empty((X.shape[0], len(self.classes_)), self.coefs_[0].dtype)
+        proba = np.empty((X.shape[0], len(self.classes_)), self._network().coefs[0].dtype)
         shape = proba.shape if self._is_multilabel() else len(proba)
         predictive, expected, information = (np.empty(shape) for _ in range(3))
         for rows, sums in over_passes(blocks, lambda a, b: (a[0] + b[0], a[1] + b[1])):

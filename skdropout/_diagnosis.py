@@ -154,7 +154,7 @@ def _activations(network, X):
     """Share of dead units of each hidden layer, and the root mean square of what goes into each layer."""
     if X.shape[0] < 2:
         raise ValueError("X has 1 row: it takes 2, and better hundreds, to see which units never change.")
-    widths = np.array([W.shape[0] for W in network.coefs_])
+    widths = np.array([W.shape[0] for W in network._network().coefs])
     least, most = ([np.full(n, bound) for n in widths[1:]] for bound in (np.inf, -np.inf))
     squares = np.zeros(len(widths))
     for _, inputs in network._network().layer_inputs(X):

@@ -19,13 +19,18 @@ from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import check_is_fitted
 
 from ._files import replacing
-from ._spec import dropout_rates, hidden_sizes, names_per_layer
+from ._spec import dropout_rates, hidden_sizes, names_per_layer, rate_settings
+from ._weights import BATCH_NORM, unfolded, weights_of
 from .engine.activations import ACTIVATIONS, OUTPUTS
 from .engine.layers import fold
 from .engine.losses import LOSSES
+from .engine.optimizers import OPTIMIZERS
 from .engine.params import Params
 
 FORMAT = 1  # of the files of save_weights
+
+# what the next partial_fit continues from, and a pickle keeps if the last call was partial_fit
+STREAM_STATE = {"_input_exponents", "_optimizer"}
 
 # without these a fitted estimator cannot predict or sample
 NEEDED = {"_activations", "_noise", "dropout_", "n_features_in_", "n_outputs_", "out_activation_"}
@@ -134,13 +139,14 @@ class PersistenceMixin:
         for name, values in THEIRS.items():
             if params[name] not in values:
                 params[name] = known[name]
-        params["hidden_layer_sizes"] = tuple(W.shape[1] for W in ours.coefs_[:-1])
+        coefs, intercepts = weights_of(self)
+        params["hidden_layer_sizes"] = tuple(W.shape[1] for W in coefs[:-1])
         params["activation"] = next(iter(ours._activations), known["activation"])
         if "loss" in params:
             params["loss"] = "poisson" if ours.out_activation_ == "exp" else "squared_error"
         theirs.set_params(**copy.deepcopy(params))
         fitted = {name: value for name, value in vars(self).items() if name in THEIR_ATTRIBUTES}
-        vars(theirs).update(copy.deepcopy(fitted))
+        vars(theirs).update(copy.deepcopy(fitted | {"coefs_": coefs, "intercepts_": intercepts}))
         if theirs.early_stopping:  # as its own fit leaves them
             theirs._best_coefs, theirs._best_intercepts = theirs.coefs_, theirs.intercepts_
         return theirs
@@ -184,7 +190,8 @@ class PersistenceMixin:
             If this estimator is not fitted.
 
         ValueError
-            If the class labels are objects other than strings and numbers.
+            If the class labels are objects other than strings and numbers, or if weights that were assigned are not
+            finite or do not fit together.
 
         See Also
         --------
@@ -193,8 +200,9 @@ class PersistenceMixin:
 
         Notes
         -----
-        The parameters are not in the file, nor are the random streams and the state of the optimizer: a pickle has the
-        first two.
+        The file leaves out the parameters, the random streams, and the state of the optimizer: its moments, its step
+        count, and the learning rate reached. ``partial_fit`` continues from the weights with a new optimizer. A pickle
+        keeps all of these, the moments and the step count only if the last call was ``partial_fit``.
 
         Examples
         --------
@@ -298,12 +306,18 @@ class PersistenceMixin:
             )
 
     def __getstate__(self):
-        # The moments of the optimizer are twice the weights. They serve partial_fit in this process; an estimator
-        # from a file goes on with the learning rate reached and moments of zero.
+        # The moments of the optimizer are twice the weights. In a stream of partial_fit they are kept; after fit the
+        # learning rate reached is enough.
         state = dict(super().__getstate__())
-        if optimizer := state.pop("_optimizer", None):
-            state["_learning_rate"] = optimizer.learning_rate
-        if _is_folded(state):  # weights once: __setstate__ folds them again
+        optimizer = state.get("_optimizer")
+        if not state.get("_in_stream"):
+            for name in STREAM_STATE & set(state):
+                del state[name]
+            if optimizer is not None:
+                state["_learning_rate"] = optimizer.learning_rate
+        elif optimizer is not None:  # as plain arrays and numbers: readers of files know no class of ours but one
+            state["_optimizer"] = {"class": type(optimizer).__name__, **vars(optimizer)}
+        if _is_folded(self):  # weights once: __setstate__ folds them again
             del state["coefs_"], state["intercepts_"]
         state["_skdropout_version"] = _version()
         return state
@@ -327,10 +341,22 @@ class PersistenceMixin:
             )
         if fitted and "coefs_" not in state:
             state["coefs_"], state["intercepts_"] = _folded(state)
+        if isinstance(optimizer := state.get("_optimizer"), dict):
+            state["_optimizer"] = _revived(optimizer)
         for parameter in signature(type(self)).parameters.values():  # of which an older release had fewer
             if parameter.default is not parameter.empty:
                 state.setdefault(parameter.name, parameter.default)
+        if "_learning_rate" in state:  # 0.1.0 did not say what it was reached for
+            state.setdefault("_rate_settings", rate_settings(state))
         super().__setstate__(state)
+
+    def __copy__(self):
+        """A copy that shares the arrays, and no random stream: training one leaves the other as it is."""
+        twin: Any = object.__new__(type(self))
+        vars(twin).update(vars(self))
+        if isinstance(twin.random_state, np.random.RandomState):
+            twin.random_state = copy.deepcopy(twin.random_state)
+        return twin
 
     def __deepcopy__(self, memo):
         twin = object.__new__(type(self))
@@ -348,12 +374,28 @@ def _kind(estimator):
     return "classifier" if is_classifier(estimator) else "regressor"
 
 
+def _revived(state):
+    """The optimizer that a file has the class name and the ``vars`` of."""
+    classes = {cls.__name__: cls for cls in OPTIMIZERS.values()}
+    if state["class"] not in classes:
+        warnings.warn(
+            f"The optimizer {state['class']!r} of the file is not in OPTIMIZERS, and partial_fit will start with a new "
+            "one: register it before loading the file to continue exactly."
+        )
+        return None
+    optimizer = object.__new__(classes[state["class"]])
+    vars(optimizer).update((name, value) for name, value in state.items() if name != "class")
+    return optimizer
+
+
 def _unfolded(state):
     """The parameters that ``coefs_`` are folded from, their moments, and the place of the normalisation."""
     batch_norm, vector, _ = state["_unfolded"]
     means, variances = state["batch_norm_mean_"], state["batch_norm_var_"]
     units = state["n_features_in_"], *map(len, means), state["n_outputs_"]
-    return Params(units, vector.dtype, vector, normed=True), zip(means, variances, strict=True), batch_norm
+    params = Params(units, vector.dtype, vector, normed=True)
+    params.scales, params.shifts = state["batch_norm_scale_"], state["batch_norm_shift_"]  # which may be assigned
+    return params, zip(means, variances, strict=True), batch_norm
 
 
 def _folded(state):
@@ -361,25 +403,34 @@ def _folded(state):
     return fold(*_unfolded(state))
 
 
-def _is_folded(state):
+def _is_folded(estimator):
     """Whether that is what ``coefs_`` and ``intercepts_`` are: a user may have put in others."""
+    state = vars(estimator)
     if "_unfolded" not in state or "coefs_" not in state:
         return False
-    now, then = (*state["coefs_"], *state["intercepts_"]), chain(*_folded(state))
-    return all(map(np.array_equal, now, then))
+    arrays = chain(*(state[name] for name in ("coefs_", "intercepts_", *BATCH_NORM)))
+    dtypes = {getattr(array, "dtype", None) for array in arrays}  # lists have none
+    if dtypes != {state["_unfolded"][1].dtype}:
+        return False
+    try:
+        return unfolded(estimator, *weights_of(estimator))[-1] == "nothing"
+    except ValueError:  # to be told when they are used
+        return False
 
 
 def _arrays(estimator):
     """What a file of ``save_weights`` holds, by name."""
     state = vars(estimator)
+    coefs, intercepts = weights_of(estimator)
+    dtype = coefs[0].dtype
     noted = {name: state[name] for name in NOTED if name in state}
     kinds, groups, rates, schedule = estimator._noise
     header = {
         "format": FORMAT,
         "skdropout": _version(),
         "estimator": _kind(estimator),
-        "units": [estimator.n_features_in_, *map(len, estimator.intercepts_)],
-        "dtype": estimator.coefs_[0].dtype.name,
+        "units": [estimator.n_features_in_, *map(len, intercepts)],
+        "dtype": dtype.name,
         "activation": estimator._activations,
         "out_activation": estimator.out_activation_,
         "batch_norm": state.get("_unfolded", [False])[0],
@@ -389,14 +440,15 @@ def _arrays(estimator):
         "none": [name for name, value in noted.items() if value is None],
     }
     layers = {"groups_": groups}
-    if not _is_folded(state):
-        layers |= {"coefs_": estimator.coefs_, "intercepts_": estimator.intercepts_}
+    if not _is_folded(estimator):
+        layers |= {"coefs_": coefs, "intercepts_": intercepts}
     if header["batch_norm"]:
+        unfolded(estimator, coefs, intercepts)  # an error if what a user assigned does not fit
         params, *_ = _unfolded(state)
         layers |= {"unfolded_coefs_": params.coefs, "unfolded_intercepts_": params.intercepts}
-        layers |= {"batch_norm_scale_": params.scales, "batch_norm_shift_": params.shifts}
-        layers |= {name: state[name] for name in ("batch_norm_mean_", "batch_norm_var_")}
-        layers["batch_norm_seen_"] = state["_unfolded"][2]
+        layers |= {name: state[name] for name in BATCH_NORM}
+        layers = {name: [a if a is None else np.asarray(a, dtype) for a in many] for name, many in layers.items()}
+        layers |= {"groups_": groups, "batch_norm_seen_": state["_unfolded"][2]}
     arrays = {f"{name}{i}": a for name, many in layers.items() for i, a in enumerate(many) if a is not None}
     arrays |= {name: _plain(name, value) for name, value in noted.items() if value is not None}
     return {"header": np.array(json.dumps(header)), **arrays}

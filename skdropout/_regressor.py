@@ -333,8 +333,9 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     random stream instead of replaying the first permutation; a mini-batch of zero weights is skipped; a loss or
     score that is not finite is an error at once; with ``warm_start`` patience starts afresh; 'lbfgs' warns that it
     ignores `early_stopping`, and with several outputs minimises the squared error summed over them, so that its
-    loss and gradient agree; pickles leave out the optimizer's moments (its learning rate is kept); prediction runs
-    in blocks of rows; a negative y is an error under the Poisson loss, and so is a y that is not numeric.
+    loss and gradient agree; ``set_params`` between calls of ``partial_fit`` counts for the settings of the optimizer
+    too; pickles after ``fit`` leave out the optimizer's moments (its learning rate is kept); prediction runs in blocks
+    of rows; a negative y is an error under the Poisson loss, and so is a y that is not numeric.
 
     References
     ----------
@@ -489,7 +490,10 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         parts of a multiple of `batch_size` rows equal one call on the whole, bit for bit, and N calls on the same rows,
         more of them than `batch_size`, equal an epoch each of ``fit(max_iter=N)``. With ``shuffle=True`` rows are
         permuted within a call. Schedules count a call as an epoch of `max_iter`, and ``loss_curve_`` gets one entry.
-        An estimator from a file goes on with moments of the optimizer of zero.
+        A copy or a pickle made after a call continues identically. One pickled after ``fit`` starts with moments of the
+        optimizer of zero. Parameters that ``set_params`` has changed count from the next call, those of the optimizer
+        included; a learning rate that 'adaptive' has lowered is kept as long as `solver`, `learning_rate` and
+        `learning_rate_init` stay. Weights assigned to ``coefs_`` and ``intercepts_`` are what it continues from.
 
         Parameters
         ----------
@@ -600,7 +604,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
             mask_sharing=mask_sharing,
             n_jobs=n_jobs,
         )
-        mean, std = (np.empty((X.shape[0], self.n_outputs_), self.coefs_[0].dtype) for _ in range(2))
+        mean, std = (np.empty((X.shape[0], self.n_outputs_), self._network().coefs[0].dtype) for _ in range(2))
         with np.errstate(all="ignore"):
             for rows, (_, mean[rows], variance) in over_passes(passes, add_moments):
                 std[rows] = np.sqrt(variance + self.noise_variance_)

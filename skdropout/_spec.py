@@ -224,3 +224,8 @@ def layer_specs(sizes, n_outputs, activations, rates, kinds, groups):
     """One record per layer, output last; a layer's dropout acts on its input."""
     widths, activations = (*sizes, n_outputs), (*activations, "identity")
     return [LayerSpec(*record) for record in zip(widths, activations, kinds, rates, groups, strict=True)]
+
+
+def rate_settings(params):
+    """What a learning rate that was reached holds for: with other settings it starts anew."""
+    return str(params["solver"]), str(params["learning_rate"]), float(params["learning_rate_init"])

@@ -3,6 +3,7 @@
 import copy
 import warnings
 from inspect import signature
+from itertools import islice
 from math import isfinite
 from numbers import Real
 from operator import gt
@@ -19,12 +20,13 @@ from ._callbacks import Tasks, going_on
 from ._magnitudes import ways_out
 from ._rows import mini_batches, split_off
 from ._scaling import column_exponents, target_scale
+from ._spec import rate_settings
 from ._validation import absent_classes, score_of_known_classes
 from .engine.backprop import Backprop
 from .engine.dropout import DROPOUTS
 from .engine.dropout.base import Multiplicative
 from .engine.losses import LOSSES
-from .engine.optimizers import OPTIMIZERS
+from .engine.optimizers import OPTIMIZERS, resume
 from .engine.params import Params
 from .engine.schedules import DROPOUT_SCHEDULES, LEARNING_RATES, warm_up
 from .engine.training import epochs
@@ -46,6 +48,14 @@ BOOKS = {  # what a training keeps on the estimator, from epoch to epoch
     "validation_loss_curve_",
     "validation_scores_",
 }
+# what a fit by lbfgs does not have
+STOCHASTIC = (BOOKS - {"dropout_", "loss_", "n_iter_", "t_"}) | {
+    "_input_exponents",
+    "_learning_rate",
+    "_optimizer",
+    "_rate_settings",
+}
+RECALIBRATED = 10  # batches that new running moments of batch normalization are taken from, at most
 
 
 def progress(estimator, rates, seconds):
@@ -92,6 +102,7 @@ class Model(NamedTuple):
     moments: list
     specs: list
     input_exponents: np.ndarray | None = None
+    assigned: str = "nothing"  # what a user has assigned: running moments may not be those of such weights
 
 
 class Start(NamedTuple):
@@ -157,8 +168,6 @@ class Training:
             estimator.shuffle,
             merge=self.masks is not None and not self.incremental,  # a call may be one batch of a longer pass
         )
-        last = self._last_optimizer()
-        self._scale_inputs(train, is_new=last is None)
         self.backprop = Backprop(
             params,
             specs,
@@ -172,11 +181,12 @@ class Training:
             mask_sharing=estimator.mask_sharing,
             loss_options=estimator._loss_options(),
         )
-        self.optimizer = estimator._optimizer = self._start_optimizer(last)
         policy = LEARNING_RATES[estimator.learning_rate]
         if policy.sgd_only and estimator.solver != "sgd":
             policy = LEARNING_RATES["constant"]
         self.policy = policy(estimator.learning_rate_init, estimator.power_t)
+        self.optimizer, continues = self._start_optimizer()
+        self._scale_inputs(train, is_new=not continues)
         schedule = estimator.dropout_schedule
         self.dropout_factor = schedule if callable(schedule) else DROPOUT_SCHEDULES[schedule]
         # Losses under different rates cannot be compared, so a schedule runs to its end
@@ -195,6 +205,8 @@ class Training:
         if estimator.batch_norm and self.batches.batch_size == 1:
             warnings.warn("batch_norm learns nothing from batches of one row: give it larger batches.")
         self._start_curves()
+        if model.assigned != "nothing" and not start.progress:
+            self._recalibrate()
         self.n_done = 0  # epochs, by the fit that this one takes up
         if estimator.early_stopping:
             self.best_weights = copy.deepcopy((params.vector, model.moments, self.rates))
@@ -291,7 +303,8 @@ class Training:
     def _scale_inputs(self, train, is_new):
         """Train on columns of moderate size if there is noise; a stream keeps the scaling that it began with."""
         estimator, model, rows = self.estimator, self.model, self.rows
-        exponents = None if is_new else getattr(estimator, "_input_exponents", None)
+        known = vars(estimator).pop("_input_exponents", None)
+        exponents = None if is_new else known
         first = model.specs[0]
         commutes = first.rate == 0 or issubclass(DROPOUTS[first.dropout], Multiplicative)  # sampling needs no scaling
         if is_new and self.masks is not None and commutes:
@@ -299,7 +312,6 @@ class Training:
             if LOSSES[estimator._loss_name()].output == "identity":
                 scale = target_scale(rows.Y, rows.sample_weight, train)
             exponents = column_exponents(rows, train, scale, model.params.dtype)
-        estimator._input_exponents = exponents
         if exponents is not None:
             W = model.params.coefs[0]
             if not self.fresh:  # new weights are drawn for columns of moderate size
@@ -307,25 +319,40 @@ class Training:
             self.model = model._replace(input_exponents=exponents)
             self.batches.scale = np.ldexp(np.ones(len(exponents), W.dtype), -exponents)
 
-    def _last_optimizer(self):
-        """The optimizer that a call of partial_fit continues with, or None."""
-        last = getattr(self.estimator, "_optimizer", None)
-        return last if self.incremental and isinstance(last, OPTIMIZERS[self.estimator.solver]) else None
-
-    def _start_optimizer(self, last):
-        """A new optimizer, or a copy of the last one."""
+    def _start_optimizer(self):
+        """An optimizer with the current settings, and whether it continues with the state of the last one."""
         estimator, params = self.estimator, self.model.params
-        optimizer = OPTIMIZERS[estimator.solver]
-        decay = float(estimator.alpha) if estimator.solver == "adamw" else 0.0
-        if last is not None:
-            last = copy.deepcopy(last)
-            last.factor, last.decay, last.n_decayed = 1.0, decay, params.weights.size
-            return last
-        settings = [getattr(estimator, name) for name in getattr(optimizer, "settings", ())]
+        known = vars(estimator)
+        last, rate = known.pop("_optimizer", None), known.pop("_learning_rate", None)  # the second is from a file
+        then, now = known.get("_rate_settings"), rate_settings(known)
+        estimator._rate_settings = now
+        kind = OPTIMIZERS[estimator.solver]
+        settings = [getattr(estimator, name) for name in getattr(kind, "settings", ())]
         if estimator.solver == "adamw":
-            settings += decay, params.weights.size
-        rate = getattr(estimator, "_learning_rate", None) if self.incremental else None  # of one read from a file
-        return optimizer(params.vector.size, params.dtype, rate or estimator.learning_rate_init, *settings)
+            settings += float(estimator.alpha), params.weights.size
+        optimizer = kind(params.vector.size, params.dtype, estimator.learning_rate_init, *settings)
+        if self.incremental:
+            reached = rate if last is None else last.learning_rate
+            resumed = reached is not None and then == now
+            if resumed:
+                optimizer.learning_rate = reached
+            if estimator.t_ > 0 and (self.policy.of_rows or not resumed):
+                optimizer.learning_rate = self.policy.after_epoch(optimizer.learning_rate, estimator.t_)
+            if type(last) is type(optimizer):
+                resume(optimizer, last)
+        return optimizer, self.incremental and type(last) is type(optimizer)
+
+    def _recalibrate(self):
+        """Take the running moments of assigned weights from the first batches of this call.
+
+        With those of other weights, the first steps would normalize away what was assigned.
+        """
+        if self.scheduled:
+            self._before_step(0)
+        batches, streams = copy.copy(self.batches), copy.deepcopy((self.random_state, self.masks))
+        self.backprop.recalibrate(
+            islice(batches.epoch(streams[0]), RECALIBRATED), streams[1], keep_close=self.model.assigned == "all"
+        )
 
     def _before_step(self, n_behind):
         """Set the learning rate and the dropout rates for the progress made: 0 at the first step, 1 at the last."""
@@ -434,7 +461,8 @@ class Training:
 
     def _as_if_stopped(self):
         rows = self.rows if self.held_out is None else self.held_out
-        return self.estimator._as_if_stopped(self.model, rows, (self.random_state, self.masks))
+        fitted = self.estimator._as_if_stopped(self.model, rows, (self.random_state, self.masks))
+        return fitted | {"_learning_rate": self.optimizer.learning_rate}  # as in a file, which has no optimizer
 
     def _judge(self):
         """Score and loss of the weights as they are, without noise, on the rows held out."""

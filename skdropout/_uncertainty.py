@@ -21,10 +21,10 @@ from ._sklearn import InvalidParameterError, get_threadpool_controller
 from ._snapshot import from_snapshot
 from ._spec import dropout_rates, names_per_layer
 from ._typing import Float, FloatArray, Int, MaskSharing, MatrixLike, Rates, Seed
+from ._weights import unfolded, weights_of
 from .engine.dropout import DROPOUTS
 from .engine.layers import at_rest
 from .engine.network import Network
-from .engine.params import Params
 from .engine.sampling import Sampler
 
 NEXT_TO_0 = 2**-17  # rates below it are rounding, such as the end of a user's cosine; masks have a grid of 2⁻¹⁶
@@ -119,7 +119,7 @@ class MonteCarloMixin(ABC):
         blocks = noisy_passes(
             self, X, lambda outputs, rows: finish(outputs.transpose(1, 2, 0)), n_samples=n_samples, **sampling
         )
-        samples = np.empty((X.shape[0], n_columns, int(n_samples)), self.coefs_[0].dtype)
+        samples = np.empty((X.shape[0], n_columns, int(n_samples)), self._network().coefs[0].dtype)
         for rows, passes, outputs in blocks:
             samples[rows, :, passes] = outputs
         return samples
@@ -209,11 +209,8 @@ def _rates(estimator, dropout, input_dropout):
 def _sampler(estimator, rates, shared):
     """What samples the network: the one that predicts, unless normalisation stands between activation and noise."""
     network, norms = estimator._network(), ()
-    batch_norm, vector, _ = getattr(estimator, "_unfolded", (False, None, None))
-    if batch_norm == "after_activation":  # folded, the noise would miss its shift
-        units = network.coefs[0].shape[0], *(W.shape[1] for W in network.coefs)
-        params = Params(units, vector.dtype, vector, normed=True)
-        moments = zip(estimator.batch_norm_mean_, estimator.batch_norm_var_, strict=True)
+    if getattr(estimator, "_unfolded", [False])[0] == "after_activation":  # folded, the noise would miss its shift
+        params, moments, _ = unfolded(estimator, *weights_of(estimator))
         norms = list(at_rest(params.scales, params.shifts, moments))
         network = Network(params.coefs, params.intercepts, network.activations, network.output)
     kinds, groups, *_ = estimator._noise

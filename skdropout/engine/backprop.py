@@ -127,6 +127,23 @@ class Backprop:
                     norms[np.isinf(norms)] = np.nan  # their squares overflow: weights of 0 would hide it
                     W *= self.max_norm / np.maximum(norms, self.max_norm)
 
+    def recalibrate(self, batches, rng, keep_close):
+        """Replace the running moments by those over `batches`, for weights that they do not belong to.
+
+        Scales and shifts follow, so that the network predicts the same: what changes is what training normalizes by.
+        With `keep_close`, units whose moments are close to those over the batches keep theirs.
+        """
+        norms = [layer for layer in self.layers if isinstance(layer, BatchNorm)]
+        for norm in norms:
+            norm.hold()
+        for X, _, sample_weight in batches:
+            y = X
+            for layer in self.layers:
+                forward = layer.forward_held if layer in norms else layer.forward
+                y = forward(y, rng, sample_weight)
+        for norm in norms:
+            norm.release(keep_close)
+
     def scale_rates(self, factor):
         """Set the dropout rates to a multiple of those in the specifications."""
         for noise in self.noises:

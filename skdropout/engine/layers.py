@@ -209,6 +209,38 @@ class BatchNorm:
         d *= self.scale * self.inverse
         return d
 
+    def hold(self):
+        """Fix  y = k x + c  as it is at the running moments, and start new moments."""
+        self.fixed, self.known = next(at_rest([self.scale], [self.shift], [self.moments])), self.moments
+        self.moments = tuple(np.zeros_like(moment) for moment in self.moments)
+
+    def forward_held(self, x, rng, sample_weight):
+        """k x + c; the running moments move as in training."""
+        k, c = self.fixed
+        self.forward(x, rng, sample_weight)
+        y = np.multiply(x, k, out=self.y[: len(x)])
+        y += c
+        return y
+
+    def release(self, keep_close):
+        """Set scale and shift to those that give the same k and c at the new moments, if any batch had a variance.
+
+        With `keep_close`, not in units whose mean has moved by at most half a standard deviation, and whose variance
+        by at most a factor of 2.
+        """
+        (k, c), (mean, variance, n_seen), self.moments = self.fixed, self.moments, self.known
+        if n_seen == 0:
+            return
+        known_mean, known_variance, known_n = self.known
+        known_width = np.sqrt(known_variance + EPSILON)
+        width = np.sqrt(variance + EPSILON)
+        close = (np.abs(mean - known_mean) <= known_width / 2) & (np.abs(np.log2(width / known_width)) <= 0.5)
+        far = ~close if keep_close else np.ones_like(close)
+        known_mean[far], known_variance[far] = mean[far], variance[far]
+        known_n[...] = known_n if keep_close else n_seen
+        self.scale[far] = (k * width)[far]
+        self.shift[far] = (c + mean * k)[far]
+
 
 def fold(params, moments, batch_norm):
     """Weights and biases of the network whose batch normalisation, at its running moments, is part of the affine maps.
@@ -222,9 +254,41 @@ def fold(params, moments, batch_norm):
             intercepts[i] *= k
             intercepts[i] += c
         else:
-            intercepts[i + 1] += c @ coefs[i + 1]
+            # not c @ W: the digits of BLAS depend on its threads, and here equal parameters must fold to equal bits
+            intercepts[i + 1] += (c[:, np.newaxis] * coefs[i + 1]).sum(axis=0)
             coefs[i + 1] *= k[:, np.newaxis]
     return coefs, intercepts
+
+
+def unfold(coefs, intercepts, params, moments, batch_norm):
+    """Set the weights and biases of `params` to those that fold to these: the inverse of ``fold``.
+
+    Scales, shifts and moments stay. Where k is 0, or so small that nothing can be divided by it, the scale and shift
+    become those of the identity at the running moments, and the value returned is False.
+    """
+    invertible = True
+    for W, b, new_W, new_b in zip(params.coefs, params.intercepts, coefs, intercepts, strict=True):
+        W[:], b[:] = new_W, new_b
+    for i, (k, c) in enumerate(at_rest(params.scales, params.shifts, moments)):
+        if batch_norm == "before_activation":
+            largest = np.maximum(np.abs(coefs[i]).max(axis=0), np.abs(intercepts[i] - c))
+        else:
+            largest = np.abs(coefs[i + 1]).max(axis=1)
+        with np.errstate(all="ignore"):
+            lost = ~np.isfinite(largest / k / k)  # the variance must be finite, too
+        mean, variance, *_ = moments[i]
+        params.scales[i][lost] = np.sqrt(variance + EPSILON)[lost]
+        params.shifts[i][lost] = mean[lost]
+        k[lost], c[lost] = 1, 0
+        invertible &= not lost.any()
+        if batch_norm == "before_activation":
+            params.coefs[i] /= k
+            params.intercepts[i] -= c
+            params.intercepts[i] /= k
+        else:
+            params.coefs[i + 1] /= k[:, np.newaxis]
+            params.intercepts[i + 1] -= (c[:, np.newaxis] * params.coefs[i + 1]).sum(axis=0)
+    return invertible
 
 
 def at_rest(scales, shifts, moments):

@@ -7,8 +7,12 @@ overflows. (A maximum or dot product of a chunk in cache takes 4 or 5 µs, under
 An optimizer is made by ``Optimizer(size, dtype, learning_rate, *settings)``, the settings being the values of the
 estimator's parameters that its attribute ``settings`` names. It has the attributes ``learning_rate`` and ``factor``,
 1.0 at first, which are changed between steps: the step size is their product. ``vars`` of it is its state.
+
+``resume(last)`` copies the state of an earlier optimizer of the same class, whose settings may differ. Without it the
+settings of the earlier one stay.
 """
 
+import copy
 from math import isfinite, nan, sqrt
 from typing import final
 
@@ -67,6 +71,13 @@ class SGD:
             return penalty if isfinite(np.dot(w, w)) else nan
 
         return in_chunks(update, params.size, params.dtype)
+
+    def resume(self, last):
+        """Copy the velocity. It contains η: where the learning rate is lower now, so is the velocity."""
+        if self.velocity.size == last.velocity.size:
+            self.velocity[:] = last.velocity
+            if self.learning_rate < last.learning_rate:
+                self.velocity *= self.learning_rate / last.learning_rate
 
 
 @final
@@ -129,6 +140,29 @@ class Adam:
             return penalty if finite else nan
 
         return in_chunks(update, params.size, params.dtype)
+
+    def resume(self, last):
+        """Copy the moments; with another β they are rescaled so that their bias-corrected estimates stay."""
+        self.t = last.t
+        if self.t > 0:
+            for name, now, then in (("mean", self.beta_1, last.beta_1), ("square", self.beta_2, last.beta_2)):
+                moment = getattr(self, name)
+                moment[:] = getattr(last, name)
+                moment *= _sum_of_powers(now, self.t) / _sum_of_powers(then, self.t)
+
+
+def _sum_of_powers(beta, n):
+    """1 + β + ... + βⁿ⁻¹: by what a moment, as ``Adam`` keeps it, exceeds its bias-corrected estimate."""
+    return (1 - beta**n) / (1 - beta)
+
+
+def resume(optimizer, last):
+    """Let an optimizer continue from the state of an earlier one of its class."""
+    if hasattr(optimizer, "resume"):
+        optimizer.resume(last)
+    else:  # a user's own
+        now = {"learning_rate": optimizer.learning_rate, "factor": 1.0}
+        vars(optimizer).update(copy.deepcopy(vars(last)) | now)
 
 
 OPTIMIZERS = Registry("optimizer", "skdropout.engine.optimizers.OPTIMIZERS", {"sgd": SGD, "adam": Adam, "adamw": Adam})

@@ -13,6 +13,7 @@ class Constant:
     """The learning rate stays; a plateau ends the training."""
 
     moves = False  # whether `factor` is not 1 throughout
+    of_rows = False  # whether `after_epoch` depends on the rows seen and not on the rate reached
     sgd_only = False  # whether the other solvers ignore it, as in scikit-learn
 
     def __init__(self, learning_rate_init, power_t=0.5):
@@ -35,7 +36,7 @@ class Constant:
 class InverseScaling(Constant):
     """learning_rate_init / (t + 1) ** power_t after t training rows."""
 
-    sgd_only = True
+    of_rows = sgd_only = True
 
     def after_epoch(self, learning_rate, t):
         return self.initial / (t + 1) ** self.power_t
@@ -89,7 +90,7 @@ LEARNING_RATES = Registry(
 
 def warm_up(t, fraction):
     """Linear from 0 to 1 over the first `fraction` of the training (Goyal et al., 2017)."""
-    return min(1.0, t / float(fraction)) if fraction > 0 else 1.0
+    return min(1.0, t / fraction) if fraction > 0 else 1.0
 
 
 # Factor of the dropout rates at progress t
