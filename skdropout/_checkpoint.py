@@ -54,7 +54,7 @@ STATE = {  # what the fitted attributes are, where `_fitted_state` does not chec
     "best_loss_": Real | None,
     "best_validation_score_": Real | None,
     "class_weight_": np.ndarray,
-    "dropout_curve_": Many(Many(Real)),
+    "dropout_curve_": Many(Many(Real, tuple)),
     "feature_names_in_": np.ndarray,
     "loss_": Real,
     "loss_curve_": Many(Real),
@@ -351,7 +351,8 @@ def restored(estimator, state, version):
     for name in STATE.keys() & state.keys():
         check(state[name], STATE[name], name)
     for name in ("validation_scores_", "validation_loss_curve_"):
-        check(state.get(name) or [], Many(Real), name)
+        if state.get(name) is not None:
+            check(state[name], Many(Real), name)
     checked = _fitted_state(*_header_and_arrays(twin))
     for name in ("n_features_in_", "n_layers_", "n_outputs_"):
         check_equal(state[name], checked[name], name)

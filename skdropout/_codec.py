@@ -220,9 +220,10 @@ def check_stream_state(state):
 
 
 class Many(NamedTuple):
-    """In what ``check`` expects: a list or a tuple of any length, of such items."""
+    """In what ``check`` expects: a list, or else a tuple, of any length, of such items."""
 
     item: object
+    kind: type = list
 
 
 def check(value, expected, name):
@@ -238,7 +239,7 @@ def check(value, expected, name):
         What the message calls the value.
     """
     if isinstance(expected, Many):
-        fits = isinstance(value, list | tuple)
+        fits = type(value) is expected.kind
         items = ((item, expected.item) for item in value) if fits else ()
     elif isinstance(expected, dict):
         fits = isinstance(value, dict) and value.keys() == expected.keys()

@@ -1,12 +1,11 @@
 """Checkpoints that somebody has changed, with a checksum that is right."""
 
 import hashlib
-import json
 
 import joblib
 
 from skdropout import _checkpoint
-from skdropout._codec import LENGTH, encode
+from skdropout._codec import encode
 
 HEAD = len(_checkpoint.MAGIC) + 32  # and the hash of the marks
 
@@ -34,14 +33,6 @@ def write(path, content):
     """A whole file that holds `content`."""
     marks = content["progress"].get("marks") if isinstance(content.get("progress"), dict) else None
     path.write_bytes(sealed(b"".join(map(bytes, encode(content))), joblib.hash(marks).encode()))
-
-
-def with_json(body, change):
-    """The body of a file whose JSON was changed."""
-    (length,) = LENGTH.unpack(body[: LENGTH.size])
-    end = LENGTH.size + length
-    text = json.dumps(change(json.loads(body[LENGTH.size : end]))).encode()
-    return LENGTH.pack(len(text)) + text + body[end:]
 
 
 def leaves(tree, path=()):

@@ -1,9 +1,11 @@
 """A checkpoint holds plain data: no code of the file is run, whatever somebody has put in its place or into it."""
 
 import json
+import math
 import pickle
 import random
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import joblib
 import numpy as np
 import pytest
 import sklearn
-from forgery import body, content, label, leaves, replaced, sealed, with_json, write
+from forgery import body, content, label, leaves, replaced, sealed, write
 from resumable import FITS, digits, images, leavings, make, names, patients, progression
 from sklearn.metrics import accuracy_score, make_scorer
 from sklearn.utils.fixes import parse_version
@@ -136,26 +138,22 @@ def test_a_pickle_in_any_place_is_not_executed(path, payload, trace):
 
 
 def test_a_pickle_as_any_array_is_not_executed(path, payload, trace):
-    whole, n_arrays = body(path), 0
-    described = re.compile(r'"[<|]\w+",\s*\[[\d,\s]*\],\s*"[CF]"')
-
-    def as_objects(n, dtype, shape):
-        def change(tree):
-            places = list(described.finditer(text := json.dumps(tree)))
-            nonlocal n_arrays
-            n_arrays = len(places)
-            start, end = places[n].span()
-            return json.loads(f'{text[:start]}"{dtype}", {shape}, "C"{text[end:]}')
-
-        return change
-
-    with_json(whole, as_objects(0, "|O", []))
-    for n in range(n_arrays):
+    """Its dtype, object, is one that NumPy writes as a pickle, or one of bytes; the pickle is where its data begin."""
+    whole = body(path)
+    (length,) = LENGTH.unpack(whole[: LENGTH.size])
+    text, data = whole[LENGTH.size : LENGTH.size + length].decode(), whole[LENGTH.size + length :]
+    places, at = list(re.finditer(r'\["([<|]\w+)",(\[[\d,]*\]),"[CF]"\]', text)), 0
+    for place in places:
+        planted = data[:at] + payload + data[at + len(payload) :]
         for dtype, shape in ("|O", [1]), ("|V8", [1]), (f"|S{len(payload)}", []):
-            forged = with_json(whole, as_objects(n, dtype, shape))
-            path.write_bytes(sealed(forged[: -len(payload)] + payload, label(path)))
+            forged = f'{text[: place.start()]}["{dtype}",{shape},"C"]{text[place.end() :]}'.encode()
+            path.write_bytes(sealed(LENGTH.pack(len(forged)) + forged + planted, label(path)))
             read_if_plain(path)
-    assert n_arrays > 10
+        path.write_bytes(sealed(whole[: LENGTH.size + length] + planted, label(path)))
+        read_if_plain(path)
+        at += np.dtype(place[1]).itemsize * math.prod(json.loads(place[2]))
+    assert at == len(data)
+    assert len(places) > 10
     assert not trace.exists()
 
 
@@ -170,22 +168,30 @@ def test_a_pickle_as_any_value_is_not_executed(path, payload, trace):
     assert not trace.exists()
 
 
-hooked = []
-sys.addaudithook(lambda event, args: hooked.append((event, args)) if hooked and event == "pickle.find_class" else None)
+WATCHED = """
+import sys
+from pathlib import Path
+from test_checkpoint_forged import Checkpoint, fit, pickle
+
+events = []
+watched = {"pickle.find_class", "exec", "os.system", "subprocess.Popen"}
+fit(Path(sys.argv[1]).with_name("first.ckpt"))  # imports are over
+sys.addaudithook(lambda event, args: events.append(event) if event in watched else None)
+Checkpoint.load(sys.argv[1])
+for _ in "half done", "done":
+    fit(sys.argv[1])
+assert not events, events
+pickle.loads(pickle.dumps(Path.touch))
+print(events)
+"""
 
 
-def test_nothing_is_unpickled(path):
+def test_nothing_is_unpickled_or_executed(path):
     """Python tells of every class and function that any unpickler looks for."""
-    hooked.append("from here on")
-    try:
-        Checkpoint.load(path)
-        fit(path)
-        fit(path)
-        assert hooked == ["from here on"]
-        pickle.loads(pickle.dumps(Path.touch))
-        assert len(hooked) > 1
-    finally:
-        hooked.clear()
+    command = [sys.executable, "-W", "ignore", "-c", WATCHED, str(path)]
+    done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "pickle.find_class" in done.stdout
 
 
 # Names
@@ -276,6 +282,13 @@ def test_a_forged_number_of_epochs_does_not_run_for_ever(path):
     write(path, replaced(content(path), ("state", "n_iter_"), 10**12))
     with pytest.raises(ValueError, match=r"is damaged .*1000000000000 epochs of 6"):
         fit(path)
+
+
+def test_a_curve_that_cannot_grow_is_refused(path):
+    whole = content(path)
+    for name in "loss_curve_", "validation_scores_", "dropout_curve_":
+        write(path, replaced(whole, ("state", name), tuple(whole["state"][name])))
+        refused(path, rf"is damaged \(ValueError: {name} is not as expected")
 
 
 def test_a_position_beyond_the_random_state_is_refused(path):

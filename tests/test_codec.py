@@ -216,6 +216,7 @@ def test_positions_beyond_the_state_of_a_stream_are_refused(position):
         ("1", 0.5),
         ([1, "a"], Many(int)),
         ({1: 2}, Many(int)),
+        ((1, 2), Many(int)),
         ([1], (1,)),
         ([1], [1, 2]),
         ({"a": 1}, {"a": 1, "b": 2}),
