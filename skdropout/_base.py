@@ -481,11 +481,11 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         """What tells this fit from others, and what is saved of it; None and nothing without checkpoints."""
         checkpoints = [c for c in getattr(self, "_skl_callbacks", ()) if isinstance(c, Checkpoint)]
         if incremental or not checkpoints:
-            return {} if checkpoints else None, (None, None)
+            return {} if checkpoints else None, (None, None, None)
         known = WEIGHTS | BOOKS | {"_mask_state", "_validation_mask"}
         start = {} if fresh else {name: vars(self).get(name) for name in known}
         found = marks(self, rows, held_out, start)
-        return found, checkpoints[0]._saved(self, found) or (None, None)
+        return found, checkpoints[0]._saved(self, found) or (None, None, None)
 
     def _streams(self, fresh, incremental, noise, saved):
         """The random state for weights and rows, and the mask generator or None.

@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.metrics import check_scoring
 from sklearn.utils import check_scalar
 
+from ._codec import Many, check, damaged_if_it_fails
 from ._sklearn import CALLBACK_STATE
 from ._typing import Float, Int, MatrixLike, Scoring
 from ._validation import absent_classes, check_rows, check_scale, score_of_known_classes
@@ -30,8 +31,8 @@ class Tasks:
         As the user gave them: a DataFrame stays a DataFrame.
     n_epochs : int
         How many there are at most.
-    saved : (BaseDropoutMLP, dict), default=(None, None)
-        The estimator and the progress of the fit that this one takes up, in the last of its epochs.
+    saved : (BaseDropoutMLP, dict, Path), default=(None, None, None)
+        The estimator and the progress of the fit that this one resumes, in the last of its epochs, and their file.
 
     Attributes
     ----------
@@ -39,17 +40,18 @@ class Tasks:
         What a checkpoint is to write of the training; None if nothing.
     """
 
-    def __init__(self, estimator=None, X=None, y=None, sample_weight=None, n_epochs=0, saved=(None, None)):
+    def __init__(self, estimator=None, X=None, y=None, sample_weight=None, n_epochs=0, saved=(None, None, None)):
         self.root = self.epoch = self.progress = None
         self.n_left, self.stopped = n_epochs, False
         if getattr(estimator, "_skl_callbacks", None):
             metadata = None if sample_weight is None else {"sample_weight": sample_weight}
             self.known = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
             self.root = estimator._init_callback_context(max_subtasks=n_epochs)
-            before, progress = saved
+            before, progress, path = saved
             if before is not None:
-                for callback, state in zip(going_on(estimator), progress["callbacks"], strict=True):
-                    callback._go_on(estimator, state)
+                with damaged_if_it_fails(path):
+                    for callback, state in zip(going_on(estimator), progress["callbacks"], strict=True):
+                        callback._go_on(estimator, state)
                 for _ in range(before.n_iter_ - 1):  # the numbers of the epochs go on
                     self.root.subcontext(task_name="epoch")
                     self.n_left -= 1
@@ -100,7 +102,7 @@ def is_whole_fit(context):
 def without_callbacks(estimator):
     """A copy that holds on to nothing of the training."""
     estimator = copy.copy(estimator)
-    for name in CALLBACK_STATE & set(vars(estimator)):
+    for name in (CALLBACK_STATE | {"_optimizer"}) & set(vars(estimator)):
         delattr(estimator, name)
     return estimator
 
@@ -283,8 +285,11 @@ class EarlyStopping(Callback):
         return {**vars(run), "values": list(run.values), "scorer": None}
 
     def _go_on(self, estimator, progress):
-        """Take up a fit from there."""
-        vars(self._runs[id(estimator)]).update(progress | {"scorer": self._runs[id(estimator)].scorer})
+        """Resume a fit from there."""
+        run = self._runs[id(estimator)]
+        kinds = {**vars(Scores(None)), "values": Many(Real), "best_estimator": BaseEstimator | None}
+        check(progress, kinds, "the scores of EarlyStopping")
+        vars(run).update(progress | {"scorer": run.scorer})
 
     def setup(self, estimator: Any, context: Any) -> None:
         by_loss = self.scoring is None and getattr(estimator, "_stops_by_loss", bool)()

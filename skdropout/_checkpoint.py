@@ -1,14 +1,21 @@
-"""Fits that can be killed: what a checkpoint is the checkpoint of, its file, and the callback that writes it."""
+"""Resumable fits: the fingerprint of a fit, the checkpoint file, and the callback that writes it.
+
+A checkpoint file is ``MAGIC``, the hash of the fingerprint, a dict as ``_codec`` writes it, and the SHA-256 of these.
+The dict has the name of the class, the parameters that are plain data and the texts of the others, the fitted state,
+and the progress of the training. No code of the file is run.
+"""
 
 from __future__ import annotations
 
 import glob
 import hashlib
+import json
 import os
-import pickle
+import pickle  # to see what can be pickled; nothing is loaded
 import time
 import warnings
 from contextlib import suppress
+from inspect import signature
 from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
@@ -17,20 +24,54 @@ from typing import Any
 import joblib
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import check_scalar, gen_batches
 
 from ._callbacks import Callback, going_on, is_whole_fit, say_where_to_set, without_callbacks
+from ._codec import Many, NotPlain, check, check_stream_state, damaged_if_it_fails, decode, encode
 from ._files import replacing
+from ._persistence import _arrays, _fitted_state, _is_folded, _version
 from ._typing import Int
+from .engine.activations import OUTPUTS
 from .engine.optimizers import OPTIMIZERS
+from .engine.rng import resume_stream
 
-MAGIC = b"skdropout checkpoint 1\n"  # the number is that of the format
+MAGIC = b"skdropout checkpoint 2\n"  # the number is that of the format
+PICKLES = b"skdropout checkpoint 1\n"  # the format before
 HASHED = 10_000  # rows at a time: a copy of so many, if X is not contiguous
 STALE = 60  # seconds: a file half written that nobody has added to for so long is of a process that was killed
 ANOTHER = (
     "Delete it to start afresh, or give Checkpoint another path, or that of a folder that exists, in which each fit "
     "has a file of its own."
 )
+STATE = {  # what the fitted attributes are, where `_fitted_state` does not check them
+    "_in_stream": bool,
+    "_input_exponents": np.ndarray | None,
+    "_label_binarizer": LabelBinarizer,
+    "_learning_rate": Real,
+    "_mask_state": dict,
+    "_no_improvement_count": Integral,
+    "_random_state": np.random.RandomState,
+    "_rate_settings": ("", "", 0.0),
+    "_validation_mask": (0, np.ndarray),
+    "best_loss_": Real | None,
+    "best_validation_score_": Real | None,
+    "class_weight_": np.ndarray,
+    "dropout_curve_": Many(Many(Real, tuple)),
+    "feature_names_in_": np.ndarray,
+    "loss_": Real,
+    "loss_curve_": Many(Real),
+    "n_features_in_": Integral,
+    "n_iter_": Integral,
+    "n_layers_": Integral,
+    "n_outputs_": Integral,
+    "noise_variance_": Real | np.ndarray,
+    "out_activation_": str,
+    "t_": Integral,
+    "validation_loss_curve_": list | None,
+    "validation_scores_": list | None,
+}
 
 
 class Checkpoint(Callback):
@@ -87,9 +128,9 @@ class Checkpoint(Callback):
     A process that is killed while it writes leaves a file beside, with the suffix ``.part``; the next fit with that
     path deletes it, if it is a minute old.
 
-    Loading runs code, as with any pickle, and ``fit`` loads the file it finds: keep it where nobody else can write. The
-    checksum finds damage, not forgery. The callbacks are not in the file, except for
-    how far :class:`EarlyStopping` has come.
+    The file is numbers and strings, and reading it runs no code: ``fit`` takes class and parameters from the estimator
+    at hand. Who can write there can still put other weights into your network, since the checksum finds damage, not
+    forgery. The callbacks are not in the file, except for the progress of :class:`EarlyStopping`.
 
     Examples
     --------
@@ -118,32 +159,83 @@ class Checkpoint(Callback):
         return {**vars(self), "_progress": {}}
 
     @staticmethod
-    def load(path: str | PathLike[str]) -> Any:
-        """Read the estimator from a checkpoint.
+    def load(path: str | PathLike[str], estimator: Any = None) -> Any:
+        """Read the estimator from a checkpoint. No code of the file is run.
 
         Parameters
         ----------
         path : str or os.PathLike
             The file.
 
+        estimator : DropoutMLPClassifier or DropoutMLPRegressor, default=None
+            Where the class and the parameters come from; it is cloned. Needed if a parameter is a function or another
+            object that is not plain data, such as a schedule or a scorer, or if the class is a subclass. None for the
+            class and the parameters in the file.
+
         Returns
         -------
         estimator : estimator
-            As if ``fit`` had stopped there, ready to predict and for ``partial_fit``.
+            As if ``fit`` had stopped there, ready to predict and for ``partial_fit``. The optimizer continues if
+            `estimator` has the `solver` of the file.
 
         Raises
         ------
         ValueError
-            If the file is damaged, or no checkpoint.
+            If the file is damaged, or no checkpoint; if it needs `estimator`; or if `estimator` does not fit it.
         """
-        estimator, progress = _read(Path(path), "")
-        if "optimizer" in progress:
-            estimator._optimizer = revived(estimator.solver, progress["optimizer"])
-            vars(estimator).pop("_learning_rate", None)  # what a file without the optimizer goes by
-        return estimator
+        from . import DropoutMLPClassifier, DropoutMLPRegressor
+
+        classes = {cls.__name__: cls for cls in (DropoutMLPClassifier, DropoutMLPRegressor)}
+        if estimator is not None and not isinstance(estimator, tuple(classes.values())):
+            raise TypeError(f"estimator must be a {' or a '.join(classes)}, got {estimator!r}.")
+        path = Path(path)
+        content = _read(path, "")
+        params, state, progress = content["params"], content["state"], content["progress"]
+        if estimator is None:
+            lacking = [f"{name}={text}" for name, text in content["texts"].items()]
+            if content["class"] not in classes:
+                lacking.insert(0, f"the class {content['class']}")
+            if lacking:
+                raise ValueError(
+                    f"The checkpoint {str(path)!r} is of an estimator with {', '.join(lacking)}, and holds numbers and "
+                    "strings alone. Pass an estimator that has the class and the parameters: "
+                    "Checkpoint.load(path, estimator)."
+                )
+            cls = classes[content["class"]]
+            if unknown := sorted(params.keys() - signature(cls).parameters.keys()):
+                raise ValueError(
+                    f"The checkpoint {str(path)!r} was written by skdropout {content['skdropout']} with parameters "
+                    f"that this release does not have: {', '.join(map(printable, unknown))}. Install that release."
+                )
+            with damaged_if_it_fails(path, ""):
+                bare = cls(**params)
+                bare._validate_params()
+        else:
+            bare = clone(estimator)
+            bare._validate_params()
+            if is_classifier(bare) != ("classes_" in state):
+                raise ValueError(
+                    f"The checkpoint {str(path)!r} is of the class {content['class']}: pass such an estimator, not "
+                    f"{estimator!r}."
+                )
+        with damaged_if_it_fails(path, ""):
+            loaded = restored(bare, state, content["skdropout"])
+        if estimator is not None:
+            loaded._check_fits(_header_and_arrays(loaded)[0], path)
+        with damaged_if_it_fails(path, ""):
+            if "random_state" in progress and isinstance(loaded.random_state, np.random.RandomState):
+                loaded.random_state.set_state(progress["random_state"])
+            if "optimizer" in progress and OPTIMIZERS.get(loaded.solver) is OPTIMIZERS[params["solver"]]:
+                loaded._optimizer = revived(loaded, progress["optimizer"])
+                vars(loaded).pop("_learning_rate", None)  # what a file without the optimizer goes by
+                exponents = progress.get("input_exponents", vars(loaded).get("_input_exponents"))
+                if exponents is not None:
+                    check(exponents, np.empty(loaded.n_features_in_, np.intc), "input_exponents")
+                loaded._input_exponents = exponents
+        return loaded
 
     def _saved(self, estimator, marks):
-        """The estimator and the progress in the file of a fit, or None if there is no file.
+        """The fitted estimator, the progress and the path of the file of a fit, or None if there is no file.
 
         Parameters
         ----------
@@ -160,6 +252,11 @@ class Checkpoint(Callback):
                     f"Checkpoint cannot write {name}={value!r}: give it by a name that can be imported, such as that "
                     "of a function in a module."
                 ) from error
+        for name, value in fitted_state(estimator).items():
+            try:
+                encode(value, name)
+            except NotPlain as error:
+                raise ValueError(f"Checkpoint cannot write {error}.") from error
         path = self._file(estimator, marks)
         for part in path.parent.glob(f"{glob.escape(path.name)}.*.part"):
             with suppress(FileNotFoundError):  # another process may have been faster
@@ -167,26 +264,37 @@ class Checkpoint(Callback):
                     part.unlink()
         if not path.exists():
             return None
-        saved, progress = _read(path, ANOTHER)
+        content = _read(path, ANOTHER)
+        progress = content["progress"]
         if not progress["marks"]:
             raise ValueError(f"The checkpoint {str(path)!r} was written by partial_fit, not by fit. {ANOTHER}")
         differ = [name for name in marks | progress["marks"] if marks.get(name) != progress["marks"].get(name)]
         if differ:
-            params = estimator.get_params(deep=False), saved.get_params(deep=False)
-            here, there = ({name: values[name] for name in differ if name in values} for values in params)
+            here = estimator.get_params(deep=False)
+            there = {name: repr(value) for name, value in content["params"].items()} | content["texts"]
             both = here.keys() & there.keys()  # they may be of two classes
             texts = [
-                f"{name} ({there[name]!r} there, {here[name]!r} here)" if name in both else name for name in differ
+                f"{name} ({there[name]} there, {here[name]!r} here)" if name in both else printable(name)
+                for name in differ
             ]
             raise ValueError(
                 f"{str(path)!r} is the checkpoint of another fit, which differs in {', '.join(texts)}. {ANOTHER}"
             )
+        with damaged_if_it_fails(path, ANOTHER):
+            saved = restored(estimator, content["state"], content["skdropout"])
+            if not 0 <= saved.n_iter_ <= estimator.max_iter:
+                raise ValueError(f"{saved.n_iter_} epochs of {estimator.max_iter}")
+            np.random.RandomState().set_state(progress["drawn_from"])
+            for run in progress["callbacks"]:
+                if run["best_estimator"] is not None:
+                    bare = without_callbacks(estimator)
+                    run["best_estimator"] = restored(bare, run["best_estimator"], content["skdropout"])
         if progress.get("done") and estimator.random_state is None:
             warnings.warn(
                 f"This fit was done before, and is taken from {str(path)!r}: one that is to differ needs a "
                 "random_state other than None."
             )
-        return saved, progress
+        return saved, progress, path
 
     def _file(self, estimator, marks):
         path = Path(self.path)
@@ -235,11 +343,67 @@ class Checkpoint(Callback):
         self._progress.pop(id(estimator), None)
 
 
-def revived(solver, state):
-    """The optimizer whose ``vars`` were `state`."""
-    optimizer = object.__new__(OPTIMIZERS[solver])
-    vars(optimizer).update(state)
+def fitted_state(estimator):
+    """The fitted attributes of an estimator by name, without the optimizer and what ``__setstate__`` computes."""
+    computed = {"coefs_", "intercepts_"} if _is_folded(estimator) else set()
+    return {name: getattr(estimator, name) for name in estimator._fitted() - {"_optimizer"} - computed}
+
+
+def restored(estimator, state, version):
+    """A copy of an estimator with the fitted attributes of a file, which are checked."""
+    twin = estimator._twin()
+    twin._forget()
+    twin.__setstate__({**vars(twin), **state, "_skdropout_version": version})
+    if odd := set(state) - twin._fitted() | set(state) & {"_optimizer"}:
+        raise ValueError(f"no fitted attributes: {odd}")
+    for name in STATE.keys() & state.keys():
+        check(state[name], STATE[name], name)
+    for name in ("validation_scores_", "validation_loss_curve_"):
+        if state.get(name) is not None:
+            check(state[name], Many(Real), name)
+    checked = _fitted_state(*_header_and_arrays(twin))
+    for name in ("n_features_in_", "n_layers_", "n_outputs_"):
+        check_equal(state[name], checked[name], name)
+    if twin.out_activation_ not in OUTPUTS:
+        raise ValueError(f"out_activation_ is {twin.out_activation_!r}")
+    if "_label_binarizer" in checked:
+        ours, theirs = twin._label_binarizer, checked["_label_binarizer"]
+        check_equal(ours.y_type_, theirs.y_type_, "y_type_")
+        check_equal(ours.classes_.tolist(), theirs.classes_.tolist(), "classes_")
+    if "_mask_state" in state:
+        check_stream_state(twin._mask_state)
+        resume_stream(twin._mask_state)
+    return twin
+
+
+def check_equal(value, expected, name):
+    if value != expected:
+        raise ValueError(f"{name} is {value!r}, but the other attributes say {expected!r}")
+
+
+def _header_and_arrays(estimator):
+    """What ``save_weights`` would write of an estimator."""
+    arrays = _arrays(estimator)
+    return json.loads(arrays.pop("header").item()), arrays
+
+
+def revived(estimator, state):
+    """The optimizer of an estimator, whose ``vars`` were `state`."""
+    cls = OPTIMIZERS[estimator.solver]
+    weights = [*estimator.coefs_, *estimator.intercepts_]
+    size = estimator._unfolded[1].size if hasattr(estimator, "_unfolded") else sum(a.size for a in weights)
+    settings = {name: state[name] for name in signature(cls).parameters.keys() - {"size", "dtype"}}
+    optimizer = cls(size, weights[0].dtype, **settings)
+    continue_from(optimizer, state)
     return optimizer
+
+
+def continue_from(optimizer, state):
+    """Let an optimizer continue where another one was, whose ``vars`` were `state`."""
+    check(state, {**dict.fromkeys(state, Real), **vars(optimizer)}, "the optimizer")
+    if state.get("t", 0) < 0 or not all(0 <= state.get(name, 0) < 1 for name in ("beta_1", "beta_2")):
+        raise ValueError(f"no state of an optimizer: {state!r:.100}")
+    vars(optimizer).update(state)
 
 
 def done(estimator, start, random_state):
@@ -249,13 +413,14 @@ def done(estimator, start, random_state):
     return progress | ({"optimizer": vars(optimizer)} if optimizer else {})
 
 
-def be_done(estimator, saved, progress, random_state):
+def be_done(estimator, saved, progress, path, random_state):
     """Be what the fit came to that wrote the checkpoint."""
-    for name in saved._fitted() - {"_learning_rate", "feature_names_in_"}:
-        setattr(estimator, name, getattr(saved, name))
-    if "optimizer" in progress:
-        estimator._optimizer = revived(estimator.solver, progress["optimizer"])
-    random_state.set_state(progress["random_state"])
+    with damaged_if_it_fails(path, ANOTHER):
+        for name in saved._fitted() - {"_learning_rate", "feature_names_in_"}:
+            setattr(estimator, name, getattr(saved, name))
+        if "optimizer" in progress:
+            estimator._optimizer = revived(estimator, progress["optimizer"])
+        random_state.set_state(progress["random_state"])
 
 
 def marks(estimator, rows, held_out, start):
@@ -311,21 +476,76 @@ def _write(estimator, progress, path):
         with open(path, "rb") as file:
             if file.read(len(MAGIC + label)) != MAGIC + label:
                 raise ValueError(f"{str(path)!r} is the checkpoint of another fit. {ANOTHER}")
+    parts = MAGIC + label, *encode(_content(estimator, progress))
     with replacing(path) as file:
-        file.write(MAGIC + label)
-        pickle.dump((estimator, progress), file, protocol=5)
-        file.seek(0)
-        file.write(hashlib.file_digest(file, "sha256").digest())
+        digest = hashlib.sha256()
+        for part in parts:
+            file.write(part)
+            digest.update(part)
+        file.write(digest.digest())
+
+
+def _content(estimator, progress):
+    """What is in a file, as plain data."""
+    from . import DropoutMLPClassifier, DropoutMLPRegressor
+
+    cls, params, texts = type(estimator), {}, {}
+    for name, value in estimator.get_params(deep=False).items():
+        try:
+            encode(value)
+            params[name] = value
+        except NotPlain:
+            texts[name] = repr(value)
+    runs = [
+        {name: fitted_state(value) if isinstance(value, BaseEstimator) else value for name, value in run.items()}
+        for run in progress["callbacks"]
+    ]
+    public = cls in {DropoutMLPClassifier, DropoutMLPRegressor}
+    return {
+        "skdropout": _version(),
+        "class": cls.__name__ if public else f"{cls.__module__}.{cls.__qualname__}",
+        "params": params,
+        "texts": texts,
+        "state": fitted_state(estimator),
+        "progress": {**progress, "callbacks": runs},
+    }
 
 
 def _read(path, way_out):
-    """The estimator and the progress in a file, if it is whole."""
-    data = path.read_bytes()
-    if not data.startswith(MAGIC):
+    """The content of a file, if it is whole."""
+    data = memoryview(path.read_bytes())
+    start = bytes(data[: len(MAGIC)])
+    if start == PICKLES:
         raise ValueError(
-            f"{str(path)!r} is no checkpoint of this release of skdropout: it begins with {data[:24]!r}, not with "
-            f"{MAGIC!r}. {way_out}"
+            f"{str(path)!r} is no checkpoint of this release of skdropout, but of an older one: a pickle, which could "
+            f"run code, and is not read. {way_out or 'Load it with that release, and call save_weights there.'}"
+        )
+    if start != MAGIC:
+        raise ValueError(
+            f"{str(path)!r} is no checkpoint of this release of skdropout: it begins with {bytes(data[:24])!r}, not "
+            f"with {MAGIC!r}. {way_out}"
         )
     if hashlib.sha256(data[:-32]).digest() != data[-32:]:
         raise ValueError(f"The checkpoint {str(path)!r} is damaged: its checksum is wrong. {way_out}")
-    return pickle.loads(data[len(MAGIC) + 32 :])
+    with damaged_if_it_fails(path, way_out):
+        content = decode(data[len(MAGIC) + 32 : -32])
+        names = {"skdropout": str, "class": str, "params": dict, "texts": dict, "state": dict, "progress": dict}
+        check(content, names, "the content")
+        texts = content["texts"]
+        check([*content["params"], *texts, *texts.values(), *content["state"]], Many(str), "the names")
+        progress = content["progress"]
+        check(list(progress["marks"]), Many(str), "the marks")
+        check(progress["marks"], dict.fromkeys(progress["marks"], str | list), "the marks")
+        check(progress["callbacks"], Many(dict), "the callbacks")
+        for name in {"drawn_from", "random_state", "masks"} & progress.keys():
+            if progress[name] is not None:
+                check_stream_state(progress[name])
+        check_equal(bytes(data[len(MAGIC) :][:32]), joblib.hash(progress["marks"]).encode(), "the hash of the marks")
+    content |= {name: printable(content[name]) for name in ("skdropout", "class")}
+    content["texts"] = {printable(name): printable(text) for name, text in texts.items()}
+    return content
+
+
+def printable(text):
+    """A text of a file for a message: no escape sequence of a stranger reaches a terminal."""
+    return text if text.isprintable() else ascii(text)

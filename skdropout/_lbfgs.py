@@ -2,11 +2,13 @@
 
 import warnings
 from math import isfinite
+from numbers import Integral
 from time import perf_counter
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from ._codec import Many, check, damaged_if_it_fails
 from ._sklearn import check_optimize_result
 from ._training import INTERRUPTED, progress, worse_than_constant
 from .engine.backprop import Backprop
@@ -20,6 +22,11 @@ def minimize(estimator, model, rows, streams, start, tasks):
     Parameters are those of ``Training``.
     """
     saved = start.progress or {}
+    if saved:
+        vector = model.params.vector.astype(np.float64)
+        expected = {"n_iter": Integral, "evaluations": Many((0.0, vector)), "at": vector}
+        with damaged_if_it_fails(start.saved[2]):
+            check({name: saved[name] for name in expected}, expected, "the training")
     evaluations = list(saved.get("evaluations", ())) if start.marks is not None else None
     rows = rows.astype(np.float64)
     estimator.n_iter_, estimator.loss_, began = 0, np.nan, perf_counter()
@@ -38,8 +45,8 @@ def minimize(estimator, model, rows, streams, start, tasks):
             return
         if estimator.n_iter_ == saved.get("n_iter") and not np.array_equal(at, saved["at"]):
             raise ValueError(
-                "This machine computes other digits than the one that wrote the checkpoint: go on there, or delete the "
-                "file to start afresh."
+                "This machine computes other digits than the one that wrote the checkpoint: resume there, or delete "
+                "the file to start from scratch."
             )
         if estimator.verbose:
             print(progress(estimator, {}, perf_counter() - began))

@@ -17,6 +17,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 
 from ._callbacks import Tasks, going_on
+from ._checkpoint import continue_from
+from ._codec import Many, check, damaged_if_it_fails
 from ._magnitudes import ways_out
 from ._rows import mini_batches, split_off
 from ._scaling import column_exponents, target_scale
@@ -113,7 +115,7 @@ class Start(NamedTuple):
     rates: tuple  # the dropout rates that the weights come from
     marks: dict | None = None  # what tells this fit from others, if there are checkpoints
     drawn_from: tuple | None = None  # the random state before the first draw, if there are checkpoints
-    saved: tuple = (None, None)  # the estimator and the progress in the checkpoint that is gone on from
+    saved: tuple = (None, None, None)  # the estimator, the progress and the path of the checkpoint to resume from
 
     @property
     def progress(self):
@@ -275,6 +277,7 @@ class Training:
             "vector": self.model.params.vector,
             "moments": self.model.moments,
             "optimizer": vars(self.optimizer),
+            "input_exponents": self.model.input_exponents,
             "rows": self.batches.rows,
             "random_state": self.random_state.get_state(),
             "masks": self.masks and self.masks.bit_generator.state,
@@ -284,15 +287,29 @@ class Training:
         }
 
     def _go_on(self):
-        """Be where the training was that wrote a checkpoint."""
-        estimator, (saved, progress) = self.estimator, self.start.saved
+        """Restore the state of the training that wrote a checkpoint."""
+        saved, known, path = self.start.saved
+        with damaged_if_it_fails(path):
+            now = self.progress()
+            progress = {name: known[name] for name in now.keys() - self.start.known(self.estimator).keys()}
+            expected = now | {"recent": Many((0.0, 0.0))}
+            check(progress, {name: expected[name] for name in progress}, "the training")
+            if not np.array_equal(np.sort(progress["rows"]), np.sort(now["rows"])):
+                raise ValueError("the training rows are others")
+            for name in BOOKS & set(vars(saved)):
+                if (getattr(saved, name) is None) != (getattr(self.estimator, name) is None):
+                    raise ValueError(f"{name} is {getattr(saved, name)!r}")
+            self._restore(saved, progress)
+
+    def _restore(self, saved, progress):
+        estimator = self.estimator
         for name in BOOKS & set(vars(saved)):
             setattr(estimator, name, getattr(saved, name))
         self.model.params.vector[:] = progress["vector"]
         for moments, known in zip(self.model.moments, progress["moments"], strict=True):
             for moment, value in zip(moments, known, strict=True):
                 moment[...] = value
-        vars(self.optimizer).update(progress["optimizer"])
+        continue_from(self.optimizer, progress["optimizer"])
         self.random_state.set_state(progress["random_state"])
         if self.masks is not None:
             self.masks.bit_generator.state = progress["masks"]
@@ -462,6 +479,7 @@ class Training:
     def _as_if_stopped(self):
         rows = self.rows if self.held_out is None else self.held_out
         fitted = self.estimator._as_if_stopped(self.model, rows, (self.random_state, self.masks))
+        fitted["_input_exponents"] = self.model.input_exponents
         return fitted | {"_learning_rate": self.optimizer.learning_rate}  # as in a file, which has no optimizer
 
     def _judge(self):

@@ -21,7 +21,10 @@ from skdropout.engine.layers import fold, unfold
 from skdropout.engine.optimizers import SGD, Adam
 from skdropout.engine.params import Params
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore:.* has no effect with:UserWarning"),
+]
 CLASSIFIER, REGRESSOR = DropoutMLPClassifier, DropoutMLPRegressor
 
 X, y = load_iris(return_X_y=True)
@@ -547,7 +550,7 @@ def test_lbfgs_under_warm_start_leaves_what_lbfgs_leaves(way, cls, first):
     model = cls(**params).set_params(dropout=0, warm_start=True, **first).fit(X, y)
     seen = model.t_
     model = way(model).set_params(solver="lbfgs", early_stopping=False).fit(X, y)
-    assert model._fitted() - {"_mask_state"} == plain._fitted()
+    assert model._fitted() - {"_mask_state", "_validation_mask"} == plain._fitted()
     assert model.t_ == seen > 0
     model = way(model).set_params(solver="adam", max_iter=2).fit(X, y)
     assert len(model.loss_curve_) == len(model.dropout_curve_) == model.n_iter_ == 2

@@ -1,0 +1,271 @@
+"""Plain data in bytes: JSON and raw arrays, written and read without pickle, so that reading runs no code.
+
+A value is a tree of dict, list, tuple, str, bytes, bool, int, float, None, NumPy scalars and arrays; of NumPy's dtypes
+and ``RandomState``; and of scikit-learn's ``LabelBinarizer``. It comes back with the same types and the same bits.
+
+The bytes are the length of the JSON in 8 bytes, the JSON, then the data of each array, in the order in which the JSON
+describes them. In the JSON a list is an array, and what JSON does not have is an object with one key, the type.
+"""
+
+import json
+import math
+import re
+import struct
+import sys
+from contextlib import contextmanager
+from itertools import chain
+from numbers import Real
+from types import UnionType
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.preprocessing import LabelBinarizer
+
+LENGTH = struct.Struct("<Q")
+PLAIN_DTYPE = re.compile(r"[<>|](?:b1|[iu][1248]|f(?:2|4|8|12|16)|c(?:8|16|24|32)|[SU][1-9]\d*|[Mm]8(?:\[\w+\])?)")
+SCALARS = set(np.sctypeDict.values())
+BIT_GENERATORS = {"MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64"}
+BINARIZER = ("neg_label", "pos_label", "sparse_output", "y_type_", "sparse_input_", "classes_")  # its whole state
+
+
+class NotPlain(ValueError):
+    """A value that is not plain data."""
+
+
+def encode(value, name="content"):
+    """The bytes of a value, as a list of bytes-like parts; errors call it `name`.
+
+    Raises
+    ------
+    NotPlain
+        If it holds anything else than plain data; the message says where and what.
+    """
+    arrays: list[np.ndarray] = []
+    text = json.dumps(_to_json(value, arrays, name), separators=(",", ":"), allow_nan=False).encode()
+    return [LENGTH.pack(len(text)) + text, *arrays]
+
+
+def decode(data):
+    """The value that was encoded. Bytes that are not those of a value raise an exception of any type."""
+    data = memoryview(data)
+    (length,) = LENGTH.unpack(data[: LENGTH.size])
+    reader = _Reader(data[LENGTH.size + length :])
+    value = reader.value(json.loads(bytes(data[LENGTH.size : LENGTH.size + length])))
+    if len(reader.data):
+        raise ValueError(f"{len(reader.data)} bytes are left over")
+    return value
+
+
+def _to_json(value, arrays, where):
+    """A value as what ``json`` can write; the data of its arrays are appended to `arrays`."""
+
+    def array(a):
+        fortran = a.flags.f_contiguous and not a.flags.c_contiguous
+        arrays.append(np.asarray(a.T if fortran else a, order="C").reshape(-1).view(np.uint8))
+        return [a.dtype.str, list(a.shape), "F" if fortran else "C"]
+
+    def items(values):
+        return [_to_json(item, arrays, f"{where}[{i}]") for i, item in enumerate(values)]
+
+    kind = type(value)
+    if value is None or kind in {bool, int, str} or (kind is float and math.isfinite(value)):
+        return value
+    if kind is float:
+        return {"float": struct.pack("<d", value).hex()}
+    if kind is bytes:
+        return {"bytes": value.hex()}
+    if kind is list:
+        return {"floats": array(np.array(value))} if _is_curve(value) else items(value)
+    if kind is tuple:
+        return {"tuple": items(value)}
+    if kind is dict:
+        return {"dict": [[_to_json(part, arrays, f"{where}[{key!r}]") for part in (key, value[key])] for key in value]}
+    if kind in {np.str_, np.bytes_}:
+        return {kind.__name__: _to_json(value[:], arrays, where)}  # `item` drops zeros at the end
+    if kind in SCALARS and PLAIN_DTYPE.fullmatch(value.dtype.str):
+        return {"scalar": [value.dtype.str, value.tobytes().hex()]}
+    if kind in {np.ndarray, np.memmap}:
+        if PLAIN_DTYPE.fullmatch(value.dtype.str):
+            return {"array": array(value)}
+        if value.dtype == object:
+            return {"objects": [list(value.shape), items(value.ravel().tolist())]}
+    if isinstance(value, np.dtype) and PLAIN_DTYPE.fullmatch(value.str):
+        return {"dtype": value.str}
+    if value is float:
+        return {"type": "float"}
+    if isinstance(value, type) and value in SCALARS and PLAIN_DTYPE.fullmatch(np.dtype(value).str):
+        return {"type": np.dtype(value).str}
+    if kind is np.random.RandomState:
+        return {"RandomState": _to_json(value.get_state(legacy=False), arrays, where)}
+    if kind is LabelBinarizer:
+        return {"LabelBinarizer": items(getattr(value, name) for name in BINARIZER)}
+    raise NotPlain(f"{where}={value!r:.200}, which is of type {kind.__name__} and not plain data")
+
+
+def _is_curve(values):
+    """Whether a list is of floats, or of tuples of as many floats each."""
+    if set(map(type, values)) == {tuple}:
+        return len(set(map(len, values))) == 1 and set(map(type, chain(*values))) == {float}
+    return set(map(type, values)) == {float}
+
+
+class _Reader:
+    """Values from JSON, and from the data of their arrays in turn."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def value(self, tree):
+        if isinstance(tree, list):
+            return [self.value(item) for item in tree]
+        if not isinstance(tree, dict):
+            return tree
+        ((kind, content),) = tree.items()
+        if kind not in READERS:
+            raise ValueError(f"{kind!r} is no type of plain data")
+        return READERS[kind](self, content)
+
+    def array(self, content):
+        dtype, shape, order = _dtype(content[0]), tuple(content[1]), content[2]
+        if not all(type(n) is int and n >= 0 for n in shape) or order not in {"C", "F"}:
+            raise ValueError(f"{content} describes no array")
+        size = math.prod(shape) * dtype.itemsize
+        if size > len(self.data):  # no more memory than the file has bytes
+            raise ValueError(f"{content} describes an array of more than the {len(self.data)} bytes that are left")
+        a = np.ndarray(shape, dtype, self.data[:size], order=order).copy("K")
+        self.data = self.data[size:]
+        if dtype.kind == "b" and a.view(np.uint8).max(initial=0) > 1:
+            raise ValueError("an array of bool holds other bytes than 0 and 1")
+        if dtype.kind == "U" and a.ravel("K").view(dtype.str[0] + "u4").max(initial=0) > sys.maxunicode:
+            raise ValueError("an array of text holds numbers that are no characters")
+        return a
+
+    def floats(self, content):
+        a = self.array(content)
+        if a.dtype != np.float64 or a.ndim not in {1, 2}:
+            raise ValueError(f"{content} describes no list of floats")
+        return a.tolist() if a.ndim == 1 else list(map(tuple, a.tolist()))
+
+    def dict(self, content):
+        pairs = ((self.value(key), self.value(item)) for key, item in content)
+        return {sys.intern(key) if type(key) is str else key: item for key, item in pairs}  # as names in code are
+
+    def objects(self, content):
+        shape, items = content
+        a = np.empty(len(items), object)
+        for i, item in enumerate(items):
+            a[i] = self.value(item)
+        return a.reshape(shape)
+
+    def scalar(self, content):
+        dtype, data = _dtype(content[0]), bytes.fromhex(content[1])
+        if len(data) != dtype.itemsize or dtype.kind in "SU" or (dtype.kind == "b" and data[0] > 1):
+            raise ValueError(f"{content} describes no scalar")
+        return np.frombuffer(data, dtype)[0]
+
+    def random_state(self, content):
+        state = self.value(content)
+        check_stream_state(state)
+        stream = np.random.RandomState(getattr(np.random, state["bit_generator"])(0))
+        stream.set_state(state)
+        return stream
+
+    def binarizer(self, content):
+        state = dict(zip(BINARIZER, map(self.value, content), strict=True))
+        check(state, {**dict.fromkeys(BINARIZER, int), "y_type_": str, "classes_": np.ndarray}, "LabelBinarizer")
+        binarizer = LabelBinarizer()
+        vars(binarizer).update(state)
+        return binarizer
+
+
+READERS = {
+    "float": lambda reader, content: struct.unpack("<d", bytes.fromhex(content))[0],
+    "bytes": lambda reader, content: bytes.fromhex(content),
+    "floats": _Reader.floats,
+    "tuple": lambda reader, content: tuple(map(reader.value, content)),
+    "dict": _Reader.dict,
+    "str_": lambda reader, content: np.str_(_typed(content, str)),
+    "bytes_": lambda reader, content: np.bytes_(_typed(reader.value(content), bytes)),
+    "scalar": _Reader.scalar,
+    "array": _Reader.array,
+    "objects": _Reader.objects,
+    "dtype": lambda reader, content: _dtype(content),
+    "type": lambda reader, content: float if content == "float" else _dtype(content).type,
+    "RandomState": _Reader.random_state,
+    "LabelBinarizer": _Reader.binarizer,
+}
+
+
+def _typed(value, kind):
+    if type(value) is not kind:
+        raise TypeError(f"{value!r} is no {kind.__name__}")
+    return value
+
+
+def _dtype(text):
+    if not PLAIN_DTYPE.fullmatch(text):
+        raise ValueError(f"{text!r} is no dtype of plain data")
+    return np.dtype(text)
+
+
+def check_stream_state(state):
+    """Refuse the state of a random stream that NumPy would take, and then read beyond its memory."""
+    if isinstance(state, tuple):  # RandomState.get_state()
+        name, position, end = state[0], state[2], 624
+    else:
+        name, end = state["bit_generator"], {"MT19937": 624}.get(state["bit_generator"], 4)
+        position = state["state"]["pos"] if name == "MT19937" else state.get("buffer_pos", 0)
+    if name not in BIT_GENERATORS or type(position) is not int or not 0 <= position <= end:
+        raise ValueError(f"no state of a random stream: {name!r} at position {position!r}")
+
+
+class Many(NamedTuple):
+    """In what ``check`` expects: a list, or else a tuple, of any length, of such items."""
+
+    item: object
+    kind: type = list
+
+
+def check(value, expected, name):
+    """Raise ValueError if a value that was read is not what is expected.
+
+    Parameters
+    ----------
+    value : object
+    expected : object
+        A type, or a union of types; an array, for one of its shape and dtype; a number, for any number; a list, tuple
+        or dict of all that, for one of as many items; ``Many``; or any other object, for one of its type.
+    name : str
+        What the message calls the value.
+    """
+    if isinstance(expected, Many):
+        fits = type(value) is expected.kind
+        items = ((item, expected.item) for item in value) if fits else ()
+    elif isinstance(expected, dict):
+        fits = isinstance(value, dict) and value.keys() == expected.keys()
+        items = ((value[key], expected[key]) for key in expected) if fits else ()
+    elif isinstance(expected, list | tuple):
+        fits = type(value) is type(expected) and len(value) == len(expected)
+        items = zip(value, expected, strict=True) if fits else ()
+    elif isinstance(expected, np.ndarray):
+        fits, items = isinstance(value, np.ndarray), ()
+        fits = fits and (value.shape, value.dtype) == (expected.shape, expected.dtype)
+    elif isinstance(expected, type | UnionType):
+        fits, items = isinstance(value, expected), ()
+    else:
+        fits, items = isinstance(value, Real if isinstance(expected, Real) else type(expected)), ()
+    if not fits:
+        raise ValueError(f"{name} is not as expected: {value!r:.100}")
+    for item, of_item in items:
+        check(item, of_item, name)
+
+
+@contextmanager
+def damaged_if_it_fails(path, way_out="Delete it to start from scratch."):
+    """Any error of what reads a file as one that names the file."""
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(
+            f"The checkpoint {str(path)!r} is damaged ({type(error).__name__}: {error}). {way_out}".rstrip()
+        ) from error

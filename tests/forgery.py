@@ -1,0 +1,55 @@
+"""Checkpoints that somebody has changed, with a checksum that is right."""
+
+import hashlib
+
+import joblib
+
+from skdropout import _checkpoint
+from skdropout._codec import encode
+
+HEAD = len(_checkpoint.MAGIC) + 32  # and the hash of the marks
+
+
+def sealed(body, label=None, magic=_checkpoint.MAGIC):
+    """The bytes of a file with this body."""
+    data = magic + (label or joblib.hash({}).encode()) + body
+    return data + hashlib.sha256(data).digest()
+
+
+def body(path):
+    return path.read_bytes()[HEAD:-32]
+
+
+def label(path):
+    return path.read_bytes()[HEAD - 32 : HEAD]
+
+
+def content(path):
+    """What a file holds, as plain data."""
+    return _checkpoint._read(path, "")
+
+
+def write(path, content):
+    """A whole file that holds `content`."""
+    marks = content["progress"].get("marks") if isinstance(content.get("progress"), dict) else None
+    path.write_bytes(sealed(b"".join(map(bytes, encode(content))), joblib.hash(marks).encode()))
+
+
+def leaves(tree, path=()):
+    """The places in a tree of dict, list and tuple, inner ones included."""
+    if path:
+        yield path
+    if isinstance(tree, dict | list | tuple):
+        pairs = tree.items() if isinstance(tree, dict) else enumerate(tree)
+        for key, item in pairs:
+            yield from leaves(item, (*path, key))
+
+
+def replaced(tree, path, value):
+    """A copy of a tree with another value in one place."""
+    if not path:
+        return value
+    key, *rest = path
+    if isinstance(tree, dict):
+        return {k: replaced(item, rest, value) if k == key else item for k, item in tree.items()}
+    return type(tree)(replaced(item, rest, value) if i == key else item for i, item in enumerate(tree))
