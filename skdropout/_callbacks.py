@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.metrics import check_scoring
 from sklearn.utils import check_scalar
 
+from ._errstate import users_code
 from ._sklearn import CALLBACK_STATE
 from ._typing import Float, Int, MatrixLike, Scoring
 
@@ -37,6 +38,7 @@ class Tasks:
         What a checkpoint is to write of the training; None if nothing.
     """
 
+    @users_code()
     def __init__(self, estimator=None, X=None, y=None, sample_weight=None, n_epochs=0, saved=(None, None)):
         self.root = self.epoch = self.progress = None
         self.n_left, self.stopped = n_epochs, False
@@ -53,11 +55,13 @@ class Tasks:
                     self.n_left -= 1
             self.root.call_on_fit_task_begin(**self.known)
 
+    @users_code()
     def begin(self):
         if self.root is not None and self.n_left > 0:
             self.n_left -= 1
             self.epoch = self.root.subcontext(task_name="epoch").call_on_fit_task_begin(**self.known)
 
+    @users_code()
     def end(self, as_if_stopped):
         """End the epoch; True if a callback wants it to be the last.
 
@@ -69,6 +73,7 @@ class Tasks:
             self.stopped = epoch.call_on_fit_task_end(**self.known, reconstruction_attributes=as_if_stopped)
         return self.stopped
 
+    @users_code()
     def end_all(self):
         """End the fit, and an epoch that was begun and never came."""
         if self.epoch is not None:

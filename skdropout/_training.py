@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 
 from ._callbacks import Tasks, going_on
+from ._errstate import users_code
 from ._magnitudes import ways_out
 from ._rows import mini_batches, split_off
 from .engine.backprop import Backprop
@@ -139,7 +140,7 @@ class Training:
             estimator.learning_rate_init, estimator.power_t
         )
         schedule = estimator.dropout_schedule
-        self.dropout_factor = schedule if callable(schedule) else DROPOUT_SCHEDULES[schedule]
+        self.dropout_factor = users_code()(schedule) if callable(schedule) else DROPOUT_SCHEDULES[schedule]
         # Losses under different rates cannot be compared, so a schedule runs to its end
         self.to_the_end = self.policy.moves or (schedule != "constant" and bool(self.backprop.noises))
         self.scheduled = self.to_the_end or estimator.warmup_fraction > 0
@@ -400,7 +401,8 @@ class Training:
         taken = signature(getattr(scorer, "_score_func", scorer)).parameters
         weighted = {"sample_weight": rows.sample_weight} if "sample_weight" in taken else {}
         try:
-            return float(scorer(bare, rows.X[:], rows.y, **(weighted if rows.sample_weight is not None else {})))
+            with users_code():
+                return float(scorer(bare, rows.X[:], rows.y, **(weighted if rows.sample_weight is not None else {})))
         except (ValueError, TypeError) as error:
             raise ValueError(f"scoring={bare.scoring!r} failed on the rows held out: {error}") from error
 
