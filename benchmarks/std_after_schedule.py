@@ -9,6 +9,8 @@ training rows. Mean log density of the test rows, in nats per row of the standar
 - default: what ``predict(X, return_std=True)`` and ``log_predictive_density`` give after the default schedule
   'flat_cos', the spread of passes at rate 0.1 around the noise-free prediction;
 - raw: the same passes around their own mean, ``dropout=0.1``;
+- normal: the normal distribution of the mean and standard deviation of "default", which is a mixture of as many normal
+  distributions as there are passes;
 - constant: a network trained with ``dropout_schedule="constant"``, sampled at the rate of its training.
 
 Each with ``noise_variance_`` from the training rows, and from a tenth of them held out (``X_val``). Then the RMSE of
@@ -23,6 +25,7 @@ import warnings
 from itertools import product
 
 import numpy as np
+from scipy.stats import norm
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import ShuffleSplit, train_test_split
@@ -68,6 +71,7 @@ def densities(train, test, sizes, held_out, seed):
         "noise": annealed.log_predictive_density(X, y, dropout=0),
         "default": annealed.log_predictive_density(X, y),
         "raw": annealed.log_predictive_density(X, y, dropout=RATE),
+        "normal": norm.logpdf(y, *annealed.predict(X, return_std=True)),
         "constant": constant.log_predictive_density(X, y),
     }
     means = annealed.predict(X), annealed.predict(X, return_std=True, dropout=RATE)[0]
@@ -88,12 +92,13 @@ def main(n_splits):
     warnings.simplefilter("ignore", ConvergenceWarning)
     for sizes, held_out in product(NETWORKS, (False, True)):
         print(f"\nhidden layers {sizes}, noise from {'rows held out' if held_out else 'the training rows'}")
-        columns = ["noise", "default", "default - noise", "default - constant", "default - raw", "RMSE passes/free"]
+        columns = ["noise", "default", "default - noise", "default - constant", "default - raw", "default - normal"]
+        columns.append("RMSE passes/free")
         print(" " * 10 + "".join(f"{column:>19}" for column in columns))
         for name in SETS:
             found = [densities(*split, sizes, held_out, seed) for seed, split in enumerate(splits(name, n_splits))]
-            noise, default, raw, constant, ratio = np.transpose(found)
-            shown = noise, default, default - noise, default - constant, default - raw, ratio
+            noise, default, raw, normal, constant, ratio = np.transpose(found)
+            shown = (noise, default, *(default - other for other in (noise, constant, raw, normal)), ratio)
             print(f"{name:10}" + "".join(f"{show(values):>19}" for values in shown), flush=True)
     print("\nnetworks that overfit: noise from the training rows, from rows held out, difference")
     for name in SETS:

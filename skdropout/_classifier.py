@@ -567,6 +567,10 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     ) -> FloatArray:
         """Probability of each class in noisy passes through the network (Monte-Carlo dropout).
 
+        After a schedule that ended at 0, and with no rates given, the passes are those at the rates of the training,
+        and the mean of their logits is moved to the logits of ``predict_proba``: the mean of at least 100 passes, which
+        takes the time of as many. ``predict_uncertainty`` and ``log_predictive_density`` sum up the same passes.
+
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples_X, n_features)
