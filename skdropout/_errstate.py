@@ -2,10 +2,11 @@
 
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import numpy as np
 
-_USERS: ContextVar[dict] = ContextVar("errstate of the user")
+_USERS: ContextVar[dict[str, Any]] = ContextVar("errstate of the user")
 
 
 @contextmanager
