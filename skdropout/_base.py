@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._callbacks import Tasks
 from ._checkpoint import Checkpoint, be_done, done, marks
+from ._errstate import own_code
 from ._lbfgs import minimize
 from ._magnitudes import check_columns, check_targets, check_weights, largest_column, ways_out
 from ._persistence import PersistenceMixin
@@ -35,6 +36,7 @@ from ._snapshot import from_snapshot
 from ._spec import (
     CONSTRAINTS,
     as_constrained,
+    check_floats,
     column_groups,
     dropout_rates,
     hidden_sizes,
@@ -208,8 +210,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         twin, stream = self._twin(), self.random_state
         state = stream.get_state() if isinstance(stream, np.random.RandomState) else None
         try:
-            with np.errstate(all="ignore"), all_floats():  # a loss that overflows is an error of ours, with a way out
-                twin._train(*args, **kwargs)
+            twin._train(*args, **kwargs)
         except BaseException:
             if state is not None:
                 stream.set_state(state)
@@ -242,6 +243,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         return twin
 
     @with_callbacks
+    @own_code()  # a loss that overflows is an error of ours, with a way out
     def _train(self, X, y, sample_weight, validation=(None, None, None), incremental=False, classes=None):
         model, rows, held_out, streams, start = self._prepare(X, y, sample_weight, validation, incremental, classes)
         if start.fresh or not incremental:
@@ -273,6 +275,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         """Check all that is given; the model to train, its rows, those held out, the streams, and the start."""
         if incremental:
             self._validate_params()  # fit_context leaves it out once fitted, but set_params may have come between
+        check_floats(self)
         sizes = hidden_sizes(self.hidden_layer_sizes)
         rates = dropout_rates(self.dropout, self.input_dropout, len(sizes))
         activations = names_per_layer("activation", self.activation, ACTIVATIONS, len(sizes))
@@ -282,7 +285,8 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         if fresh:
             self._forget()
 
-        X, y = self._validate_xy(X, y, reset=fresh)
+        with all_floats():
+            X, y = self._validate_xy(X, y, reset=fresh)
         dtype = self._compute_dtype(X, fresh)
         self._check_columns(X, dtype)
         self._learn_labels(y, fresh, incremental, classes)
@@ -322,6 +326,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         if isinstance(self.random_state, Integral):
             self._random_state = random_state
 
+    @own_code()  # it is called by callbacks
     def _as_if_stopped(self, model, rows, streams):
         """Copies of all that ``fit`` would leave if it stopped here, by name."""
         self._publish(model)
@@ -464,7 +469,8 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
     def _validation_rows(self, X_val, y_val, sample_weight_val, dtype):
         """The user's validation rows; scikit-learn's errors, which call them X and y, say so."""
         try:
-            X_val, y_val = self._validate_xy(X_val, y_val, reset=False)
+            with all_floats():
+                X_val, y_val = self._validate_xy(X_val, y_val, reset=False)
             self._check_columns(X_val, dtype)
             return self._rows(X_val, y_val, sample_weight_val, dtype, suffix="_val")
         except (ValueError, TypeError) as error:

@@ -15,6 +15,7 @@ from sklearn.metrics import check_scoring
 from sklearn.utils import check_scalar
 
 from ._codec import Many, check, damaged_if_it_fails
+from ._errstate import users_code
 from ._sklearn import CALLBACK_STATE
 from ._typing import Float, Int, MatrixLike, Scoring
 from ._validation import absent_classes, check_rows, check_scale, score_of_known_classes
@@ -40,6 +41,7 @@ class Tasks:
         What a checkpoint is to write of the training; None if nothing.
     """
 
+    @users_code()
     def __init__(self, estimator=None, X=None, y=None, sample_weight=None, n_epochs=0, saved=(None, None, None)):
         self.root = self.epoch = self.progress = None
         self.n_left, self.stopped = n_epochs, False
@@ -57,11 +59,13 @@ class Tasks:
                     self.n_left -= 1
             self.root.call_on_fit_task_begin(**self.known)
 
+    @users_code()
     def begin(self):
         if self.root is not None and self.n_left > 0:
             self.n_left -= 1
             self.epoch = self.root.subcontext(task_name="epoch").call_on_fit_task_begin(**self.known)
 
+    @users_code()
     def end(self, as_if_stopped):
         """End the epoch; True if a callback wants it to be the last.
 
@@ -73,6 +77,7 @@ class Tasks:
             self.stopped = epoch.call_on_fit_task_end(**self.known, reconstruction_attributes=as_if_stopped)
         return self.stopped
 
+    @users_code()
     def end_all(self):
         """End the fit, and an epoch that was begun and never came."""
         if self.epoch is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any, Literal, Self
@@ -614,6 +615,10 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     ) -> FloatArray:
         """Probability of each class in noisy passes through the network (Monte-Carlo dropout).
 
+        After a schedule that ended at 0, and with no rates given, the passes are those at the rates of the training,
+        and the mean of their logits is moved to the logits of ``predict_proba``: the mean of at least 100 passes, which
+        takes the time of as many. ``predict_uncertainty`` and ``log_predictive_density`` sum up the same passes.
+
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples_X, n_features)
@@ -626,7 +631,8 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
             Seeds the masks.
 
         dropout : float or array-like of shape (n_hidden,), default=None
-            Rate of the hidden layers while sampling, in [0, 1); None for the rates in force at the end of training.
+            Rate of the hidden layers while sampling, in [0, 1); None for the rates in force at the end of training,
+            or if a schedule took them to 0, those that it started from. 0 for no noise.
 
         input_dropout : float, default=None
             The same for the inputs.
@@ -642,11 +648,6 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         -------
         P : ndarray of shape (n_samples_X, n_classes, n_samples)
             One pass in each ``P[:, :, t]``. It is all in memory: ``predict_uncertainty`` is not, and has their mean.
-
-        Raises
-        ------
-        ValueError
-            If the rates ended at 0 by a schedule and no rate is given.
         """
         X = self._validate_predict(X)
         return self._sample(
@@ -694,7 +695,8 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
             Seeds the masks.
 
         dropout : float or array-like of shape (n_hidden,), default=None
-            Rate of the hidden layers while sampling, in [0, 1); None for the rates in force at the end of training.
+            Rate of the hidden layers while sampling, in [0, 1); None for the rates in force at the end of training,
+            or if a schedule took them to 0, those that it started from. 0 for no noise.
 
         input_dropout : float, default=None
             The same for the inputs.
@@ -713,11 +715,6 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
             ``predict_proba``; and `predictive_entropy`, `expected_entropy` and `mutual_information`, of shape
             (n_samples_X,), or (n_samples_X, n_classes) with multilabel targets, each label by itself.
 
-        Raises
-        ------
-        ValueError
-            If the rates ended at 0 by a schedule and no rate is given.
-
         References
         ----------
         .. [1] Y. Gal and Z. Ghahramani (2016). Dropout as a Bayesian Approximation: Representing Model Uncertainty in
@@ -726,10 +723,21 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
            and Preference Learning. arXiv:1112.5745.
         """
         X = self._validate_predict(X)
-        blocks = noisy_passes(
+        proba = np.empty((X.shape[0], len(self.classes_)), self._network().coefs[0].dtype)
+        shape = proba.shape if self._is_multilabel() else len(proba)
+        predictive, expected, information = (np.empty(shape) for _ in range(3))
+
+        def gather(blocks):
+            for rows, sums in over_passes(blocks, lambda a, b: (a[0] + b[0], a[1] + b[1])):
+                P, H = (total / n_samples for total in sums)  # of sums: a mean of ones is 1, and not above it
+                proba[rows], predictive[rows], expected[rows] = P, self._entropy(P), H
+                information[rows] = np.maximum(predictive[rows] - H, 0)  # it is not negative, but its rounding may be
+
+        noisy_passes(
             self,
             X,
             self._probabilities_and_entropies,
+            gather,
             n_samples=n_samples,
             random_state=random_state,
             dropout=dropout,
@@ -737,19 +745,19 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
             mask_sharing=mask_sharing,
             n_jobs=n_jobs,
         )
-        proba = np.empty((X.shape[0], len(self.classes_)), self._network().coefs[0].dtype)
-        shape = proba.shape if self._is_multilabel() else len(proba)
-        predictive, expected, information = (np.empty(shape) for _ in range(3))
-        for rows, sums in over_passes(blocks, lambda a, b: (a[0] + b[0], a[1] + b[1])):
-            P, H = (total / n_samples for total in sums)  # of sums: a mean of ones is 1, and not above it
-            proba[rows], predictive[rows], expected[rows] = P, self._entropy(P), H
-            information[rows] = np.maximum(predictive[rows] - H, 0)  # it is not negative, but its rounding may be
         return Bunch(
             proba=proba,
             predictive_entropy=predictive,
             expected_entropy=expected,
             mutual_information=information,
         )
+
+    _recenters_raw = True  # moved, probabilities might be none
+
+    def _recenter(self, outputs, shift):
+        outputs = (outputs + shift).astype(outputs.dtype, copy=False)
+        OUTPUTS[self.out_activation_](outputs.reshape(-1, outputs.shape[-1]))
+        return outputs
 
     def _probabilities_and_entropies(self, outputs, rows):
         """Their sums over the passes."""
@@ -829,6 +837,10 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         if learn:
             if isinstance(self.class_weight, dict) and not all(isinstance(w, Real) for w in self.class_weight.values()):
                 raise InvalidParameterError(f"class_weight must map labels to numbers, got {self.class_weight!r}.")
+            if isinstance(self.class_weight, dict) and any(
+                abs(w) > sys.float_info.max for w in self.class_weight.values()
+            ):
+                raise ValueError(f"class_weight must be finite, got {self.class_weight!r}.")
             try:
                 self.class_weight_ = compute_class_weight(
                     self.class_weight, classes=self.classes_, y=y, sample_weight=sample_weight

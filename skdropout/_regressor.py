@@ -36,7 +36,7 @@ from ._typing import (
     Sizes,
     SolverName,
 )
-from ._uncertainty import add_moments, noisy_passes, over_passes, pass_moments
+from ._uncertainty import add_moments, ended_at_0, noisy_passes, over_passes, pass_moments, warn_of_one_std
 from ._without_effect import warn_without_std
 from .engine.losses import LOSSES
 
@@ -181,8 +181,8 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
 
         - 'constant', 1.
         - 'flat_cos', 1 up to t = 1/2, then half a cosine to 0: keeps the gain on noisy targets and spares smooth ones
-          [12]_. In regression better than 'constant' at the same rate, in the comparison above by 1 % of the RMSE, and
-          Monte-Carlo dropout then needs a rate of its own, or 'constant'.
+          [12]_. In regression better than 'constant' at the same rate, in the comparison above by 1 % of the RMSE.
+          ``predict(X, return_std=True)`` then takes the spread of passes at `dropout` around the noise-free mean.
         - 'annealed', ``1 - t``, the simplest of its sort [13]_.
         - 'early', ``max(0, 1 - 6 t)``: against underfitting [5]_.
         - 'late', 0 up to t = 1/6, then 1 [5]_.
@@ -540,14 +540,23 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     ) -> FloatArray | tuple[FloatArray, FloatArray]:
         """Predict the targets of X, without noise, or by Monte-Carlo dropout with a standard deviation.
 
-        With ``return_std=True``, T noisy passes f_t give the mean and the total standard deviation::
+        With ``return_std=True``, T noisy passes f_t, of mean f̄, give the total standard deviation::
 
-            µ = 1/T Σ_t f_t(x),    σ² = noise_variance_ + 1/T Σ_t f_t(x)² - µ².
+            σ² = noise_variance_ + 1/T Σ_t (f_t(x) - f̄(x))².
 
-        Without dropout all passes are the same, and σ² is ``noise_variance_``.
-        After training at a constant rate µ is often the more accurate prediction, above all in networks with more
-        than one hidden layer, where the noise-free pass is biased; at a rate the network was not trained with, as
-        after an annealed schedule, it is the less accurate one. The other parameters are for ``return_std=True`` only.
+        The mean µ that comes with it depends on how the training ended:
+
+        - At rates above 0, as with ``dropout_schedule='constant'``: µ is f̄, often the more accurate prediction, above
+          all in networks with more than one hidden layer, where the noise-free pass is biased. So it is with early
+          stopping if the rates of the best epoch were above 0, and whenever `dropout` or `input_dropout` is given.
+        - At rates of 0 (or below 1 % of `dropout`), as with the default schedule 'flat_cos': the passes are those at
+          the rates that the schedule started from, `dropout` and `input_dropout` of the training, and µ is the
+          noise-free prediction, ``predict(X)``. The network was not at those rates in the end, so that f̄ is less
+          accurate, but the spread of the passes is still informative.
+        - Without dropout all passes are the same, and σ² is ``noise_variance_``, one number for all rows: a warning
+          says so, once for each training.
+
+        The other parameters are for ``return_std=True`` only.
 
         Parameters
         ----------
@@ -564,7 +573,8 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
             Seeds the masks.
 
         dropout : float or array-like of shape (n_hidden,), default=None
-            Rate of the hidden layers while sampling, in [0, 1); None for the rates in force at the end of training.
+            Rate of the hidden layers while sampling, in [0, 1); None for the rates in force at the end of training,
+            or if a schedule took them to 0, those that it started from. 0 for no noise.
 
         input_dropout : float, default=None
             The same for the inputs.
@@ -584,30 +594,38 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         y_std : ndarray of shape (n_samples_X,) or (n_samples_X, n_outputs)
             Standard deviation σ, in the units of the y given to ``fit``. Only with ``return_std=True``.
 
-        Raises
-        ------
-        ValueError
-            If the rates ended at 0 by a schedule and no rate is given for sampling.
+        Warns
+        -----
+        UserWarning
+            If the network was trained without dropout and no rate is given: once for each training.
         """
         if not return_std:
             warn_without_std(n_samples, random_state, dropout, input_dropout, mask_sharing)
             return super().predict(X)
         X = self._validate_predict(X)
-        passes = noisy_passes(
+        mean, std = (np.empty((X.shape[0], self.n_outputs_), self._network().coefs[0].dtype) for _ in range(2))
+
+        def gather(blocks):
+            for rows, (_, mean[rows], variance) in over_passes(blocks, add_moments):
+                std[rows] = np.sqrt(variance + self.noise_variance_)
+
+        noisy_passes(
             self,
             X,
             pass_moments,
+            gather,
             n_samples=n_samples,
             random_state=random_state,
             dropout=dropout,
             input_dropout=input_dropout,
             mask_sharing=mask_sharing,
             n_jobs=n_jobs,
+            recenter=False,  # the mean of the passes is replaced as a whole
         )
-        mean, std = (np.empty((X.shape[0], self.n_outputs_), self._network().coefs[0].dtype) for _ in range(2))
-        with np.errstate(all="ignore"):
-            for rows, (_, mean[rows], variance) in over_passes(passes, add_moments):
-                std[rows] = np.sqrt(variance + self.noise_variance_)
+        if ended_at_0(self, dropout, input_dropout):
+            mean = self._output(X)
+        elif dropout is None and input_dropout is None and not any(self._noise[2]):
+            warn_of_one_std(self.coefs_[0])
         return self._decode(mean), self._decode(self._finite(std, X))
 
     @from_snapshot
@@ -624,6 +642,11 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     ) -> FloatArray:
         """Noisy passes through the network, f_t(x): samples of its function, without observation noise.
 
+        Their mean and spread are those of ``predict(X, return_std=True)``. After a schedule that ended at 0, and with
+        no rates given, they are therefore passes at the rates of the training, centered on the noise-free prediction
+        f(x): ``f_t(x) - f̄(x) + f(x)``, f̄ being the mean of at least 100 passes, which takes the time of as many.
+        With ``loss='poisson'`` they are clipped at 0 then.
+
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples_X, n_features)
@@ -636,7 +659,8 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
             Seeds the masks.
 
         dropout : float or array-like of shape (n_hidden,), default=None
-            Rate of the hidden layers while sampling, in [0, 1); None for the rates in force at the end of training.
+            Rate of the hidden layers while sampling, in [0, 1); None for the rates in force at the end of training,
+            or if a schedule took them to 0, those that it started from. 0 for no noise.
 
         input_dropout : float, default=None
             The same for the inputs.
@@ -652,11 +676,6 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         -------
         y_samples : ndarray of shape (n_samples_X, n_samples) or (n_samples_X, n_outputs, n_samples)
             One pass in each column. It is all in memory: ``predict(X, return_std=True)`` is not.
-
-        Raises
-        ------
-        ValueError
-            If the rates ended at 0 by a schedule and no rate is given.
         """
         X = self._validate_predict(X)
         samples = self._sample(
@@ -670,6 +689,10 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
             n_jobs=n_jobs,
         )
         return samples[:, 0] if self.n_outputs_ == 1 else samples
+
+    def _recenter(self, outputs, shift):
+        outputs = (outputs + shift).astype(outputs.dtype, copy=False)
+        return np.maximum(outputs, 0) if self.out_activation_ == "exp" else outputs
 
     def _log_likelihood(self, outputs, Y):
         variance = np.broadcast_to(self.noise_variance_, Y.shape[1])

@@ -59,6 +59,8 @@ def positive_weights(sample_weight, X, dtype, name):
         sample_weight = check_sample_weight(sample_weight, X, dtype=np.float64)
     except (ValueError, TypeError) as error:  # what cannot be cast is not called by its name
         raise type(error)(str(error) if "sample_weight" in str(error) else f"`{name}`: {error}") from error
+    except OverflowError as error:
+        raise ValueError(f"A number in `{name}` is beyond the range of floats: {error}.") from error
     check_non_negative(sample_weight, f"`{name}`")
     check_weights(_some_positive(sample_weight, name), dtype, name)
     return sample_weight.astype(dtype, copy=False)
@@ -255,4 +257,4 @@ def all_floats():
     try:
         yield
     except OverflowError as error:
-        raise ValueError(f"A number in the data or parameters is beyond the range of floats: {error}.") from error
+        raise ValueError(f"A number in the data is beyond the range of floats: {error}.") from error

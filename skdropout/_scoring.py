@@ -148,7 +148,8 @@ def log_predictive_density_scorer(
 
     **sampling : dict
         `n_samples`, `dropout` and what else :meth:`DropoutMLPRegressor.log_predictive_density` takes. To give some
-        in a search: ``scoring=functools.partial(log_predictive_density_scorer, dropout=0)``.
+        in a search: ``scoring=functools.partial(log_predictive_density_scorer, dropout=0)``. Without a rate, and
+        after a schedule that ended at 0, the passes are at the rates of the training, around the noise-free output.
 
     Returns
     -------
@@ -159,9 +160,6 @@ def log_predictive_density_scorer(
     ------
     TypeError
         If there is no such network in `estimator`.
-    ValueError
-        If the rates of dropout ended at 0 by a schedule and no rate is given. A search reports it as a score of NaN:
-        set ``dropout_schedule="constant"``, or give a rate as above.
 
     See Also
     --------

@@ -123,6 +123,18 @@ def perhaps(name, value):
     return f": did you mean {float(value) / 100:g}?" if 2 <= value < 100 else ""
 
 
+def check_floats(estimator):
+    """Refuse a number that no float can hold, such as 10**400, where a real one is meant."""
+    for name, constraints in estimator._parameter_constraints.items():
+        value = getattr(estimator, name)
+        real = any(isinstance(constraint, Interval) and constraint.type is Real for constraint in constraints)
+        if real and isinstance(value, Real):
+            try:
+                float(value)
+            except OverflowError as error:
+                raise InvalidParameterError(f"{name} is beyond the range of floats, give a smaller one.") from error
+
+
 def hidden_sizes(hidden_layer_sizes):
     """The widths of the hidden layers as a tuple of int; an int is one layer."""
     sizes = np.asarray(hidden_layer_sizes, dtype=object)

@@ -19,6 +19,7 @@ from sklearn.metrics import check_scoring
 from ._callbacks import Tasks, going_on
 from ._checkpoint import continue_from
 from ._codec import Many, check, damaged_if_it_fails
+from ._errstate import users_code
 from ._magnitudes import ways_out
 from ._rows import mini_batches, split_off
 from ._scaling import column_exponents, target_scale
@@ -190,7 +191,7 @@ class Training:
         self.optimizer, continues = self._start_optimizer()
         self._scale_inputs(train, is_new=not continues)
         schedule = estimator.dropout_schedule
-        self.dropout_factor = schedule if callable(schedule) else DROPOUT_SCHEDULES[schedule]
+        self.dropout_factor = users_code()(schedule) if callable(schedule) else DROPOUT_SCHEDULES[schedule]
         # Losses under different rates cannot be compared, so a schedule runs to its end
         self.to_the_end = self.policy.moves or (schedule != "constant" and bool(self.backprop.noises))
         self.scheduled = self.to_the_end or estimator.warmup_fraction > 0
@@ -544,7 +545,8 @@ class Training:
         weighted = {"sample_weight": rows.sample_weight} if "sample_weight" in taken else {}
         weighted = weighted if rows.sample_weight is not None else {}
         try:
-            return score_of_known_classes(scorer, bare, rows.X[:], rows.y, weighted)
+            with users_code():
+                return score_of_known_classes(scorer, bare, rows.X[:], rows.y, weighted)
         except (ValueError, TypeError) as error:
             raise ValueError(f"scoring={bare.scoring!r} failed on the rows held out: {error}") from error
 

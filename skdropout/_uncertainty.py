@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import warnings
 from abc import ABC, abstractmethod
-from functools import reduce
-from itertools import groupby
+from functools import partial, reduce
+from itertools import groupby, islice
 from numbers import Integral
 from threading import Lock
+from weakref import WeakValueDictionary
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from scipy.special import logsumexp
@@ -27,7 +29,8 @@ from .engine.layers import at_rest
 from .engine.network import Network
 from .engine.sampling import Sampler
 
-NEXT_TO_0 = 2**-17  # rates below it are rounding, such as the end of a user's cosine; masks have a grid of 2⁻¹⁶
+NEXT_TO_0 = 0.01  # times the rates of the training: a schedule that ends below it has ended at 0
+CENTERED_BY = 100  # passes, at least, whose mean is replaced by the noise-free output after such a schedule
 
 
 class MonteCarloMixin(ABC):
@@ -40,6 +43,12 @@ class MonteCarloMixin(ABC):
     @abstractmethod
     def _validate_predict_xy(self, X, y):
         """X and the targets of y, checked."""
+
+    @abstractmethod
+    def _recenter(self, outputs, shift):
+        """The outputs of passes, (n_passes, n_rows, n_outputs), moved by `shift`, (n_rows, n_outputs)."""
+
+    _recenters_raw = False  # whether what is moved is the output before its activation
 
     @from_snapshot
     def log_predictive_density(
@@ -58,7 +67,9 @@ class MonteCarloMixin(ABC):
 
         Row by row,  log (1/T Σ_t p(y | f_t(x))),  f_t being the network with the t-th masks: in regression a mixture
         of normal distributions of variance ``noise_variance_``, in classification the mean of the probabilities.
-        Several outputs or labels count together.
+        Several outputs or labels count together. After a schedule that ended at 0, and with no rates given, the
+        passes are those at the rates of the training, centered on the noise-free output, as in ``predict`` and
+        ``sample_y``, or ``sample_proba``; it takes twice the time.
 
         Parameters
         ----------
@@ -75,7 +86,8 @@ class MonteCarloMixin(ABC):
             Seeds the masks.
 
         dropout : float or array-like of shape (n_hidden,), default=None
-            Rate of the hidden layers while sampling, in [0, 1); None for the rates in force at the end of training.
+            Rate of the hidden layers while sampling, in [0, 1); None for the rates in force at the end of training,
+            or if a schedule took them to 0, those that it started from.
 
         input_dropout : float, default=None
             The same for the inputs.
@@ -91,17 +103,19 @@ class MonteCarloMixin(ABC):
         log_density : ndarray of shape (n_samples_X,)
             In nats, for y as it was given to ``fit``. A scorer of its mean is
             :func:`skdropout.log_predictive_density_scorer`.
-
-        Raises
-        ------
-        ValueError
-            If the rates ended at 0 by a schedule and no rate is given.
         """
         X, Y = self._validate_predict_xy(X, y)
-        blocks = noisy_passes(
+        log_density = np.empty(X.shape[0])
+
+        def gather(blocks):
+            for rows, log_sum in over_passes(blocks, np.logaddexp):
+                log_density[rows] = log_sum - np.log(n_samples)
+
+        noisy_passes(
             self,
             X,
             lambda outputs, rows: logsumexp(self._log_likelihood(outputs, Y[rows]), axis=0),
+            gather,
             n_samples=n_samples,
             random_state=random_state,
             dropout=dropout,
@@ -109,33 +123,50 @@ class MonteCarloMixin(ABC):
             mask_sharing=mask_sharing,
             n_jobs=n_jobs,
         )
-        log_density = np.empty(X.shape[0])
-        for rows, log_sum in over_passes(blocks, np.logaddexp):
-            log_density[rows] = log_sum - np.log(n_samples)
         return log_density
 
     def _sample(self, X, n_columns, finish=np.asarray, *, n_samples, **sampling):
         """The outputs of noisy passes, (n_rows, n_outputs, n_samples), or what ``finish`` makes of them."""
-        blocks = noisy_passes(
-            self, X, lambda outputs, rows: finish(outputs.transpose(1, 2, 0)), n_samples=n_samples, **sampling
-        )
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
         samples = np.empty((X.shape[0], n_columns, int(n_samples)), self._network().coefs[0].dtype)
-        for rows, passes, outputs in blocks:
-            samples[rows, :, passes] = outputs
+
+        def gather(blocks):
+            for rows, passes, outputs in blocks:
+                samples[rows, :, passes] = outputs
+
+        noisy_passes(
+            self, X, lambda outputs, rows: finish(outputs.transpose(1, 2, 0)), gather, n_samples=n_samples, **sampling
+        )
         return samples
 
 
-def noisy_passes(estimator, X, reduce, *, n_samples, random_state, dropout, input_dropout, mask_sharing, n_jobs):
-    """Iterate over (rows, passes, reduce(outputs, rows)), blocks of rows in order, and the passes of each in order.
+def noisy_passes(
+    estimator,
+    X,
+    reduce,
+    gather,
+    *,
+    n_samples,
+    random_state,
+    dropout,
+    input_dropout,
+    mask_sharing,
+    n_jobs,
+    recenter=True,
+):
+    """Call ``gather`` on an iterator over (rows, passes, reduce(outputs, rows)); its result.
 
-    `outputs` are those of some passes for some rows, (n_passes, n_rows, n_outputs). ``reduce`` runs in joblib's
-    threads; the blocks, and so all numbers, are the same whatever `n_jobs`.
+    The blocks of rows come in order, and the passes of each in order. `outputs` are those of some passes for some rows,
+    (n_passes, n_rows, n_outputs). ``reduce`` runs in joblib's threads; the blocks, and so all numbers, are the same
+    whatever `n_jobs`. After a schedule that ended at 0, with no rates given, the passes are centered on the noise-free
+    output if `recenter`.
     """
     check_scalar(n_samples, "n_samples", Integral, min_val=1)
     if not isinstance(mask_sharing, str) or mask_sharing not in {"sample", "batch"}:
         raise InvalidParameterError(f"mask_sharing must be 'sample' or 'batch', got {mask_sharing!r}.")
     if n_jobs is not None and (not isinstance(n_jobs, Integral) or n_jobs == 0):
         raise InvalidParameterError(f"n_jobs must be None or an int other than 0, got {n_jobs!r}.")
+    recenter = recenter and ended_at_0(estimator, dropout, input_dropout)
     rates, X = _rates(estimator, dropout, input_dropout), canonical(X)
     if issparse(X) and rates[0] > 0 and not DROPOUTS[kind := estimator._noise[0][0]].takes_sparse:
         raise ValueError(
@@ -143,13 +174,40 @@ def noisy_passes(estimator, X, reduce, *, n_samples, random_state, dropout, inpu
             "input_dropout=0, or make X dense."
         )
     seed = check_random_state(random_state).randint(0, 2**32, size=4, dtype=np.uint32)
-    sampler = _sampler(estimator, rates, shared=mask_sharing == "batch")
+    raw = recenter and estimator._recenters_raw
+    sampler = _sampler(estimator, rates, mask_sharing == "batch", raw)
+    sample = partial(_outputs, estimator, sampler, X, seed)
+    shift = _to_noise_free(estimator, sampler, X, sample, raw, n_samples, n_jobs) if recenter else None
 
     def work(rows, passes):
         with np.errstate(all="ignore"):
-            return rows, passes, reduce(estimator._finite(sampler.sample(X, rows, passes, seed), X), rows)
+            outputs = sample(rows, passes)
+            if shift is not None:
+                outputs = estimator._recenter(outputs, shift[rows])
+            return rows, passes, reduce(outputs, rows)
 
-    return _in_threads(work, sampler.blocks(X, n_samples), n_jobs)
+    return _in_threads(work, sampler.blocks(X, n_samples), n_jobs, gather)
+
+
+def _outputs(estimator, sampler, X, seed, rows, passes):
+    return estimator._finite(sampler.sample(X, rows, passes, seed), X)
+
+
+def _to_noise_free(estimator, sampler, X, sample, raw, n_samples, n_jobs):
+    """The noise-free output minus the mean of passes, (n_rows, n_outputs)."""
+    n_passes = max(n_samples, CENTERED_BY)
+    shift = estimator._output(X, raw=raw).astype(float)
+
+    def work(rows, passes):
+        with np.errstate(all="ignore"):
+            return rows, passes, sample(rows, passes).sum(axis=0, dtype=float)
+
+    def gather(blocks):
+        for rows, total in over_passes(blocks, np.add):
+            shift[rows] -= total / n_passes
+
+    _in_threads(work, sampler.blocks(X, n_passes), n_jobs, gather)
+    return shift
 
 
 class OneBlasThread:
@@ -182,40 +240,72 @@ if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=ONE_BLAS_THREAD.start_afresh)
 
 
-def _in_threads(work, blocks, n_jobs):
-    """The results of ``work(*block)``, in order. BLAS has one thread, lest the two pools of threads get in each
-    other's way, and whatever `n_jobs`, lest the last digits depend on it."""
-    parallel = Parallel(n_jobs=n_jobs, require="sharedmem", return_as="generator")
-    with ONE_BLAS_THREAD:
-        yield from parallel(delayed(work)(*block) for block in blocks)
+def _in_threads(work, blocks, n_jobs, gather):
+    """``gather`` the results of ``work(*block)``, in order.
+
+    BLAS has one thread: the two pools of threads must not get in each other's way, and the last digits must not depend
+    on `n_jobs`. The limit is of the whole process, so that no generator may hold it, whose end is anybody's guess: it
+    is gone when this call returns or fails. Neither do threads work on then: joblib is given some blocks at a time.
+    """
+    at_a_time, blocks = 4 * effective_n_jobs(n_jobs), iter(blocks)
+
+    def results(parallel):
+        while some := list(islice(blocks, at_a_time)):
+            yield from parallel(delayed(work)(*block) for block in some)
+
+    with ONE_BLAS_THREAD, np.errstate(all="ignore"), Parallel(n_jobs=n_jobs, require="sharedmem") as parallel:
+        return gather(results(parallel))
+
+
+def ended_at_0(estimator, dropout=None, input_dropout=None):
+    """Whether a schedule took the rates to 0, next to those of the training, and the user gives none."""
+    trained = estimator._noise[2]
+    return dropout is None and input_dropout is None and max(estimator.dropout_) < NEXT_TO_0 * max(trained)
 
 
 def _rates(estimator, dropout, input_dropout):
-    """The rate on the input of each layer: what the user asks for, else what was in force at the end of training."""
-    known = estimator.dropout_
-    *_, trained, schedule = estimator._noise
-    if dropout is None and input_dropout is None and any(trained) and max(known) < NEXT_TO_0:
-        name, rate = ("dropout", max(trained[1:])) if any(trained[1:]) else ("input_dropout", trained[0])
-        raise ValueError(
-            f"The weights were left by dropout_schedule={schedule} with rates of 0, and so there is no noise to "
-            f"sample. Give a rate for sampling, for example {name}={rate:g} (or dropout=0 for no noise), or fit with "
-            "dropout_schedule='constant'."
-        )
+    """The rate on the input of each layer: what the user asks for, else what was in force at the end of training.
+
+    Where that is 0 by a schedule, it is what the schedule started from.
+    """
+    known = estimator._noise[2] if ended_at_0(estimator, dropout, input_dropout) else estimator.dropout_
     return dropout_rates(
         known[1:] if dropout is None else dropout, known[0] if input_dropout is None else input_dropout, len(known) - 1
     )
 
 
-def _sampler(estimator, rates, shared):
-    """What samples the network: the one that predicts, unless normalisation stands between activation and noise."""
+def _sampler(estimator, rates, shared, raw=False):
+    """What samples the network: the one that predicts, unless normalisation stands between activation and noise.
+
+    With `raw`, it samples the output before its activation.
+    """
     network, norms = estimator._network(), ()
     if getattr(estimator, "_unfolded", [False])[0] == "after_activation":  # folded, the noise would miss its shift
         params, moments, _ = unfolded(estimator, *weights_of(estimator))
         norms = list(at_rest(params.scales, params.shifts, moments))
         network = Network(params.coefs, params.intercepts, network.activations, network.output)
+    if raw:
+        network.output = "identity"
     kinds, groups, *_ = estimator._noise
     names_per_layer("dropout_kind", kinds, DROPOUTS, len(kinds))  # one that a user registered may be gone
     return Sampler(network, list(zip(kinds, rates, groups, strict=True)), norms, shared)
+
+
+def warn_of_one_std(W):
+    """Warn that the standard deviation is the same for all rows, once for the weights W: once for each training."""
+    if _TOLD.get(id(W)) is W:
+        return
+    _TOLD[id(W)] = W
+    warnings.warn(
+        "The network was trained without dropout: the standard deviation is the square root of noise_variance_, the "
+        "same for every row. Fit with dropout above 0, such as dropout=0.1, for one that depends on the row, and with "
+        "X_val, y_val or early_stopping=True for a noise variance from rows held out; predict(..., dropout=0) does "
+        "without this warning.",
+        stacklevel=4,
+    )
+
+
+_TOLD: WeakValueDictionary = WeakValueDictionary()  # by their id: Python's own memory of warnings is lost at each fit
 
 
 def over_passes(blocks, add):

@@ -383,6 +383,7 @@ USES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:The network was trained without dropout")  # by lbfgs
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("kind", MAPS)
 def test_rows_that_cannot_be_written_to(tmp_path, kind, use):

@@ -212,6 +212,7 @@ def test_coverage_from_estimator_is_from_predictions(n_outputs):
     assert legend(disp.ax_)[-1] == "DropoutMLPRegressor"
 
 
+@pytest.mark.filterwarnings("ignore:The network was trained without dropout")
 @pytest.mark.parametrize("n_outputs", [1, 2])
 @pytest.mark.parametrize("wrap", [lambda model: model, lambda model: GridSearchCV(model, {}, cv=2)])
 def test_coverage_inside_pipelines_and_transformed_targets(n_outputs, wrap):

@@ -186,8 +186,11 @@ def test_a_schedule_of_the_users_stays_out_of_the_fitted_state():
     model = REGRESSOR(hidden_layer_sizes=4, dropout=0.2, dropout_schedule=lambda t: 1 - t, max_iter=3, random_state=0)
     model.fit(X, X[:, 0]).set_params(dropout_schedule="constant")
     assert_predict_the_same(pickle.loads(pickle.dumps(model)), model)
-    with pytest.raises(ValueError, match="left by dropout_schedule=<function"):
-        model.sample_y(X)
+    for fitted in (model, pickle.loads(pickle.dumps(model))):
+        assert "<function" in fitted._noise[-1]
+        mean, std = fitted.predict(X, return_std=True)
+        np.testing.assert_array_equal(mean, model.predict(X))
+        assert len(np.unique(std)) > 1  # the spread at rate 0.2
 
 
 def test_deep_networks_need_no_deep_recursion():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 from scipy.integrate import trapezoid
-from scipy.special import logsumexp
+from scipy.special import logit, logsumexp
 from scipy.stats import lognorm, norm
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_diabetes, load_iris
@@ -181,29 +181,172 @@ def test_prediction_stays_noise_free():
 # Schedules
 
 
-@pytest.mark.parametrize("schedule", ["flat_cos", "annealed", "early"])
-def test_rates_that_ended_at_0_are_an_error_with_a_way_out(schedule):
-    model = regressor(dropout_schedule=schedule).fit(X, y)
-    for call in (
-        partial(model.predict, X, return_std=True),
-        partial(model.sample_y, X),
-        partial(model.log_predictive_density, X, y),
-        partial(classifier(dropout_schedule=schedule).fit(X, LABELS).predict_uncertainty, X),
-        partial(classifier(dropout_schedule=schedule).fit(X, LABELS).sample_proba, X),
-    ):
-        with pytest.raises(ValueError, match=rf"{schedule}.* dropout=0\.3 .*dropout_schedule='constant'"):
-            call()
-        call(dropout=0.1)
-    mean, std = model.predict(X, return_std=True, dropout=0)
-    np.testing.assert_allclose(mean, model.predict(X))
-    np.testing.assert_allclose(std, np.sqrt(model.noise_variance_))
+ENDS_AT_0 = {
+    "flat_cos": "flat_cos",
+    "annealed": "annealed",
+    "early": "early",
+    "to rounding": lambda t: np.cos(np.pi * t / 2),
+    "next to 0": lambda t: max(1 - t, 1e-3),
+}
+after_schedule = pytest.mark.parametrize("schedule", ENDS_AT_0.values(), ids=ENDS_AT_0)
 
 
-def test_the_way_out_names_what_was_on_and_the_schedule_that_was():
-    model = regressor(dropout=0, input_dropout=0.2, dropout_schedule=lambda t: np.cos(np.pi * t / 2)).fit(X, y)
-    assert 0 < max(model.dropout_) < 1e-16  # not quite 0
-    with pytest.raises(ValueError, match=r"lambda.* input_dropout=0\.2 "):
-        model.set_params(dropout_schedule="constant").sample_y(X)
+@pytest.mark.parametrize("targets", [y, Y2], ids=["one output", "two outputs"])
+@pytest.mark.parametrize("mask_sharing", ["sample", "batch"])
+@after_schedule
+def test_after_a_schedule_the_spread_is_at_the_rates_of_training_and_the_mean_is_noise_free(
+    schedule, mask_sharing, targets
+):
+    """With two layers the mean of the passes is another one."""
+    model = regressor(dropout_schedule=schedule, hidden_layer_sizes=(12, 8), input_dropout=0.1).fit(X, targets)
+    options = {"n_samples": 150, "mask_sharing": mask_sharing}
+    raw = model.sample_y(X, dropout=0.3, input_dropout=0.1, **options)
+    mean, std = model.predict(X, return_std=True, **options)
+    np.testing.assert_array_equal(mean, model.predict(X))
+    assert np.abs(raw.mean(-1) - mean).max() > 0.01
+    np.testing.assert_allclose(std, np.sqrt(raw.var(-1) + model.noise_variance_))
+    passes = model.sample_y(X, **options)
+    np.testing.assert_allclose(passes, raw + (mean - raw.mean(-1))[..., None], atol=1e-12)
+    densities = norm.logpdf(
+        targets.reshape(60, -1, 1), passes.reshape(60, -1, 150), np.sqrt(model.noise_variance_ * np.ones(1))[:, None]
+    ).sum(1)
+    expected = logsumexp(densities, axis=1) - np.log(150)
+    np.testing.assert_allclose(model.log_predictive_density(X, targets, **options), expected)
+
+
+@pytest.mark.parametrize("targets", [LABELS, LABELS == 1, MULTILABEL], ids=["multiclass", "binary", "multilabel"])
+@after_schedule
+def test_after_a_schedule_the_logits_are_centered_on_those_without_noise(schedule, targets):
+    model = classifier(dropout_schedule=schedule, hidden_layer_sizes=(12, 8)).fit(X, targets)
+    P, raw = model.sample_proba(X, 150), model.sample_proba(X, 150, dropout=0.3)
+    to_logits = np.log if targets is LABELS else logit
+    noise_free, logits, expected = map(to_logits, (model.predict_proba(X), P, raw))
+    expected += (noise_free - expected.mean(-1))[..., None]
+    if targets is LABELS:  # up to a constant
+        logits, expected = (z - z.mean(1, keepdims=True) for z in (logits, expected))
+    np.testing.assert_allclose(logits, expected, atol=1e-9)
+    np.testing.assert_allclose(model.predict_uncertainty(X, n_samples=150).proba, P.mean(2))
+    density = model.log_predictive_density(X, targets, n_samples=150)
+    if targets.ndim == 1:
+        np.testing.assert_allclose(density, np.log(P[np.arange(60), targets.astype(int)].mean(1)))
+        np.testing.assert_allclose(P.sum(1), 1)
+    assert ((P >= 0) & (P <= 1)).all()
+
+
+@pytest.mark.parametrize("mask_sharing", ["sample", "batch"])
+def test_few_passes_are_centered_by_the_mean_of_many(mask_sharing):
+    model = regressor(dropout_schedule="annealed").fit(X, y)
+    options = {"mask_sharing": mask_sharing}
+    raw, many = (model.sample_y(X, n, dropout=0.3, **options) for n in (2, 100))
+    expected = raw + (model.predict(X) - many.mean(1))[:, None]
+    np.testing.assert_allclose(model.sample_y(X, 2, **options), expected, atol=1e-12)
+    assert (model.sample_y(X, **options)[:, 0] != model.predict(X)).mean() > 0.5
+
+
+def test_a_centered_pass_with_shared_masks_is_one_function(small_blocks):
+    model = regressor(dropout_schedule="annealed").fit(X, y)
+    functions = model.sample_y(X, 9, mask_sharing="batch")
+    np.testing.assert_allclose(model.sample_y(X[7:9], 9, mask_sharing="batch"), functions[7:9], rtol=1e-10)
+
+
+@pytest.mark.parametrize("schedule", ["flat_cos", "annealed"])
+def test_rates_that_are_given_are_those_of_the_passes_and_of_their_mean(schedule):
+    model = regressor(dropout_schedule=schedule, hidden_layer_sizes=(12, 8)).fit(X, y)
+    for rates in ({"dropout": 0.3}, {"dropout": 0.1, "input_dropout": 0.2}):
+        mean, std = model.predict(X, return_std=True, **rates)
+        passes = model.sample_y(X, 100, **rates)
+        np.testing.assert_allclose(mean, passes.mean(1))
+        np.testing.assert_allclose(std, np.sqrt(passes.var(1) + model.noise_variance_))
+    for rates in ({"dropout": 0}, {"input_dropout": 0}):
+        mean, std = model.predict(X, return_std=True, **rates)
+        np.testing.assert_allclose(mean, model.predict(X))
+        np.testing.assert_allclose(std, np.sqrt(model.noise_variance_))
+
+
+def test_passes_of_counts_are_not_negative_after_a_schedule():
+    counts = np.random.RandomState(0).poisson(np.exp(y))
+    model = regressor(loss="poisson", dropout=0.6, dropout_schedule="annealed", learning_rate_init=0.05)
+    model.fit(X, counts)
+    samples = model.sample_y(X, 500)
+    assert (samples >= 0).all()
+    assert (samples == 0).any()  # and some would be, by the shift alone
+    mean, std = model.predict(X, return_std=True, n_samples=500)
+    np.testing.assert_array_equal(mean, model.predict(X))
+    raw = model.sample_y(X, 500, dropout=0.6)
+    np.testing.assert_allclose(std, np.sqrt(raw.var(1) + model.noise_variance_))
+
+
+def test_after_a_schedule_in_float32_sparse_and_with_batch_norm(small_blocks):
+    S = sparse.random(60, 30, density=0.1, random_state=0, dtype="f").tocsr()
+    for place in (False, "before_activation", "after_activation", "after_dropout"):
+        model = regressor(dropout_schedule="flat_cos", batch_norm=place, input_dropout=0.1).fit(S, y.astype("f"))
+        mean, std = model.predict(S, return_std=True)
+        passes = model.sample_y(S, 100)
+        assert mean.dtype == std.dtype == passes.dtype == np.float32
+        np.testing.assert_array_equal(mean, model.predict(S))
+        np.testing.assert_allclose(passes.mean(1), mean, atol=1e-4)
+        np.testing.assert_allclose(std, np.sqrt(passes.var(1) + model.noise_variance_), rtol=1e-4)
+        assert std.std() > 0
+
+
+def test_after_a_schedule_the_numbers_survive_files_and_threads(small_blocks, tmp_path):
+    model = regressor(dropout_schedule="flat_cos").fit(X, y)
+    model.save_weights(tmp_path / "weights.npz")
+    loaded = regressor().load_weights(tmp_path / "weights.npz")
+    for other in (pickle.loads(pickle.dumps(model)), loaded):
+        for n_jobs in (1, 3):
+            for a, b in zip(
+                model.predict(X, return_std=True), other.predict(X, return_std=True, n_jobs=n_jobs), strict=True
+            ):
+                np.testing.assert_array_equal(a, b)
+            np.testing.assert_array_equal(model.sample_y(X, 3), other.sample_y(X, 3, n_jobs=n_jobs))
+
+
+def test_a_schedule_that_has_not_begun_counts_as_ended_at_0():
+    """'late' is 0 for a sixth of max_iter."""
+    model = regressor(dropout_schedule="late").partial_fit(X, y)
+    assert max(model.dropout_) == 0
+    mean, std = model.predict(X, return_std=True)
+    np.testing.assert_array_equal(mean, model.predict(X))
+    np.testing.assert_allclose(std, np.sqrt(model.sample_y(X, 100, dropout=0.3).var(1) + model.noise_variance_))
+
+
+def test_a_search_by_density_over_schedules_has_no_nan():
+    grid = {"dropout_schedule": ["flat_cos", "constant", "annealed"], "dropout": [0.0, 0.2]}
+    search = GridSearchCV(regressor(), grid, scoring=log_predictive_density_scorer, cv=2).fit(X, y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+def test_early_stopping_can_watch_the_density_to_the_end_of_a_schedule():
+    scoring = log_predictive_density_scorer
+    for model, targets in ((regressor(), y), (classifier(), LABELS)):
+        model.set_params(early_stopping=True, scoring=scoring, dropout_schedule="flat_cos").fit(X, targets)
+        assert len(model.validation_scores_) == 15
+        assert np.isfinite(model.validation_scores_).all()
+
+
+# Without dropout
+
+
+def test_one_standard_deviation_for_all_rows_warns_once_for_each_training():
+    model = DropoutMLPRegressor(hidden_layer_sizes=3, max_iter=5, random_state=0).fit(X, y)
+    for _ in range(2):
+        with pytest.warns(UserWarning, match=r"without dropout.*the same for every row.*dropout=0\.1.*X_val") as record:
+            _, std = model.predict(X, return_std=True)
+        assert len(record) == 1
+        assert record[0].filename == __file__
+        assert len(np.unique(std)) == 1
+        model.predict(X, return_std=True)  # warnings are errors here
+        model.fit(X, y)
+
+
+def test_who_asks_for_no_dropout_is_not_warned():
+    model = DropoutMLPRegressor(hidden_layer_sizes=3, max_iter=5, random_state=0).fit(X, y)
+    model.predict(X, return_std=True, dropout=0)
+    model.predict(X, return_std=True, dropout=0.1)
+    model.predict(X, return_std=True, input_dropout=0.1)
+    model.sample_y(X)
+    log_predictive_density_scorer(model, X, y)
 
 
 def test_going_on_without_dropout_is_no_schedule_that_ended_at_0():
@@ -236,7 +379,8 @@ def test_the_best_weights_come_back_with_their_rates():
 
 def test_a_network_without_dropout_has_no_spread():
     model = regressor(dropout=0).fit(X, y)
-    mean, std = model.predict(X, return_std=True)
+    with pytest.warns(UserWarning, match="without dropout"):
+        mean, std = model.predict(X, return_std=True)
     np.testing.assert_allclose(mean, model.predict(X))
     np.testing.assert_allclose(std, np.sqrt(model.noise_variance_))
     mutual_information = classifier(dropout=0).fit(X, LABELS).predict_uncertainty(X).mutual_information
@@ -340,24 +484,24 @@ def test_calls_at_the_same_time_leave_blas_as_it_was(monkeypatch):
 
     monkeypatch.setattr(skdropout._uncertainty, "get_threadpool_controller", Controller)
     model = regressor().fit(X, y)
-    first, second = (
-        skdropout._uncertainty.noisy_passes(
-            model,
-            np.tile(X, (5000, 1)),
-            lambda outputs, rows: None,
-            n_samples=20,
-            random_state=0,
-            dropout=None,
-            input_dropout=None,
-            mask_sharing="sample",
-            n_jobs=1,
-        )
-        for _ in range(2)
+
+    def gather_inside(blocks):
+        next(blocks)
+        model.predict(X, return_std=True)
+        assert log == [(1, "blas")]
+
+    skdropout._uncertainty.noisy_passes(
+        model,
+        X,
+        lambda outputs, rows: None,
+        gather_inside,
+        n_samples=20,
+        random_state=0,
+        dropout=None,
+        input_dropout=None,
+        mask_sharing="sample",
+        n_jobs=1,
     )
-    next(first), next(second)
-    first.close()
-    assert log == [(1, "blas")]
-    second.close()
     assert log == [(1, "blas"), "restored"]
 
 

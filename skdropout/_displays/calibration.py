@@ -203,7 +203,8 @@ class ReliabilityDisplay:
             Seeds the masks.
 
         dropout : float or array-like of shape (n_hidden,), default=None
-            Rate of the hidden layers while sampling, in [0, 1); None for the rates in force at the end of training.
+            Rate of the hidden layers while sampling, in [0, 1); None for the rates in force at the end of training,
+            or if a schedule took them to 0, those that it started from.
 
         input_dropout : float, default=None
             The same for the inputs.
@@ -509,7 +510,8 @@ class CoverageDisplay:
             Seeds its masks.
 
         dropout : float or array-like of shape (n_hidden,), default=None
-            Rate of its hidden layers while sampling, in [0, 1); None for the rates in force at the end of training.
+            Rate of its hidden layers while sampling, in [0, 1); None for the rates in force at the end of training,
+            or if a schedule took them to 0, those that it started from.
 
         input_dropout : float, default=None
             The same for the inputs.
