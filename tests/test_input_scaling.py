@@ -1,5 +1,8 @@
 """Large input columns are scaled inside the network while it trains with dropout, exactly."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -8,7 +11,8 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
+from skdropout import Checkpoint, DropoutMLPClassifier, DropoutMLPRegressor
+from skdropout._callbacks import Callback
 from skdropout._rows import Rows
 from skdropout._scaling import column_exponents, column_rms, target_scale
 
@@ -106,6 +110,39 @@ def test_weights_are_the_state():
         np.testing.assert_allclose(W, before / 2, atol=1e-9)
 
 
+@pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, lambda est: pickle.loads(pickle.dumps(est))])
+@pytest.mark.parametrize("batch_norm", [False, "before_activation", "after_activation"])
+def test_copies_of_a_stream_keep_its_scaling(way, batch_norm):
+    clf = DropoutMLPClassifier(12, random_state=0, batch_norm=batch_norm, batch_size=50)
+    clf.partial_fit(X, y, classes=[0, 1, 2]).partial_fit(X * 50, y)
+    twin = way(clf)
+    for est in (clf, twin):
+        est.partial_fit(X * 3, y)
+    for a, b in zip(clf.coefs_ + clf.intercepts_, twin.coefs_ + twin.intercepts_, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.skipif(not hasattr(DropoutMLPClassifier, "_init_callback_context"), reason="needs scikit-learn 1.9")
+def test_checkpoints_keep_the_scaling(tmp_path):
+    clf = DropoutMLPClassifier(12, random_state=0, batch_size=50).set_callbacks(Checkpoint(tmp_path / "a"))
+    clf.partial_fit(X, y, classes=[0, 1, 2]).partial_fit(X * 50, y)
+    twin = Checkpoint.load(tmp_path / "a")
+    for est in (clf, twin):
+        est.partial_fit(X * 3, y)
+    np.testing.assert_array_equal(clf.coefs_[0], twin.coefs_[0])
+
+    params = {"hidden_layer_sizes": 12, "random_state": 0, "batch_size": 50, "max_iter": 8}
+    whole = DropoutMLPClassifier(**params).fit(X, y)
+    part = DropoutMLPClassifier(**params).set_callbacks(Checkpoint(tmp_path / "b"), Stop(4))
+    with pytest.raises(InterruptedError):
+        part.fit(X, y)
+    done = DropoutMLPClassifier(**params).set_callbacks(Checkpoint(tmp_path / "b")).fit(X, y)
+    np.testing.assert_array_equal(done.coefs_[0], whole.coefs_[0])
+    for est in (done.set_callbacks(), whole):
+        est.partial_fit(X, y)
+    np.testing.assert_array_equal(done.coefs_[0], whole.coefs_[0])
+
+
 def test_integer_weights_are_copies():
     weights = np.arange(len(y)) % 3
     params = {"hidden_layer_sizes": 12, "max_iter": 6, "random_state": 0, "batch_size": 10_000}
@@ -140,6 +177,17 @@ def test_a_new_fit_forgets_the_scaling():
     clf = DropoutMLPClassifier(12, max_iter=2, random_state=0).fit(X, y).set_params(dropout=0).fit(X, y)
     mlp = MLPClassifier(12, max_iter=2, random_state=0).fit(X, y)
     np.testing.assert_allclose(clf.coefs_[0], mlp.coefs_[0], rtol=1e-12)
+
+
+class Stop(Callback):
+    """Fail after some epochs."""
+
+    def __init__(self, epochs):
+        self.epochs = epochs
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+        if estimator.n_iter_ == self.epochs:
+            raise InterruptedError
 
 
 def rows(X, weights=None):
