@@ -268,8 +268,8 @@ class Training:
         if not (self.incremental or interrupted or self.tasks.stopped):
             X, Y, sample_weight, _ = self.judge_by or self._some_rows()
             what_went_wrong += worse_than_constant(estimator, self.model, self.rows, X, Y, sample_weight)
-        if what_went_wrong:
-            warnings.warn(" ".join(what_went_wrong), ConvergenceWarning)
+        for sentence in what_went_wrong:
+            warnings.warn(sentence, ConvergenceWarning)
 
     def progress(self):
         """All that the rest of the training depends on, the books on the estimator aside."""

@@ -399,7 +399,12 @@ PARAMS = {
     "dtypes": {"dtype": np.float32},
     "a dtype": {"dtype": "float32", "activation": ["tanh"], "dropout_kind": ("gaussian",)},
     "scalars": {"hidden_layer_sizes": np.int64(12), "alpha": np.float32(1e-4), "max_iter": np.int16(3)},
-    "arrays": {"hidden_layer_sizes": np.array([12]), "dropout": [np.float64(0.1)], "input_groups": np.arange(64) // 8},
+    "arrays": {
+        "hidden_layer_sizes": np.array([12]),
+        "dropout": [np.float64(0.1)],
+        "input_dropout": 0.1,
+        "input_groups": np.arange(64) // 8,
+    },
     "a dict": {"class_weight": {i: np.float64(1 + i / 10) for i in np.arange(10)}},
 }
 

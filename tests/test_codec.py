@@ -133,7 +133,7 @@ class Number(IntEnum):
         np.ma.masked_array([1.0]),
         range(3),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_is_not_plain_is_refused_where_it_is(value):
     with pytest.raises(NotPlain, match=r"(?s)^content\['a'\]\[1\](\[0\])?=.*, which is of type \w+ and not plain"):

@@ -15,6 +15,7 @@ from scipy.sparse import csr_array
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import StackingClassifier, VotingClassifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import (
     average_precision_score,
@@ -376,8 +377,8 @@ def test_the_split_is_drawn_anew_for_other_data_and_by_a_fit_from_scratch():
 def test_fits_in_between_without_a_split_keep_it():
     model, spy = warm(DropoutMLPRegressor, None)
     model.fit(X, X[:, 0])
-    model.set_params(early_stopping=False).fit(X, X[:, 0])
-    model.set_params(early_stopping=True).fit(X, X[:, 0], X_val=X[:7], y_val=X[:7, 0])
+    model.set_params(early_stopping=False, scoring=None).fit(X, X[:, 0])
+    model.set_params(early_stopping=True, scoring=spy).fit(X, X[:, 0], X_val=X[:7], y_val=X[:7, 0])
     with pytest.raises(ValueError, match="NaN"):
         model.fit(X, np.full(120, np.nan))
     model.fit(X, X[:, 0])
@@ -466,7 +467,7 @@ def test_raw_validation_targets_of_transformed_ones_give_a_warning(scaler, by):
         fit(T[HELD])
     scaled = scaler.fit(T[ROWS, None]).transform(T[HELD, None]).ravel()
     with warnings.catch_warnings(action="error"):
-        warnings.filterwarnings("ignore", message="Stochastic Optimizer")
+        warnings.filterwarnings("ignore", category=ConvergenceWarning)
         fit(scaled)
 
 

@@ -90,7 +90,7 @@ LEARNING_RATES = Registry(
 
 def warm_up(t, fraction):
     """Linear from 0 to 1 over the first `fraction` of the training (Goyal et al., 2017)."""
-    return min(1.0, t / fraction) if fraction > 0 else 1.0
+    return min(1.0, t / float(fraction)) if fraction > 0 else 1.0
 
 
 # Factor of the dropout rates at progress t
