@@ -10,7 +10,8 @@ batch size and the same weights of the rows. Scores are those of the test rows (
 weighted by class; or RMSE in standard deviations of y.
 
 Printed are paired differences, mean over tables ± standard error, for each setting by itself, and the worst
-combinations; "flagged" is the fraction of the fits that end worse than a constant prediction and warn.
+combinations; "flagged" is the fraction of the fits that end worse than a constant prediction and warn. At last come the
+scores of each table at the defaults, five splits each.
 """
 
 import argparse
@@ -68,6 +69,8 @@ SETTINGS = {
     "inputs": ("raw", "standardized"),
 }
 PATIENCE = {"default": 10, "off": np.inf}
+DEFAULTS = ("bernoulli", False, "sample", "auto", None)
+SPLITS = 5
 
 
 def combinations(number):
@@ -146,6 +149,20 @@ def summary(values):
     return f"{values.mean():+.3f} ± {values.std(ddof=1) / np.sqrt(len(values)):.3f}"
 
 
+def print_defaults(done):
+    """Each table at the defaults."""
+    for inputs in SETTINGS["inputs"]:
+        print(f"\nAt the defaults, {inputs} inputs: scores and epochs, mean of {SPLITS} splits")
+        for name in TABLES:
+            row = f"{name:16}"
+            for contestant in (*PATIENCE, "scikit-learn"):
+                fits = [done[name, repeat, (*DEFAULTS, inputs), contestant] for repeat in range(SPLITS)]
+                scores = np.mean([fit[0] for fit in fits], axis=0)
+                figures = " / ".join(f"{score:.3f}" for score in scores)
+                row += f"  {contestant}: {figures}, {np.mean([fit[1] for fit in fits]):3.0f}"
+            print(row)
+
+
 def main(n_combinations, repeats, n_jobs, resume):
     chosen = combinations(n_combinations)
     todo = {
@@ -154,6 +171,13 @@ def main(n_combinations, repeats, n_jobs, resume):
         for name in TABLES
         for c in chosen
         if not (name in REGRESSION and c[4] is not None)
+        for contestant in (*PATIENCE, "scikit-learn")
+    }
+    todo |= {
+        (name, repeat, c, contestant): (measure, name, repeat, c, contestant)
+        for repeat in range(SPLITS)
+        for name in TABLES
+        for c in ((*DEFAULTS, inputs) for inputs in SETTINGS["inputs"])
         for contestant in (*PATIENCE, "scikit-learn")
     }
     done = jobs.run(todo, resume, n_jobs, "convergence")
@@ -183,6 +207,7 @@ def main(n_combinations, repeats, n_jobs, resume):
             for j in worst:
                 print(f"  {means[j]:+.3f} ± {errors[j]:.3f}  {mine[j]}")
             print(f"  combinations worse by more than two standard errors: {int((sign * means > 2 * errors).sum())}")
+    print_defaults(done)
 
 
 if __name__ == "__main__":
