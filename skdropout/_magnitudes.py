@@ -36,8 +36,8 @@ def _largest(size, names):
     return f"column {worst if names is None else repr(str(names[worst]))}", float(size[worst])
 
 
-def ways_out(estimator, rows):
-    """What to change where training diverges, as the rows and the parameters suggest."""
+def ways_out(estimator, rows, diverges=True):
+    """What to change where training diverges, or is too slow, as the rows and the parameters suggest."""
     X, _, Y, sample_weight = rows
     column, value = largest_column(X, getattr(estimator, "feature_names_in_", None))
     seen = f"; {column} reaches {value:.3g}" if value > LARGE else ""
@@ -49,7 +49,10 @@ def ways_out(estimator, rows):
     if estimator.alpha >= least:  # it is divided by the weights of a batch
         of_weights = "" if sample_weight is None else f", where sample_weight goes down to {least:.3g}"
         ways.append(f"lower alpha (now {estimator.alpha:g}{of_weights})")
-    if estimator.solver != "lbfgs":
+    if not diverges:
+        ways += [f"raise learning_rate_init (now {estimator.learning_rate_init:g})"] * (estimator.solver != "lbfgs")
+        ways.append(f"raise max_iter (now {estimator.max_iter})")
+    elif estimator.solver != "lbfgs":
         ways.append(f"lower learning_rate_init (now {estimator.learning_rate_init:g})")
         ways += ["set clip_norm=1"] if estimator.clip_norm is None else []
         ways += ["set dtype='float64'"] if estimator.coefs_[0].dtype == np.float32 else []

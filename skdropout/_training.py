@@ -87,10 +87,11 @@ def worse_than_constant(estimator, model, rows, X, Y, sample_weight):
     loss = objective.share(estimator.n_outputs_) * objective.function(estimator._network().predict(X), Y, sample_weight)
     if not loss > WORSE * constant or constant <= estimator.tol:  # the targets are all the same
         return []
-    way_out = f"{ways_out(estimator, rows)}, or raise max_iter (now {estimator.max_iter})"
+    diverges = estimator.loss_ > (getattr(estimator, "loss_curve_", None) or [np.inf])[0]
     sentence = (
         "The network predicts its training rows worse than a constant: its loss without dropout is "
-        f"{loss:.3g}, and {constant:.3g} if the prediction is the same for all rows. To learn, {way_out}."
+        f"{loss:.3g}, and {constant:.3g} if the prediction is the same for all rows. To learn, "
+        f"{ways_out(estimator, rows, diverges)}."
     )
     return [sentence]
 

@@ -185,7 +185,7 @@ def test_patience_does_not_count_before_the_loss_is_meaningful():
     assert clf.set_params(learning_rate_init=1e-3, max_iter=300, input_dropout=0).fit(data, labels).n_iter_ < 300
 
 
-WORSE = "worse than a constant: its loss without dropout is .* To learn, (.*), or raise max_iter"
+WORSE = "worse than a constant: its loss without dropout is .* To learn, (.*) or raise max_iter"
 
 
 @pytest.mark.parametrize(
