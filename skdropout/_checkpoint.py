@@ -32,6 +32,7 @@ from ._callbacks import Callback, going_on, is_whole_fit, say_where_to_set, with
 from ._codec import Many, NotPlain, check, check_stream_state, damaged_if_it_fails, decode, encode
 from ._files import replacing
 from ._persistence import _arrays, _fitted_state, _is_folded, _version
+from ._spec import as_constrained
 from ._typing import Int
 from .engine.activations import OUTPUTS
 from .engine.optimizers import OPTIMIZERS
@@ -425,7 +426,7 @@ def be_done(estimator, saved, progress, path, random_state):
 
 def marks(estimator, rows, held_out, start):
     """What tells a fit from others: hashes of its class, parameters, data, and of what it starts from, by name."""
-    params = {"class": type(estimator), **estimator.get_params(deep=False)}
+    params = {"class": type(estimator), **as_constrained(estimator.get_params(deep=False))}
     found = {name: joblib.hash(_plain(value)) for name, value in params.items() if name != "verbose"}
     for suffix, part in (("", rows), ("_val", held_out)):
         if part is not None:
