@@ -204,6 +204,25 @@ def test_facts_of_a_kind_stand_in_its_class(monkeypatch):
         model.sample_y(sparse.csr_array(X))
 
 
+@pytest.mark.parametrize("method", ["forward", "apply"])
+def test_a_kind_on_the_inputs_that_need_not_multiply_is_handed_them_unscaled(method, monkeypatch):
+    """Otherwise its noise in training would not be that of sampling."""
+    seen, inherited = [], getattr(Mask, method)
+
+    def replace_by_one(self, x, *args, **kwargs):
+        seen.append(np.abs(x).max())
+        out = inherited(self, x, *args, **kwargs)
+        out[out == 0] = 1.0
+        return out
+
+    monkeypatch.setitem(DROPOUTS, "own", type("Own", (Mask,), {method: replace_by_one}))
+    model = regressor(dropout_kind="own", input_dropout=0.3, dropout=0.0).fit(1000 * X, y)
+    assert max(seen) == np.abs(1000 * X).max()
+    seen.clear()
+    model.sample_y(1000 * X, 2)
+    assert max(seen) == np.abs(1000 * X).max()
+
+
 def test_what_a_plain_mask_is():
     assert all(kind.is_plain() for kind in DROPOUTS.values() if issubclass(kind, Masking))
     assert not StraightThrough.is_plain()
