@@ -568,6 +568,16 @@ def test_a_fit_with_registered_names_resumes_from_a_checkpoint(tmp_path):
     np.testing.assert_array_equal(Checkpoint.load(path).predict(X), expected.predict(X))
 
 
+@pytest.mark.usefixtures("with_optimizers")
+@pytest.mark.parametrize("solver", ["adam", "adamw", "mine"])
+def test_an_optimizer_whose_class_is_named_like_one_of_ours(solver, monkeypatch):
+    monkeypatch.setitem(OPTIMIZERS, "mine", type("Adam", (OPTIMIZERS["rmsprop"],), {}))
+    model = regressor(solver=solver).partial_fit(X, y)
+    twin = pickle.loads(pickle.dumps(model))
+    assert type(twin._optimizer) is type(model._optimizer)
+    np.testing.assert_array_equal(twin.partial_fit(X, y).coefs_[0], model.partial_fit(X, y).coefs_[0])
+
+
 def test_an_optimizer_that_is_gone(with_optimizers, monkeypatch):
     model = regressor(solver="rmsprop").fit(X, y)
     prediction = model.predict(X)
