@@ -578,6 +578,31 @@ def test_an_optimizer_whose_class_is_named_like_one_of_ours(solver, monkeypatch)
     np.testing.assert_array_equal(twin.partial_fit(X, y).coefs_[0], model.partial_fit(X, y).coefs_[0])
 
 
+@pytest.mark.parametrize(
+    ("parameter", "like"),
+    [
+        ("solver", "sgd"),
+        ("activation", "tanh"),
+        ("loss", "huber"),
+        ("dropout_kind", "gaussian"),
+        ("learning_rate", "cosine"),
+        ("dropout_schedule", "late"),
+    ],
+)
+def test_a_checkpoint_with_a_name_that_is_gone_is_not_called_damaged(parameter, like, tmp_path, monkeypatch):
+    pytest.importorskip("sklearn.callback")
+    table = TABLES[parameter]
+    monkeypatch.setitem(table, "own", table[like])
+    model = regressor(**{"dropout": 0.2, parameter: "own"}).set_callbacks(Checkpoint(tmp_path / "net.ckpt")).fit(X, y)
+    expected = model.predict(X)
+    monkeypatch.delitem(table, "own")
+    with pytest.raises(ValueError, match=rf"^The {table.what} 'own' is not registered in this process: add it to "):
+        Checkpoint.load(tmp_path / "net.ckpt")
+    if parameter != "activation":
+        loaded = Checkpoint.load(tmp_path / "net.ckpt", regressor(dropout=0.2))
+        np.testing.assert_array_equal(loaded.predict(X), expected)
+
+
 def test_an_optimizer_that_is_gone(with_optimizers, monkeypatch):
     model = regressor(solver="rmsprop").fit(X, y)
     prediction = model.predict(X)
