@@ -274,7 +274,7 @@ class Checkpoint(Callback):
                 raise ValueError(f"Checkpoint cannot write {error}.") from error
         path = self._file(estimator, marks)
         for part in path.parent.glob(f"{glob.escape(path.name)}.*.part"):
-            with suppress(FileNotFoundError):  # another process may have been faster
+            with suppress(OSError):  # another process may have been faster, or the file is another user's
                 if time.time() - part.stat().st_mtime > STALE:
                     part.unlink()
         if not path.exists():

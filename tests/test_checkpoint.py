@@ -519,6 +519,14 @@ def test_what_killed_processes_left_half_written_is_deleted(path):
     assert [file.exists() for file in (*parts, *others)] == [True, False, True, True]
 
 
+def test_leftovers_that_cannot_be_deleted_do_not_end_a_fit(path):
+    leftover = path.with_name(f"{path.name}.0.part")
+    leftover.mkdir()
+    os.utime(leftover, (0, 0))
+    mlp().set_callbacks(Checkpoint(path)).fit(images, digits)
+    assert leftover.exists()
+
+
 def test_partial_fit_does_not_write_over_the_checkpoint_of_a_fit(path):
     before = path.read_bytes()
     with pytest.raises(ValueError, match="is the checkpoint of another fit"):
