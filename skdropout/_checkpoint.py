@@ -32,10 +32,14 @@ from ._callbacks import Callback, going_on, is_whole_fit, say_where_to_set, with
 from ._codec import Many, NotPlain, check, check_stream_state, damaged_if_it_fails, decode, encode
 from ._files import replacing
 from ._persistence import _arrays, _fitted_state, _is_folded, _version
+from ._spec import as_constrained
 from ._typing import Int
-from .engine.activations import OUTPUTS
+from .engine.activations import ACTIVATIONS, OUTPUTS
+from .engine.dropout import DROPOUTS
+from .engine.losses import LOSSES
 from .engine.optimizers import OPTIMIZERS
 from .engine.rng import resume_stream
+from .engine.schedules import DROPOUT_SCHEDULES, LEARNING_RATES
 
 MAGIC = b"skdropout checkpoint 2\n"  # the number is that of the format
 PICKLES = b"skdropout checkpoint 1\n"  # the format before
@@ -45,6 +49,14 @@ ANOTHER = (
     "Delete it to start afresh, or give Checkpoint another path, or that of a folder that exists, in which each fit "
     "has a file of its own."
 )
+TABLES = {  # the parameters whose values are names that users may register
+    "activation": ACTIVATIONS,
+    "dropout_kind": DROPOUTS,
+    "dropout_schedule": DROPOUT_SCHEDULES,
+    "learning_rate": LEARNING_RATES,
+    "loss": LOSSES,
+    "solver": OPTIMIZERS,
+}
 STATE = {  # what the fitted attributes are, where `_fitted_state` does not check them
     "_in_stream": bool,
     "_input_exponents": np.ndarray | None,
@@ -207,6 +219,7 @@ class Checkpoint(Callback):
                     f"The checkpoint {str(path)!r} was written by skdropout {content['skdropout']} with parameters "
                     f"that this release does not have: {', '.join(map(printable, unknown))}. Install that release."
                 )
+            check_registered(params)
             with damaged_if_it_fails(path, ""):
                 bare = cls(**params)
                 bare._validate_params()
@@ -218,6 +231,7 @@ class Checkpoint(Callback):
                     f"The checkpoint {str(path)!r} is of the class {content['class']}: pass such an estimator, not "
                     f"{estimator!r}."
                 )
+        check_registered({"activation": state.get("_activations")})
         with damaged_if_it_fails(path, ""):
             loaded = restored(bare, state, content["skdropout"])
         if estimator is not None:
@@ -225,7 +239,8 @@ class Checkpoint(Callback):
         with damaged_if_it_fails(path, ""):
             if "random_state" in progress and isinstance(loaded.random_state, np.random.RandomState):
                 loaded.random_state.set_state(progress["random_state"])
-            if "optimizer" in progress and OPTIMIZERS.get(loaded.solver) is OPTIMIZERS[params["solver"]]:
+            kind = OPTIMIZERS.get(params["solver"])
+            if "optimizer" in progress and kind is not None and OPTIMIZERS.get(loaded.solver) is kind:
                 loaded._optimizer = revived(loaded, progress["optimizer"])
                 vars(loaded).pop("_learning_rate", None)  # what a file without the optimizer goes by
                 exponents = progress.get("input_exponents", vars(loaded).get("_input_exponents"))
@@ -259,7 +274,7 @@ class Checkpoint(Callback):
                 raise ValueError(f"Checkpoint cannot write {error}.") from error
         path = self._file(estimator, marks)
         for part in path.parent.glob(f"{glob.escape(path.name)}.*.part"):
-            with suppress(FileNotFoundError):  # another process may have been faster
+            with suppress(OSError):  # another process may have been faster, or the file is another user's
                 if time.time() - part.stat().st_mtime > STALE:
                     part.unlink()
         if not path.exists():
@@ -341,6 +356,15 @@ class Checkpoint(Callback):
 
     def teardown(self, estimator: Any, context: Any) -> None:
         self._progress.pop(id(estimator), None)
+
+
+def check_registered(params):
+    """An error of its own where a file is whole, and a user registered a name of it that is gone."""
+    for parameter, table in TABLES.items():
+        value = params.get(parameter)
+        for name in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(name, str) and (parameter, name) != ("solver", "lbfgs"):
+                table[name]
 
 
 def fitted_state(estimator):
@@ -425,7 +449,7 @@ def be_done(estimator, saved, progress, path, random_state):
 
 def marks(estimator, rows, held_out, start):
     """What tells a fit from others: hashes of its class, parameters, data, and of what it starts from, by name."""
-    params = {"class": type(estimator), **estimator.get_params(deep=False)}
+    params = {"class": type(estimator), **as_constrained(estimator.get_params(deep=False))}
     found = {name: joblib.hash(_plain(value)) for name, value in params.items() if name != "verbose"}
     for suffix, part in (("", rows), ("_val", held_out)):
         if part is not None:

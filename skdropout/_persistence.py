@@ -316,7 +316,9 @@ class PersistenceMixin:
             if optimizer is not None:
                 state["_learning_rate"] = optimizer.learning_rate
         elif optimizer is not None:  # as plain arrays and numbers: readers of files know no class of ours but one
-            state["_optimizer"] = {"class": type(optimizer).__name__, **vars(optimizer)}
+            # the name of its class in the table: a user's class may have the same ``__name__`` as one of ours
+            kind = next((name for name, row in OPTIMIZERS.items() if row is type(optimizer)), type(optimizer).__name__)
+            state["_optimizer"] = {"class": kind, **vars(optimizer)}
         if _is_folded(self):  # weights once: __setstate__ folds them again
             del state["coefs_"], state["intercepts_"]
         state["_skdropout_version"] = _version()
@@ -375,15 +377,14 @@ def _kind(estimator):
 
 
 def _revived(state):
-    """The optimizer that a file has the class name and the ``vars`` of."""
-    classes = {cls.__name__: cls for cls in OPTIMIZERS.values()}
-    if state["class"] not in classes:
+    """The optimizer that a file has the name in OPTIMIZERS and the ``vars`` of."""
+    if state["class"] not in OPTIMIZERS:
         warnings.warn(
             f"The optimizer {state['class']!r} of the file is not in OPTIMIZERS, and partial_fit will start with a new "
             "one: register it before loading the file to continue exactly."
         )
         return None
-    optimizer = object.__new__(classes[state["class"]])
+    optimizer = object.__new__(OPTIMIZERS[state["class"]])
     vars(optimizer).update((name, value) for name, value in state.items() if name != "class")
     return optimizer
 

@@ -27,7 +27,7 @@ from ._spec import rate_settings
 from ._validation import absent_classes, score_of_known_classes
 from .engine.backprop import Backprop
 from .engine.dropout import DROPOUTS
-from .engine.dropout.base import Multiplicative
+from .engine.dropout.base import multiplies
 from .engine.losses import LOSSES
 from .engine.optimizers import OPTIMIZERS, resume
 from .engine.params import Params
@@ -325,7 +325,7 @@ class Training:
         known = vars(estimator).pop("_input_exponents", None)
         exponents = None if is_new else known
         first = model.specs[0]
-        commutes = first.rate == 0 or issubclass(DROPOUTS[first.dropout], Multiplicative)  # sampling needs no scaling
+        commutes = first.rate == 0 or multiplies(DROPOUTS[first.dropout])  # sampling needs no scaling
         if is_new and self.masks is not None and commutes:
             scale = 1.0
             if LOSSES[estimator._loss_name()].output == "identity":

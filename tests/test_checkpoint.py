@@ -373,6 +373,13 @@ def test_what_means_the_same_is_the_same(path, params, fitted_to):
     assert leavings(before) == leavings(after)  # FailAfter saw 4 epochs: the third again, and three more
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.dtype("float32"), "f4", np.dtype(">f4")])
+def test_names_of_one_dtype_are_the_same(tmp_path, dtype):
+    before = mlp(dtype="float32").set_callbacks(Checkpoint(tmp_path / "a.ckpt")).fit(images, digits)
+    after = mlp(dtype=dtype).set_callbacks(Checkpoint(tmp_path / "a.ckpt"), FailAfter(1)).fit(images, digits)
+    assert leavings(before) == leavings(after)
+
+
 def test_class_weights_are_compared_one_by_one(tmp_path):
     def fit(class_weight):
         return mlp(class_weight=class_weight).set_callbacks(Checkpoint(tmp_path / "mlp.ckpt")).fit(images, digits)
@@ -510,6 +517,14 @@ def test_what_killed_processes_left_half_written_is_deleted(path):
             os.utime(file, (0, 0))
     mlp().set_callbacks(Checkpoint(path)).fit(images, digits)
     assert [file.exists() for file in (*parts, *others)] == [True, False, True, True]
+
+
+def test_leftovers_that_cannot_be_deleted_do_not_end_a_fit(path):
+    leftover = path.with_name(f"{path.name}.0.part")
+    leftover.mkdir()
+    os.utime(leftover, (0, 0))
+    mlp().set_callbacks(Checkpoint(path)).fit(images, digits)
+    assert leftover.exists()
 
 
 def test_partial_fit_does_not_write_over_the_checkpoint_of_a_fit(path):

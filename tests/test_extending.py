@@ -204,6 +204,25 @@ def test_facts_of_a_kind_stand_in_its_class(monkeypatch):
         model.sample_y(sparse.csr_array(X))
 
 
+@pytest.mark.parametrize("method", ["forward", "apply"])
+def test_a_kind_on_the_inputs_that_need_not_multiply_is_handed_them_unscaled(method, monkeypatch):
+    """Otherwise its noise in training would not be that of sampling."""
+    seen, inherited = [], getattr(Mask, method)
+
+    def replace_by_one(self, x, *args, **kwargs):
+        seen.append(np.abs(x).max())
+        out = inherited(self, x, *args, **kwargs)
+        out[out == 0] = 1.0
+        return out
+
+    monkeypatch.setitem(DROPOUTS, "own", type("Own", (Mask,), {method: replace_by_one}))
+    model = regressor(dropout_kind="own", input_dropout=0.3, dropout=0.0).fit(1000 * X, y)
+    assert max(seen) == np.abs(1000 * X).max()
+    seen.clear()
+    model.sample_y(1000 * X, 2)
+    assert max(seen) == np.abs(1000 * X).max()
+
+
 def test_what_a_plain_mask_is():
     assert all(kind.is_plain() for kind in DROPOUTS.values() if issubclass(kind, Masking))
     assert not StraightThrough.is_plain()
@@ -547,6 +566,41 @@ def test_a_fit_with_registered_names_resumes_from_a_checkpoint(tmp_path):
     resumed = regressor(**params).set_callbacks(Checkpoint(path)).fit(X, y)
     np.testing.assert_array_equal(resumed.coefs_[0], expected.coefs_[0])
     np.testing.assert_array_equal(Checkpoint.load(path).predict(X), expected.predict(X))
+
+
+@pytest.mark.usefixtures("with_optimizers")
+@pytest.mark.parametrize("solver", ["adam", "adamw", "mine"])
+def test_an_optimizer_whose_class_is_named_like_one_of_ours(solver, monkeypatch):
+    monkeypatch.setitem(OPTIMIZERS, "mine", type("Adam", (OPTIMIZERS["rmsprop"],), {}))
+    model = regressor(solver=solver).partial_fit(X, y)
+    twin = pickle.loads(pickle.dumps(model))
+    assert type(twin._optimizer) is type(model._optimizer)
+    np.testing.assert_array_equal(twin.partial_fit(X, y).coefs_[0], model.partial_fit(X, y).coefs_[0])
+
+
+@pytest.mark.parametrize(
+    ("parameter", "like"),
+    [
+        ("solver", "sgd"),
+        ("activation", "tanh"),
+        ("loss", "huber"),
+        ("dropout_kind", "gaussian"),
+        ("learning_rate", "cosine"),
+        ("dropout_schedule", "late"),
+    ],
+)
+def test_a_checkpoint_with_a_name_that_is_gone_is_not_called_damaged(parameter, like, tmp_path, monkeypatch):
+    pytest.importorskip("sklearn.callback")
+    table = TABLES[parameter]
+    monkeypatch.setitem(table, "own", table[like])
+    model = regressor(**{"dropout": 0.2, parameter: "own"}).set_callbacks(Checkpoint(tmp_path / "net.ckpt")).fit(X, y)
+    expected = model.predict(X)
+    monkeypatch.delitem(table, "own")
+    with pytest.raises(ValueError, match=rf"^The {table.what} 'own' is not registered in this process: add it to "):
+        Checkpoint.load(tmp_path / "net.ckpt")
+    if parameter != "activation":
+        loaded = Checkpoint.load(tmp_path / "net.ckpt", regressor(dropout=0.2))
+        np.testing.assert_array_equal(loaded.predict(X), expected)
 
 
 def test_an_optimizer_that_is_gone(with_optimizers, monkeypatch):

@@ -115,6 +115,13 @@ class Multiplicative(Dropout):
         return x
 
 
+def multiplies(kind):
+    """Whether a kind is noise times x, so that the noisy c · x is c times the noisy x."""
+    return issubclass(kind, Multiplicative) and all(
+        getattr(kind, name) is getattr(Multiplicative, name) for name in ("forward", "apply")
+    )
+
+
 class Masking(Multiplicative):
     """Noise of 0 or 1 / (1 - rate): x · m / q, m ~ Bernoulli(q), q = 1 - rate. A kind of it writes ``sample``.
 
