@@ -587,7 +587,8 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
 
     def _network(self):
         coefs, intercepts = self.coefs_, self.intercepts_
-        if getattr(coefs[0], "dtype", "") not in FLOATS:  # lists or integers that a user assigned
+        arrays = [isinstance(array, np.ndarray) for array in (*coefs, *intercepts)]
+        if not all(arrays) or coefs[0].dtype not in FLOATS:  # lists or integers that a user assigned
             coefs, intercepts = weights_of(self)
         return Network(coefs, intercepts, self._activations, self.out_activation_)
 

@@ -16,6 +16,7 @@ from sklearn.utils import check_scalar
 
 from ._codec import Many, check, damaged_if_it_fails
 from ._errstate import users_code
+from ._rows import positive_weights
 from ._sklearn import CALLBACK_STATE
 from ._typing import Float, Int, MatrixLike, Scoring
 from ._validation import absent_classes, check_rows, check_scale, score_of_known_classes
@@ -332,7 +333,6 @@ class EarlyStopping(Callback):
             return False
         if fitted_estimator is None:
             return False
-        weights = {} if self.sample_weight is None else {"sample_weight": self.sample_weight}
         what = "X_val, y_val and scoring of EarlyStopping"
         if not run.values:
             try:
@@ -342,6 +342,8 @@ class EarlyStopping(Callback):
             if y is not None:
                 check_scale(fitted_estimator, y, self.y_val)
         try:
+            sample_weight = positive_weights(self.sample_weight, self.X_val, np.float64, "sample_weight")
+            weights = {} if sample_weight is None else {"sample_weight": sample_weight}
             score = score_of_known_classes(run.scorer, fitted_estimator, self.X_val, self.y_val, weights)
         except (ValueError, TypeError) as error:
             raise ValueError(f"{what}: {error}") from error

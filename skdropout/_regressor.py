@@ -548,7 +548,8 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
 
         - At rates above 0, as with ``dropout_schedule='constant'``: µ is f̄, often the more accurate prediction, above
           all in networks with more than one hidden layer, where the noise-free pass is biased. So it is with early
-          stopping if the rates of the best epoch were above 0, and whenever `dropout` or `input_dropout` is given.
+          stopping if the rates of the best epoch were above 0, and whenever all rates are given (`dropout` alone, or
+          both with `input_dropout` in the training).
         - At rates of 0 (or below 1 % of `dropout`), as with the default schedule 'flat_cos': the passes are those at
           the rates that the schedule started from, `dropout` and `input_dropout` of the training, and µ is the
           noise-free prediction, ``predict(X)``. The network was not at those rates in the end, so that f̄ is less

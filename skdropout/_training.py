@@ -37,6 +37,7 @@ from .engine.training import epochs
 INTERRUPTED = "Training interrupted by user."
 EXPLODED = 1e6  # times the loss of the first epoch: not yet beyond the floats, and no network any more
 WORSE = 1.05  # times the loss of the best constant prediction: a network that learned nothing may be a little above it
+NARROW = 0.1  # standard deviation of targets that the network is slow to resolve: its output starts with about 1
 JUDGED = 1000  # training rows that convergence is judged on where there is noise, at most: a forward pass an epoch
 BOOKS = {  # what a training keeps on the estimator, from epoch to epoch
     "_no_improvement_count",
@@ -79,19 +80,27 @@ def constant_loss(objective, Y, sample_weight, n_outputs):
     return objective.share(n_outputs) * objective.of_constant(Y, sample_weight, n_outputs)
 
 
+def all_the_same(Y, sample_weight):
+    """Whether all targets that have weight are equal."""
+    Y = Y if sample_weight is None else Y[sample_weight > 0]
+    return bool((Y[:1] == Y).all())
+
+
 def worse_than_constant(estimator, model, rows, X, Y, sample_weight):
     """A list with a sentence that says so, if the network predicts some of its training rows worse than a constant."""
     estimator._publish(model)
     objective = LOSSES[estimator._loss_name()].bind(**estimator._loss_options())
     constant = constant_loss(objective, Y, sample_weight, estimator.n_outputs_)
     loss = objective.share(estimator.n_outputs_) * objective.function(estimator._network().predict(X), Y, sample_weight)
-    if not loss > WORSE * constant or constant <= estimator.tol:  # the targets are all the same
+    if not loss > WORSE * constant or all_the_same(Y, sample_weight):
         return []
     diverges = estimator.loss_ > (getattr(estimator, "loss_curve_", None) or [np.inf])[0]
+    ways = ways_out(estimator, rows, diverges)
+    if estimator.out_activation_ == "identity" and (spread := Y.std(axis=0, dtype=float).max()) < NARROW:
+        ways = f"scale y, whose standard deviation is {spread:.3g} (with TransformedTargetRegressor), {ways}"
     sentence = (
         "The network predicts its training rows worse than a constant: its loss without dropout is "
-        f"{loss:.3g}, and {constant:.3g} if the prediction is the same for all rows. To learn, "
-        f"{ways_out(estimator, rows, diverges)}."
+        f"{loss:.3g}, and {constant:.3g} if the prediction is the same for all rows. To learn, {ways}."
     )
     return [sentence]
 

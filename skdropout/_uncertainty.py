@@ -158,8 +158,8 @@ def noisy_passes(
 
     The blocks of rows come in order, and the passes of each in order. `outputs` are those of some passes for some rows,
     (n_passes, n_rows, n_outputs). ``reduce`` runs in joblib's threads; the blocks, and so all numbers, are the same
-    whatever `n_jobs`. After a schedule that ended at 0, with no rates given, the passes are centered on the noise-free
-    output if `recenter`.
+    whatever `n_jobs`. After a schedule that ended at 0, unless all rates are given, the passes are centered on the
+    noise-free output if `recenter`.
     """
     check_scalar(n_samples, "n_samples", Integral, min_val=1)
     if not isinstance(mask_sharing, str) or mask_sharing not in {"sample", "batch"}:
@@ -258,9 +258,10 @@ def _in_threads(work, blocks, n_jobs, gather):
 
 
 def ended_at_0(estimator, dropout=None, input_dropout=None):
-    """Whether a schedule took the rates to 0, next to those of the training, and the user gives none."""
+    """Whether a schedule took the rates to 0, next to those of the training, of which the user does not give all."""
     trained = estimator._noise[2]
-    return dropout is None and input_dropout is None and max(estimator.dropout_) < NEXT_TO_0 * max(trained)
+    missing = [*(trained[:1] if input_dropout is None else ()), *(trained[1:] if dropout is None else ())]
+    return any(missing) and max(estimator.dropout_) < NEXT_TO_0 * max(trained)
 
 
 def _rates(estimator, dropout, input_dropout):
@@ -268,7 +269,7 @@ def _rates(estimator, dropout, input_dropout):
 
     Where that is 0 by a schedule, it is what the schedule started from.
     """
-    known = estimator._noise[2] if ended_at_0(estimator, dropout, input_dropout) else estimator.dropout_
+    known = estimator._noise[2] if ended_at_0(estimator) else estimator.dropout_
     return dropout_rates(
         known[1:] if dropout is None else dropout, known[0] if input_dropout is None else input_dropout, len(known) - 1
     )

@@ -71,7 +71,7 @@ ARROWS = {
     "_validation.py": {"_sklearn"},
     "_codec.py": set(),
     "_errstate.py": set(),
-    "_callbacks.py": {"_codec", "_errstate", "_sklearn", "_validation"},
+    "_callbacks.py": {"_codec", "_errstate", "_rows", "_sklearn", "_validation"},
     "_checkpoint.py": {"_callbacks", "_codec", "_files", "_persistence", "engine"},
     "_scaling.py": {"_magnitudes"},
     "_training.py": {

@@ -4,6 +4,8 @@ import copy
 import pickle
 import re
 import warnings
+from datetime import timedelta
+from decimal import Decimal
 from functools import partial
 
 import joblib
@@ -293,6 +295,39 @@ def test_early_stopping_weighs_its_rows():
     stopping = EarlyStopping(X, y, scoring="accuracy", sample_weight=weights)
     clf = Small().set_callbacks(stopping).fit(X, y)
     assert stopping.best_score_ == clf.score(X, y, weights) != clf.score(X, y)
+
+
+@needs_callbacks
+@pytest.mark.parametrize(
+    ("weights", "match"),
+    [
+        (np.ones(150) * 1j, "`sample_weight`: Complex data not supported"),
+        (np.ones(150, "m8[s]"), "`sample_weight` has dtype timedelta64"),
+        ([timedelta(1)] * 150, "`sample_weight`: .*timedelta"),
+        ([10**400] + [1] * 149, "A number in `sample_weight` is beyond the range of floats"),
+        (np.full(150, np.nan), "sample_weight contains NaN"),
+        (-np.ones(150), "Negative values in data passed to `sample_weight`"),
+        (np.zeros(150), "Sample weights must contain at least one non-zero|Every weight in sample_weight is zero"),
+        (np.ones(3), r"sample_weight.shape == \(3,\)"),
+    ],
+)
+@pytest.mark.parametrize("scoring", [None, "accuracy"])
+def test_early_stopping_refuses_the_weights_that_fit_refuses(weights, match, scoring):
+    with pytest.raises((ValueError, TypeError), match=match):
+        Small().fit(X, y, sample_weight=weights)
+    with pytest.raises(ValueError, match=f"^X_val, y_val and scoring of EarlyStopping: .*{match}"):
+        Small().set_callbacks(EarlyStopping(X, y, scoring=scoring, sample_weight=weights)).fit(X, y)
+
+
+@needs_callbacks
+def test_early_stopping_takes_the_weights_that_fit_takes():
+    weights = np.arange(150) % 3 + 1.0
+    scores = []
+    for given in (weights, weights.astype(object), weights.astype(str), [Decimal(int(w)) for w in weights]):
+        stopping = EarlyStopping(X, y, sample_weight=given)
+        Small(max_iter=3).set_callbacks(stopping).fit(X, y, sample_weight=given)
+        scores.append(stopping.scores_)
+    assert scores[1:] == scores[:-1]
 
 
 @needs_callbacks

@@ -76,13 +76,18 @@ def lists(model, rng):
     model.intercepts_ = [np.ones(len(b), dtype=int) for b in model.intercepts_]
 
 
+def lists_of_last_layer(model, rng):
+    model.coefs_[-1] = np.round(model.coefs_[-1], 3).tolist()
+    model.intercepts_[0] = np.round(model.intercepts_[0], 3).tolist()
+
+
 def scale_of_0(model, rng):  # through which nothing can be divided
     others(model, rng)
     model.batch_norm_scale_[0][:2] = 0
     model.batch_norm_scale_[1] = np.full(6, 1e-200)
 
 
-WAYS_TO_ASSIGN = [zeros, others, pruned_in_place, halved_in_place, one_layer, lists]
+WAYS_TO_ASSIGN = [zeros, others, pruned_in_place, halved_in_place, one_layer, lists, lists_of_last_layer]
 
 
 @pytest.mark.parametrize("assign", [*WAYS_TO_ASSIGN, scale_of_0])

@@ -211,6 +211,25 @@ def test_a_fit_that_is_worse_than_a_constant_says_so(params):
         reg.fit(data, np.where(labels, 1.0, -1.0))
 
 
+@pytest.mark.parametrize("width", [0.01, 1e-4])
+@pytest.mark.parametrize(
+    "params",
+    [{"dropout": 0}, {"dropout": 0.1}, {"dropout": 0.1, "early_stopping": True}, {"dropout": 0, "solver": "lbfgs"}],
+    ids=str,
+)
+def test_targets_of_a_narrow_range_are_no_excuse(params, width):
+    """The loss of the best constant is below `tol`, R² is far below 0, and scikit-learn is silent."""
+    data, labels = load_iris(return_X_y=True)
+    data = StandardScaler().fit_transform(data)
+    target = 1 + width * data[:, 0]
+    reg = DropoutMLPRegressor(random_state=0, max_iter=30 if "solver" not in params else 5, **params)
+    with pytest.warns(ConvergenceWarning, match="To learn, scale y, whose standard deviation is "):
+        reg.fit(data[:, 1:], target)
+    assert reg.score(data[:, 1:], target) < 0
+    with pytest.warns(ConvergenceWarning, match="worse than a constant"):
+        DropoutMLPRegressor(random_state=0, max_iter=1, dropout=0).fit(data, np.column_stack([target, labels * 0.0]))
+
+
 @pytest.mark.filterwarnings("error::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("dropout", [0, 0.2])
 def test_a_fit_that_learns_is_silent(dropout):

@@ -214,6 +214,22 @@ def test_after_a_schedule_the_spread_is_at_the_rates_of_training_and_the_mean_is
     np.testing.assert_allclose(model.log_predictive_density(X, targets, **options), expected)
 
 
+@after_schedule
+def test_after_a_schedule_a_rate_that_is_not_given_is_that_of_training(schedule):
+    model = regressor(dropout_schedule=schedule, input_dropout=0.1).fit(X, y)
+    for given in ({"input_dropout": 0}, {"input_dropout": 0.2}, {"dropout": 0}, {"dropout": 0.5}):
+        both = {"dropout": 0.3, "input_dropout": 0.1} | given
+        raw, noise_free = model.sample_y(X, 100, **both), model.predict(X)
+        mean, std = model.predict(X, return_std=True, **given)
+        np.testing.assert_array_equal(mean, noise_free)
+        np.testing.assert_allclose(std, np.sqrt(raw.var(1) + model.noise_variance_))
+        centered = raw + (noise_free - raw.mean(1))[:, None]
+        np.testing.assert_allclose(model.sample_y(X, 100, **given), centered, atol=1e-12)
+    model.set_params(input_dropout=0).fit(X, y)
+    for a, b in zip(model.predict(X, return_std=True), model.predict(X, return_std=True, input_dropout=0), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 @pytest.mark.parametrize("targets", [LABELS, LABELS == 1, MULTILABEL], ids=["multiclass", "binary", "multilabel"])
 @after_schedule
 def test_after_a_schedule_the_logits_are_centered_on_those_without_noise(schedule, targets):
@@ -257,7 +273,7 @@ def test_rates_that_are_given_are_those_of_the_passes_and_of_their_mean(schedule
         passes = model.sample_y(X, 100, **rates)
         np.testing.assert_allclose(mean, passes.mean(1))
         np.testing.assert_allclose(std, np.sqrt(passes.var(1) + model.noise_variance_))
-    for rates in ({"dropout": 0}, {"input_dropout": 0}):
+    for rates in ({"dropout": 0}, {"dropout": 0, "input_dropout": 0}):
         mean, std = model.predict(X, return_std=True, **rates)
         np.testing.assert_allclose(mean, model.predict(X))
         np.testing.assert_allclose(std, np.sqrt(model.noise_variance_))
