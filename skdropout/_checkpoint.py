@@ -37,7 +37,7 @@ from ._typing import Int
 from .engine.activations import ACTIVATIONS, OUTPUTS
 from .engine.dropout import DROPOUTS
 from .engine.losses import LOSSES
-from .engine.optimizers import OPTIMIZERS
+from .engine.optimizers import OPTIMIZERS, SGD, Adam
 from .engine.rng import resume_stream
 from .engine.schedules import DROPOUT_SCHEDULES, LEARNING_RATES
 
@@ -414,6 +414,10 @@ def _header_and_arrays(estimator):
 def revived(estimator, state):
     """The optimizer of an estimator, whose ``vars`` were `state`."""
     cls = OPTIMIZERS[estimator.solver]
+    if cls not in {SGD, Adam}:  # a user's own, whose state is as ``continue_from`` says
+        optimizer = object.__new__(cls)
+        continue_from(optimizer, state)
+        return optimizer
     weights = [*estimator.coefs_, *estimator.intercepts_]
     size = estimator._unfolded[1].size if hasattr(estimator, "_unfolded") else sum(a.size for a in weights)
     settings = {name: state[name] for name in signature(cls).parameters.keys() - {"size", "dtype"}}
@@ -424,6 +428,10 @@ def revived(estimator, state):
 
 def continue_from(optimizer, state):
     """Let an optimizer continue where another one was, whose ``vars`` were `state`."""
+    if type(optimizer) not in {SGD, Adam}:  # attributes of any kind, which may have come in during the training
+        check(state, {**dict.fromkeys(state, object), "learning_rate": 0.0, "factor": 1.0}, "the optimizer")
+        vars(optimizer).update(state)
+        return
     check(state, {**dict.fromkeys(state, Real), **vars(optimizer)}, "the optimizer")
     if state.get("t", 0) < 0 or not all(0 <= state.get(name, 0) < 1 for name in ("beta_1", "beta_2")):
         raise ValueError(f"no state of an optimizer: {state!r:.100}")

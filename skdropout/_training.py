@@ -303,7 +303,7 @@ class Training:
         with damaged_if_it_fails(path):
             now = self.progress()
             progress = {name: known[name] for name in now.keys() - self.start.known(self.estimator).keys()}
-            expected = now | {"recent": Many((0.0, 0.0))}
+            expected = now | {"recent": Many((0.0, 0.0)), "optimizer": dict}  # `continue_from` checks the second
             check(progress, {name: expected[name] for name in progress}, "the training")
             if not np.array_equal(np.sort(progress["rows"]), np.sort(now["rows"])):
                 raise ValueError("the training rows are others")

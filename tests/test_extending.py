@@ -578,6 +578,48 @@ def test_an_optimizer_whose_class_is_named_like_one_of_ours(solver, monkeypatch)
     np.testing.assert_array_equal(twin.partial_fit(X, y).coefs_[0], model.partial_fit(X, y).coefs_[0])
 
 
+class Lazy:
+    """Momentum that is there from the first step on, by a decay of another name."""
+
+    settings = ("momentum",)
+
+    def __init__(self, size, dtype, learning_rate, momentum):
+        self.learning_rate, self.factor, self.decay, self.velocity = learning_rate, 1.0, momentum, None
+
+    def step(self, params, gradient, penalise=no_penalty):
+        penalty = in_chunks(penalise, params.size, params.dtype)
+        self.velocity = gradient.copy() if self.velocity is None else self.decay * self.velocity + gradient
+        self.norms = [*getattr(self, "norms", []), float(np.linalg.norm(self.velocity))]
+        params -= self.learning_rate * self.factor * self.velocity
+        return penalty
+
+
+def test_state_that_an_optimizer_gets_while_it_runs_is_in_its_checkpoint(tmp_path, monkeypatch):
+    pytest.importorskip("sklearn.callback")
+    monkeypatch.setitem(OPTIMIZERS, "lazy", Lazy)
+
+    class Stop:
+        def setup(self, estimator, context):
+            pass
+
+        teardown = on_fit_task_begin = setup
+
+        def on_fit_task_end(self, estimator, context):
+            if context.task_name == "epoch" and estimator.n_iter_ == 3:
+                raise RuntimeError("killed")
+
+    params, path = {"solver": "lazy", "max_iter": 6, "learning_rate_init": 0.01}, tmp_path / "net.ckpt"
+    expected = regressor(**params).fit(X, y)
+    with pytest.raises(RuntimeError, match="killed"):
+        regressor(**params).set_callbacks(Checkpoint(path), Stop()).fit(X, y)
+    for _ in "resumed", "done":
+        resumed = regressor(**params).set_callbacks(Checkpoint(path)).fit(X, y)
+        np.testing.assert_array_equal(resumed.coefs_[0], expected.coefs_[0])
+        assert len(resumed._optimizer.norms) == 18
+    loaded = Checkpoint.load(path).partial_fit(X, y)
+    np.testing.assert_array_equal(loaded.coefs_[0], expected.partial_fit(X, y).coefs_[0])
+
+
 @pytest.mark.parametrize(
     ("parameter", "like"),
     [
