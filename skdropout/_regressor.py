@@ -489,10 +489,12 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         normalisation. With ``shuffle=False``, a constant learning rate and constant dropout rates, calls on consecutive
         parts of a multiple of `batch_size` rows equal one call on the whole, bit for bit, and N calls on the same rows,
         more of them than `batch_size`, equal an epoch each of ``fit(max_iter=N)``. With ``shuffle=True`` rows are
-        permuted within a call. Schedules count a call as an epoch of `max_iter`, and ``loss_curve_`` gets one entry.
-        A copy or a pickle made after a call continues identically. One pickled after ``fit`` starts with moments of the
-        optimizer of zero. Parameters that ``set_params`` has changed count from the next call, those of the optimizer
-        included; a learning rate that 'adaptive' has lowered is kept as long as `solver`, `learning_rate` and
+        permuted within a call. With dropout, the rows of the first call decide by which powers of two large columns of
+        X are divided in training; parts equal the whole only if the first part gives the same powers. Start a stream
+        with rows that are typical of it. Schedules count a call as an epoch of `max_iter`, and ``loss_curve_`` gets one
+        entry. A copy or a pickle made after a call continues identically. One pickled after ``fit`` starts with moments
+        of the optimizer of zero. Parameters that ``set_params`` has changed count from the next call, those of the
+        optimizer included; a learning rate that 'adaptive' has lowered is kept as long as `solver`, `learning_rate` and
         `learning_rate_init` stay. Weights assigned to ``coefs_`` and ``intercepts_`` are what it continues from.
 
         Parameters
