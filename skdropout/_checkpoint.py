@@ -1,8 +1,8 @@
 """Resumable fits: the fingerprint of a fit, the checkpoint file, and the callback that writes it.
 
-A checkpoint file is ``MAGIC``, the hash of the fingerprint, a dict as ``_codec`` writes it, and the SHA-256 of these.
-The dict has the name of the class, the parameters that are plain data and the texts of the others, the fitted state,
-and the progress of the training. No code of the file is run.
+A checkpoint file consists of ``MAGIC``, the hash of the fingerprint, a dict encoded by ``_codec``, and the SHA-256 of
+all three. The dict has the name of the class, the parameters that are plain data, the ``repr`` of the others, the
+fitted state, and the progress of the training. Reading the file runs no code.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import glob
 import hashlib
 import json
 import os
-import pickle  # to see what can be pickled; nothing is loaded
+import pickle  # to test what can be pickled; nothing is loaded
 import time
 import warnings
 from contextlib import suppress
@@ -37,15 +37,15 @@ from .engine.activations import OUTPUTS
 from .engine.optimizers import OPTIMIZERS
 from .engine.rng import resume_stream
 
-MAGIC = b"skdropout checkpoint 2\n"  # the number is that of the format
-PICKLES = b"skdropout checkpoint 1\n"  # the format before
+MAGIC = b"skdropout checkpoint 2\n"  # 2 is the version of the format
+PICKLES = b"skdropout checkpoint 1\n"  # the previous format
 HASHED = 10_000  # rows at a time: a copy of so many, if X is not contiguous
 STALE = 60  # seconds: a file half written that nobody has added to for so long is of a process that was killed
 ANOTHER = (
     "Delete it to start afresh, or give Checkpoint another path, or that of a folder that exists, in which each fit "
     "has a file of its own."
 )
-STATE = {  # what the fitted attributes are, where `_fitted_state` does not check them
+STATE = {  # types of the fitted attributes that `_fitted_state` does not check
     "_in_stream": bool,
     "_input_exponents": np.ndarray | None,
     "_label_binarizer": LabelBinarizer,
@@ -128,9 +128,9 @@ class Checkpoint(Callback):
     A process that is killed while it writes leaves a file beside, with the suffix ``.part``; the next fit with that
     path deletes it, if it is a minute old.
 
-    The file is numbers and strings, and reading it runs no code: ``fit`` takes class and parameters from the estimator
-    at hand. Who can write there can still put other weights into your network, since the checksum finds damage, not
-    forgery. The callbacks are not in the file, except for the progress of :class:`EarlyStopping`.
+    The file contains numbers and strings, and reading it runs no code: ``fit`` takes the class and the parameters from
+    the estimator being fitted. Whoever can write to the file can still replace the weights: the checksum detects
+    damage, not tampering. The callbacks are not in the file, except for the progress of :class:`EarlyStopping`.
 
     Examples
     --------
@@ -168,20 +168,20 @@ class Checkpoint(Callback):
             The file.
 
         estimator : DropoutMLPClassifier or DropoutMLPRegressor, default=None
-            Where the class and the parameters come from; it is cloned. Needed if a parameter is a function or another
-            object that is not plain data, such as a schedule or a scorer, or if the class is a subclass. None for the
-            class and the parameters in the file.
+            Provides the class and the parameters; it is cloned. Needed for a subclass, and if a parameter is a function
+            or another object that is not plain data, such as a schedule or a scorer. None for the class and the
+            parameters in the file.
 
         Returns
         -------
         estimator : estimator
-            As if ``fit`` had stopped there, ready to predict and for ``partial_fit``. The optimizer continues if
-            `estimator` has the `solver` of the file.
+            As if ``fit`` had stopped there, ready for prediction and ``partial_fit``. The optimizer continues if the
+            `solver` of `estimator` is that of the file.
 
         Raises
         ------
         ValueError
-            If the file is damaged, or no checkpoint; if it needs `estimator`; or if `estimator` does not fit it.
+            If the file is damaged or not a checkpoint, if it needs `estimator`, or if `estimator` does not match it.
         """
         from . import DropoutMLPClassifier, DropoutMLPRegressor
 
@@ -197,8 +197,8 @@ class Checkpoint(Callback):
                 lacking.insert(0, f"the class {content['class']}")
             if lacking:
                 raise ValueError(
-                    f"The checkpoint {str(path)!r} is of an estimator with {', '.join(lacking)}, and holds numbers and "
-                    "strings alone. Pass an estimator that has the class and the parameters: "
+                    f"The checkpoint {str(path)!r} is of an estimator with {', '.join(lacking)}, but the file holds "
+                    "only numbers and strings. Pass an estimator with this class and these parameters: "
                     "Checkpoint.load(path, estimator)."
                 )
             cls = classes[content["class"]]
@@ -227,7 +227,7 @@ class Checkpoint(Callback):
                 loaded.random_state.set_state(progress["random_state"])
             if "optimizer" in progress and OPTIMIZERS.get(loaded.solver) is OPTIMIZERS[params["solver"]]:
                 loaded._optimizer = revived(loaded, progress["optimizer"])
-                vars(loaded).pop("_learning_rate", None)  # what a file without the optimizer goes by
+                vars(loaded).pop("_learning_rate", None)  # only for files without the optimizer
                 exponents = progress.get("input_exponents", vars(loaded).get("_input_exponents"))
                 if exponents is not None:
                     check(exponents, np.empty(loaded.n_features_in_, np.intc), "input_exponents")
@@ -350,7 +350,7 @@ def fitted_state(estimator):
 
 
 def restored(estimator, state, version):
-    """A copy of an estimator with the fitted attributes of a file, which are checked."""
+    """A copy of an estimator with the fitted attributes from a file, after checking them."""
     twin = estimator._twin()
     twin._forget()
     twin.__setstate__({**vars(twin), **state, "_skdropout_version": version})
@@ -388,7 +388,7 @@ def _header_and_arrays(estimator):
 
 
 def revived(estimator, state):
-    """The optimizer of an estimator, whose ``vars`` were `state`."""
+    """The optimizer of an estimator, restored from `state`, its ``vars``."""
     cls = OPTIMIZERS[estimator.solver]
     weights = [*estimator.coefs_, *estimator.intercepts_]
     size = estimator._unfolded[1].size if hasattr(estimator, "_unfolded") else sum(a.size for a in weights)
@@ -399,7 +399,7 @@ def revived(estimator, state):
 
 
 def continue_from(optimizer, state):
-    """Let an optimizer continue where another one was, whose ``vars`` were `state`."""
+    """Let an optimizer continue from `state`, the ``vars`` of another one."""
     check(state, {**dict.fromkeys(state, Real), **vars(optimizer)}, "the optimizer")
     if state.get("t", 0) < 0 or not all(0 <= state.get(name, 0) < 1 for name in ("beta_1", "beta_2")):
         raise ValueError(f"no state of an optimizer: {state!r:.100}")
@@ -486,7 +486,7 @@ def _write(estimator, progress, path):
 
 
 def _content(estimator, progress):
-    """What is in a file, as plain data."""
+    """The content of a file, as plain data."""
     from . import DropoutMLPClassifier, DropoutMLPRegressor
 
     cls, params, texts = type(estimator), {}, {}
@@ -517,12 +517,12 @@ def _read(path, way_out):
     start = bytes(data[: len(MAGIC)])
     if start == PICKLES:
         raise ValueError(
-            f"{str(path)!r} is no checkpoint of this release of skdropout, but of an older one: a pickle, which could "
-            f"run code, and is not read. {way_out or 'Load it with that release, and call save_weights there.'}"
+            f"{str(path)!r} is not a checkpoint of this release of skdropout, but of an older one: a pickle, which "
+            f"could run code and is not read. {way_out or 'Load it with that release, and call save_weights there.'}"
         )
     if start != MAGIC:
         raise ValueError(
-            f"{str(path)!r} is no checkpoint of this release of skdropout: it begins with {bytes(data[:24])!r}, not "
+            f"{str(path)!r} is not a checkpoint of this release of skdropout: it begins with {bytes(data[:24])!r}, not "
             f"with {MAGIC!r}. {way_out}"
         )
     if hashlib.sha256(data[:-32]).digest() != data[-32:]:
@@ -547,5 +547,5 @@ def _read(path, way_out):
 
 
 def printable(text):
-    """A text of a file for a message: no escape sequence of a stranger reaches a terminal."""
+    """Text from a file for a message, without escape sequences that would reach the terminal."""
     return text if text.isprintable() else ascii(text)
