@@ -1,17 +1,17 @@
-"""Does patience end a training too early? Default patience against none, and scikit-learn, over settings and tables.
+"""Does patience end training too early? Default patience compared with none and with scikit-learn, on ten tables.
 
     python -m benchmarks.convergence [--combinations 48] [--repeats 1] [--jobs 2] [--resume FILE]
 
-Ten small tables, each with raw and with standardized inputs, one network of 100 hidden units at the defaults of the
-estimator (dropout=0.2 in classification, a constant rate of 0.1 in regression). Drawn at random are combinations of
-dropout kind, place of batch normalization, mask sharing, batch size and class weights, the same for every table.
-Each is fitted with the default patience, with n_iter_no_change=inf, and scikit-learn's MLP with its defaults, the same
-batch size and the same weights of the rows. Scores are those of the test rows (a third): accuracy and log loss, both
-weighted by class; or RMSE in standard deviations of y.
+Ten small tables with raw and with standardized inputs, and one hidden layer of 100 units with default parameters
+(dropout=0.2 in classification, a constant rate of 0.1 in regression). Combinations of dropout kind, place of batch
+normalization, mask sharing, batch size, class weights and inputs are drawn at random, the same for every table. Each is
+fitted with the default patience and with n_iter_no_change=inf, and compared with scikit-learn's MLP with its defaults,
+the same batch size and the same sample weights. Scores are computed on the test rows (a third): accuracy and log loss,
+both weighted by class, or RMSE in standard deviations of y.
 
-Printed are paired differences, mean over tables ± standard error, for each setting by itself, and the worst
-combinations; "flagged" is the fraction of the fits that end worse than a constant prediction and warn. At last come the
-scores of each table at the defaults, five splits each.
+The output is paired differences, mean over tables ± standard error, for each level of each setting, and the worst
+combinations. "flagged" is the fraction of fits that end worse than a constant prediction and warn. The last tables
+are the scores of each table with default parameters, five splits each.
 """
 
 import argparse
@@ -74,7 +74,7 @@ SPLITS = 5
 
 
 def combinations(number):
-    """Combinations drawn at random, with all levels of a setting equally often as far as possible."""
+    """Combinations drawn at random without replacement."""
     everything = list(itertools.product(*SETTINGS.values()))
     order = np.random.RandomState(0).permutation(len(everything))
     return [everything[i] for i in order[:number]]
@@ -99,7 +99,7 @@ def weights_of(y, class_weight):
 
 
 def measure(name, repeat, combination, contestant):
-    """The scores on the test rows, the epochs, and whether the fit says that it is worse than a constant."""
+    """The scores on the test rows, the number of epochs, and whether the fit warns that it is worse than a constant."""
     kind, batch_norm, mask_sharing, batch_size, class_weight, inputs = combination
     X_train, X_test, y_train, y_test = split(name, repeat, inputs)
     params = {"batch_size": len(y_train) if batch_size == "all rows" else batch_size, "random_state": repeat}
@@ -132,7 +132,7 @@ def measure(name, repeat, combination, contestant):
 
 
 def differences(done, names, chosen, repeats, a, b):
-    """a - b of every score and combination, mean over repeats: (tables, combinations, scores)."""
+    """a - b for every score and combination, mean over repeats: (tables, combinations, scores)."""
     return np.array(
         [
             [

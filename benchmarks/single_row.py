@@ -2,8 +2,8 @@
 
     python -m benchmarks.single_row [--rounds 25]
 
-The two take turns within each round; ratios are medians of the ratios within rounds, and ratios of the minima. The
-time is mostly that of the checks of X. "!" marks a ratio above 1, which the project does not allow.
+The two alternate within each round. Reported are the median of the ratios within rounds and the ratio of the minima.
+Most of the time is spent on checking X. "!" marks a ratio above 1, which the project does not allow.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
 
-CALLS = 100  # of a round
+CALLS = 100  # per round
 SIZES = [(10, (100,)), (100, (256, 256)), (784, (512, 512))]  # features and hidden layers
 INPUTS = {
     "float64": np.asarray,

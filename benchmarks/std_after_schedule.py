@@ -2,22 +2,24 @@
 
     SKDROPOUT_DATA=... python -m benchmarks.std_after_schedule [--splits 10]
 
-Networks with the default parameters and dropout=0.1, and such with two hidden layers, X and y standardized on the
-training rows. Mean log density of the test rows, in nats per row of the standardized y, greater is better:
+Networks with dropout=0.1 and otherwise default parameters, with one and with two hidden layers. X and y are
+standardized on the training rows. Reported is the mean log density of the test rows, in nats per row of the
+standardized y, greater is better:
 
 - noise: the noise-free prediction and ``noise_variance_`` alone, ``dropout=0``;
 - default: what ``predict(X, return_std=True)`` and ``log_predictive_density`` give after the default schedule
   'flat_cos', the spread of passes at rate 0.1 around the noise-free prediction;
 - raw: the same passes around their own mean, ``dropout=0.1``;
-- normal: the normal distribution of the mean and standard deviation of "default", which is a mixture of as many normal
-  distributions as there are passes;
-- constant: a network trained with ``dropout_schedule="constant"``, sampled at the rate of its training.
+- normal: the normal distribution with the mean and standard deviation of "default", which itself is a mixture of one
+  normal distribution per pass;
+- constant: a network trained with ``dropout_schedule="constant"``, sampled at its training rate.
 
-Each with ``noise_variance_`` from the training rows, and from a tenth of them held out (``X_val``). Then the RMSE of
-the mean of the passes over that of the noise-free prediction: with one hidden layer they are equal in expectation, the
-output being linear in the masks. Last, a network that overfits, (100, 100) units, 1000 epochs and a learning rate of
-0.005: the density with noise from the training rows and from rows held out. Differences are paired over the splits,
-± standard error; splits overlap, so that the errors are somewhat too small.
+Each is computed with ``noise_variance_`` from the training rows, and from a tenth of them as a validation set
+(``X_val``). The next column is the RMSE of the mean of the passes divided by that of the noise-free prediction. With
+one hidden layer the two are equal in expectation, because the output is linear in the masks. The last table is a
+network that overfits, with (100, 100) units, 1000 epochs and a learning rate of 0.005: its density with noise from the
+training rows and from a validation set. Differences are paired over the splits, ± standard error. The splits overlap,
+so the standard errors are somewhat too small.
 """
 
 import argparse
@@ -54,7 +56,7 @@ def splits(name, n_splits):
 
 
 def fit(X, y, held_out, seed, **params):
-    """A regressor whose noise comes from the rows it is trained on, or from a tenth of them that are held out."""
+    """A regressor whose noise variance is estimated on the training rows, or on a held-out tenth of them."""
     model = DropoutMLPRegressor(**{"dropout": RATE, "random_state": seed, **params})
     if not held_out:
         return model.fit(X, y)
@@ -63,7 +65,7 @@ def fit(X, y, held_out, seed, **params):
 
 
 def densities(train, test, sizes, held_out, seed):
-    """Mean log density of each way, and RMSE of the mean of passes over that of the noise-free prediction."""
+    """Mean log density of each method, and RMSE of the mean of passes divided by that of the noise-free prediction."""
     X, y = test
     annealed = fit(*train, held_out, seed, hidden_layer_sizes=sizes)
     constant = fit(*train, held_out, seed, hidden_layer_sizes=sizes, dropout_schedule="constant")
@@ -80,7 +82,7 @@ def densities(train, test, sizes, held_out, seed):
 
 
 def overfit(train, test, seed):
-    """Mean log density, noise from the training rows and from rows held out."""
+    """Mean log density with noise from the training rows and from a validation set."""
     return [fit(*train, held_out, seed, **OVERFIT).log_predictive_density(*test).mean() for held_out in (False, True)]
 
 

@@ -200,8 +200,8 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         UserWarning
             If a column of X, which is named, is so large that its squares overflow in float32, or that float32 cannot
             tell its values apart. If `y_val` of a regressor does not seem to be on the scale of `y`. If a parameter
-            that scikit-learn's MLP does not have is set and has no effect with the others, such as `group_size`
-            without ``dropout_kind="spatial"``.
+            that scikit-learn's MLP does not have is set but has no effect because of another one, such as
+            `group_size` without ``dropout_kind="spatial"``.
         """
         return self._attempt(X, y, sample_weight, (X_val, y_val, sample_weight_val))
 
@@ -243,7 +243,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         return twin
 
     @with_callbacks
-    @own_code()  # a loss that overflows is an error of ours, with a way out
+    @own_code()  # an overflow of the loss raises our own error, with a way out
     def _train(self, X, y, sample_weight, validation=(None, None, None), incremental=False, classes=None):
         model, rows, held_out, streams, start = self._prepare(X, y, sample_weight, validation, incremental, classes)
         if start.fresh or not incremental:
@@ -260,7 +260,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
             training = Training(self, model, rows, held_out, streams, start, tasks)
             held_out, model = training.held_out, training.model
             training.run()
-            # now: copies that callbacks get in between do not share them
+            # set only now: copies that callbacks get during training must not share them
             self._optimizer, self._input_exponents = training.optimizer, model.input_exponents
         self._publish(model)
         trained = [model.params.vector, *self.coefs_, *self.intercepts_, *(m for ms in model.moments for m in ms)]
@@ -326,7 +326,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         if isinstance(self.random_state, Integral):
             self._random_state = random_state
 
-    @own_code()  # it is called by callbacks
+    @own_code()  # callbacks call it
     def _as_if_stopped(self, model, rows, streams):
         """Copies of all that ``fit`` would leave if it stopped here, by name."""
         self._publish(model)
@@ -348,7 +348,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         self.coefs_, self.intercepts_ = params.coefs, params.intercepts
         if self.batch_norm:
             self.coefs_, self.intercepts_ = fold(params, model.moments, self.batch_norm)
-            # copies, so that edits in place are told from what training left
+            # copies, so that edits in place can be detected
             self.batch_norm_scale_, self.batch_norm_shift_ = copy.deepcopy((params.scales, params.shifts))
             self.batch_norm_mean_, self.batch_norm_var_, seen = ([m[i] for m in model.moments] for i in range(3))
             self._unfolded = self.batch_norm, params.vector, seen
@@ -431,12 +431,12 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
 
     def _validate_xy(self, X, y, reset):
         """X and y as arrays, X in the dtype it came in."""
-        odd_y = "mMVT" if is_regressor(self) else "VT"  # dates may be labels
+        refused_y = "mMVT" if is_regressor(self) else "VT"  # dates may be labels
         check_kinds(X, "X", "mMVT")
-        check_kinds(y, "y", odd_y)
+        check_kinds(y, "y", refused_y)
         X, y = validate_data(self, X, y, reset=reset, accept_sparse="csr", multi_output=True)
         y = y.toarray() if issparse(y) else y
-        check_kinds(y, "y", odd_y)  # that of a list is known now
+        check_kinds(y, "y", refused_y)  # again: a list has become an array
         if is_regressor(self) and y.dtype == object:
             with suppress(TypeError, ValueError):  # _encode refuses what stays
                 y = y.astype(float)
@@ -564,7 +564,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         return self.scoring
 
     def _stops_by_loss(self):
-        """Whether early stopping goes by the validation loss and not by the score."""
+        """Whether early stopping monitors the validation loss instead of the score."""
         return self._watched() == "loss"
 
     # What comes out
@@ -598,7 +598,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
             check_is_fitted(self)
         array = plain(X)
         if array is not None and array.shape[1] == self.n_features_in_:
-            if hasattr(X, "columns") or "feature_names_in_" in fitted:  # names are all that is left to check
+            if hasattr(X, "columns") or "feature_names_in_" in fitted:  # only the names are left to check
                 validate_data(self, X, reset=False, skip_check_array=True)
             return array
         check_kinds(X, "X", "mMVT")
@@ -633,7 +633,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         return self._output(X, self._decode)
 
     def _has_partial_fit(self):
-        if self.solver == "lbfgs":  # of another name ``partial_fit`` says itself what it may be
+        if self.solver == "lbfgs":  # for other invalid values ``partial_fit`` raises its own error
             raise AttributeError(
                 f"partial_fit is only available for stochastic optimizers. {self.solver} is not stochastic."
             )

@@ -181,12 +181,12 @@ class EarlyStopping(Callback):
         Their true targets, as the network gets them: encoded labels inside of a
         :class:`~sklearn.ensemble.VotingClassifier` or :class:`~sklearn.ensemble.StackingClassifier`, transformed ones
         inside of a :class:`~sklearn.compose.TransformedTargetRegressor`. Labels, features or outputs that the network
-        does not know are an error after the first epoch.
+        does not know raise an error after the first epoch.
 
     scoring : str or callable, default=None
-        A scorer, greater is better; None for the ``score`` of the estimator, or for minus the log loss where
-        ``early_stopping=True`` goes by the loss, in a :class:`DropoutMLPClassifier` with dropout. Classes without
-        validation rows are treated as by its `scoring`.
+        A scorer, greater is better. None for the ``score`` of the estimator, except in a
+        :class:`DropoutMLPClassifier` with dropout, where it is minus the log loss, as with ``early_stopping=True``.
+        Classes without validation rows are handled as in the `scoring` parameter of the estimators.
 
     sample_weight : array-like of shape (n_val,), default=None
         Weights of the rows; the scorer must take them.
@@ -291,7 +291,7 @@ class EarlyStopping(Callback):
         return {**vars(run), "values": list(run.values), "scorer": None}
 
     def _go_on(self, estimator, progress):
-        """Resume a fit from there."""
+        """Restore the progress of an interrupted fit."""
         run = self._runs[id(estimator)]
         kinds = {**vars(Scores(None)), "values": Many(Real), "best_estimator": BaseEstimator | None}
         check(progress, kinds, "the scores of EarlyStopping")

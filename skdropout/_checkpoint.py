@@ -1,8 +1,8 @@
 """Resumable fits: the fingerprint of a fit, the checkpoint file, and the callback that writes it.
 
-A checkpoint file is ``MAGIC``, the hash of the fingerprint, a dict as ``_codec`` writes it, and the SHA-256 of these.
-The dict has the name of the class, the parameters that are plain data and the texts of the others, the fitted state,
-and the progress of the training. No code of the file is run.
+A checkpoint file consists of ``MAGIC``, the hash of the fingerprint, a dict encoded by ``_codec``, and the SHA-256 of
+all three. The dict has the name of the class, the parameters that are plain data, the ``repr`` of the others, the
+fitted state, and the progress of the training. Reading the file runs no code.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import glob
 import hashlib
 import json
 import os
-import pickle  # to see what can be pickled; nothing is loaded
+import pickle  # to test what can be pickled; nothing is loaded
 import time
 import warnings
 from contextlib import suppress
@@ -41,8 +41,8 @@ from .engine.optimizers import OPTIMIZERS, SGD, Adam
 from .engine.rng import resume_stream
 from .engine.schedules import DROPOUT_SCHEDULES, LEARNING_RATES
 
-MAGIC = b"skdropout checkpoint 2\n"  # the number is that of the format
-PICKLES = b"skdropout checkpoint 1\n"  # the format before
+MAGIC = b"skdropout checkpoint 2\n"  # 2 is the version of the format
+PICKLES = b"skdropout checkpoint 1\n"  # the previous format
 HASHED = 10_000  # rows at a time: a copy of so many, if X is not contiguous
 STALE = 60  # seconds: a file half written that nobody has added to for so long is of a process that was killed
 ANOTHER = (
@@ -57,7 +57,7 @@ TABLES = {  # the parameters whose values are names that users may register
     "loss": LOSSES,
     "solver": OPTIMIZERS,
 }
-STATE = {  # what the fitted attributes are, where `_fitted_state` does not check them
+STATE = {  # types of the fitted attributes that `_fitted_state` does not check
     "_in_stream": bool,
     "_input_exponents": np.ndarray | None,
     "_label_binarizer": LabelBinarizer,
@@ -140,9 +140,9 @@ class Checkpoint(Callback):
     A process that is killed while it writes leaves a file beside, with the suffix ``.part``; the next fit with that
     path deletes it, if it is a minute old.
 
-    The file is numbers and strings, and reading it runs no code: ``fit`` takes class and parameters from the estimator
-    at hand. Who can write there can still put other weights into your network, since the checksum finds damage, not
-    forgery. The callbacks are not in the file, except for the progress of :class:`EarlyStopping`.
+    The file contains numbers and strings, and reading it runs no code: ``fit`` takes the class and the parameters from
+    the estimator being fitted. Whoever can write to the file can still replace the weights: the checksum detects
+    damage, not tampering. The callbacks are not in the file, except for the progress of :class:`EarlyStopping`.
 
     Examples
     --------
@@ -180,20 +180,20 @@ class Checkpoint(Callback):
             The file.
 
         estimator : DropoutMLPClassifier or DropoutMLPRegressor, default=None
-            Where the class and the parameters come from; it is cloned. Needed if a parameter is a function or another
-            object that is not plain data, such as a schedule or a scorer, or if the class is a subclass. None for the
-            class and the parameters in the file.
+            Provides the class and the parameters; it is cloned. Needed for a subclass, and if a parameter is a function
+            or another object that is not plain data, such as a schedule or a scorer. None for the class and the
+            parameters in the file.
 
         Returns
         -------
         estimator : estimator
-            As if ``fit`` had stopped there, ready to predict and for ``partial_fit``. The optimizer continues if
-            `estimator` has the `solver` of the file.
+            As if ``fit`` had stopped there, ready for prediction and ``partial_fit``. The optimizer continues if the
+            `solver` of `estimator` is that of the file.
 
         Raises
         ------
         ValueError
-            If the file is damaged, or no checkpoint; if it needs `estimator`; or if `estimator` does not fit it.
+            If the file is damaged or not a checkpoint, if it needs `estimator`, or if `estimator` does not match it.
         """
         from . import DropoutMLPClassifier, DropoutMLPRegressor
 
@@ -209,8 +209,8 @@ class Checkpoint(Callback):
                 lacking.insert(0, f"the class {content['class']}")
             if lacking:
                 raise ValueError(
-                    f"The checkpoint {str(path)!r} is of an estimator with {', '.join(lacking)}, and holds numbers and "
-                    "strings alone. Pass an estimator that has the class and the parameters: "
+                    f"The checkpoint {str(path)!r} is of an estimator with {', '.join(lacking)}, but the file holds "
+                    "only numbers and strings. Pass an estimator with this class and these parameters: "
                     "Checkpoint.load(path, estimator)."
                 )
             cls = classes[content["class"]]
@@ -242,7 +242,7 @@ class Checkpoint(Callback):
             kind = OPTIMIZERS.get(params["solver"])
             if "optimizer" in progress and kind is not None and OPTIMIZERS.get(loaded.solver) is kind:
                 loaded._optimizer = revived(loaded, progress["optimizer"])
-                vars(loaded).pop("_learning_rate", None)  # what a file without the optimizer goes by
+                vars(loaded).pop("_learning_rate", None)  # only for files without the optimizer
                 exponents = progress.get("input_exponents", vars(loaded).get("_input_exponents"))
                 if exponents is not None:
                     check(exponents, np.empty(loaded.n_features_in_, np.intc), "input_exponents")
@@ -374,7 +374,7 @@ def fitted_state(estimator):
 
 
 def restored(estimator, state, version):
-    """A copy of an estimator with the fitted attributes of a file, which are checked."""
+    """A copy of an estimator with the fitted attributes from a file, after checking them."""
     twin = estimator._twin()
     twin._forget()
     twin.__setstate__({**vars(twin), **state, "_skdropout_version": version})
@@ -412,7 +412,7 @@ def _header_and_arrays(estimator):
 
 
 def revived(estimator, state):
-    """The optimizer of an estimator, whose ``vars`` were `state`."""
+    """The optimizer of an estimator, restored from `state`, its ``vars``."""
     cls = OPTIMIZERS[estimator.solver]
     if cls not in {SGD, Adam}:  # a user's own, whose state is as ``continue_from`` says
         optimizer = object.__new__(cls)
@@ -427,7 +427,7 @@ def revived(estimator, state):
 
 
 def continue_from(optimizer, state):
-    """Let an optimizer continue where another one was, whose ``vars`` were `state`."""
+    """Let an optimizer continue from `state`, the ``vars`` of another one."""
     if type(optimizer) not in {SGD, Adam}:  # attributes of any kind, which may have come in during the training
         check(state, {**dict.fromkeys(state, object), "learning_rate": 0.0, "factor": 1.0}, "the optimizer")
         vars(optimizer).update(state)
@@ -518,7 +518,7 @@ def _write(estimator, progress, path):
 
 
 def _content(estimator, progress):
-    """What is in a file, as plain data."""
+    """The content of a file, as plain data."""
     from . import DropoutMLPClassifier, DropoutMLPRegressor
 
     cls, params, texts = type(estimator), {}, {}
@@ -549,12 +549,12 @@ def _read(path, way_out):
     start = bytes(data[: len(MAGIC)])
     if start == PICKLES:
         raise ValueError(
-            f"{str(path)!r} is no checkpoint of this release of skdropout, but of an older one: a pickle, which could "
-            f"run code, and is not read. {way_out or 'Load it with that release, and call save_weights there.'}"
+            f"{str(path)!r} is not a checkpoint of this release of skdropout, but of an older one: a pickle, which "
+            f"could run code and is not read. {way_out or 'Load it with that release, and call save_weights there.'}"
         )
     if start != MAGIC:
         raise ValueError(
-            f"{str(path)!r} is no checkpoint of this release of skdropout: it begins with {bytes(data[:24])!r}, not "
+            f"{str(path)!r} is not a checkpoint of this release of skdropout: it begins with {bytes(data[:24])!r}, not "
             f"with {MAGIC!r}. {way_out}"
         )
     if hashlib.sha256(data[:-32]).digest() != data[-32:]:
@@ -579,5 +579,5 @@ def _read(path, way_out):
 
 
 def printable(text):
-    """A text of a file for a message: no escape sequence of a stranger reaches a terminal."""
+    """Text from a file for a message, without escape sequences that would reach the terminal."""
     return text if text.isprintable() else ascii(text)

@@ -52,7 +52,7 @@ from .engine.losses import LIMITS
 
 
 def check_labels(y):
-    """Refuse a `y` that is no labels."""
+    """Raise an error if `y` does not contain class labels."""
     try:
         check_classification_targets(y)
     except ValueError as error:
@@ -66,7 +66,7 @@ def check_labels(y):
 
 
 def check_indicators(y, name):
-    """Refuse labels in two dimensions that are not zeros and ones."""
+    """Raise an error if two-dimensional labels are not zeros and ones."""
     if y.ndim < 2:
         return
     odd = y if y.dtype.kind in "mM" else y[(y != 0) & (y != 1)]
@@ -74,8 +74,8 @@ def check_indicators(y, name):
         signed, label = y.dtype.kind in "if" and y.min() <= 0 < y.max(), odd.ravel()[-1:].tolist()[0]
         example = f"({name} > 0)" if signed else f"({name} == {label!r})"
         raise ValueError(
-            f"`{name}` has {y.shape[1]} columns and holds {label!r}. Labels in two dimensions are an indicator "
-            f"matrix: a column for each label, 1 where a row has it and 0 where not. Convert it, for example with "
+            f"`{name}` has {y.shape[1]} columns and holds {label!r}. Two-dimensional labels must be an indicator "
+            f"matrix: one column per label, 1 where a row has the label and 0 elsewhere. Convert it, for example with "
             f"{example}.astype(int). Multioutput classification is not supported: use "
             "sklearn.multioutput.MultiOutputClassifier."
         )
@@ -149,7 +149,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
 
     warm_start : bool, default=False
         Whether ``fit`` continues from the weights of the last ``fit``; patience starts from scratch. Early stopping
-        holds out the same rows again, if X has as many rows as before and `validation_fraction` is the same.
+        holds out the same rows again if the number of rows and `validation_fraction` are the same.
 
     momentum : float, default=0.9
         Momentum of 'sgd', in [0, 1].
@@ -160,7 +160,8 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     early_stopping : bool, default=False
         Whether to stop when `scoring`, on rows held out, has not improved by `tol` for `n_iter_no_change`
         epochs, and to keep the best weights. If False, the training loss is watched; with dropout, whose noise
-        would end the training too early, the noise-free loss of at most 1000 training rows, drawn at random.
+        would end the training too early, also the noise-free loss of at most 1000 training rows, drawn at random, and
+        both must stall in the mean over the last `n_iter_no_change` epochs.
 
     validation_fraction : float, default=0.1
         Fraction of the training rows to hold out for early stopping, in [0, 1), unless ``fit`` gets `X_val`. The rows
@@ -263,17 +264,17 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         less sharp, and harm on noisy labels and to the area under the ROC curve [18]_.
 
     scoring : str or callable, default=None
-        Score of the validation rows: None for accuracy, 'loss' for minus the loss, a scorer name, or a callable
-        ``scorer(estimator, X, y)``. Early stopping goes by it; with dropout and None by the loss, since accuracy on few
-        rows ends the training too early. Sample and class weights go to scorers that take ``sample_weight``.
-        A class without validation rows does not change how the others are scored: log loss, Brier
-        score and top-k accuracy are those of all known classes, areas under curves are averages over the classes with
-        validation rows, and F-scores, precision and recall count it as 0. A score that needs the class is an error.
+        Score of the validation set: None for accuracy, 'loss' for minus the loss, a scorer name, or a callable
+        ``scorer(estimator, X, y)``. Early stopping monitors it; with dropout and None it monitors the loss, since
+        accuracy on few rows ends the training too early. Sample and class weights are passed to scorers that take
+        ``sample_weight``. If a class has no validation rows, log loss, Brier score and top-k accuracy still use all
+        known classes, areas under curves are averaged over the classes that have rows, and F-scores, precision and
+        recall count the class as 0. A score that is undefined without the class raises an error.
 
     dtype : {'float32', 'float64', numpy.float32, numpy.float64}, default=None
-        What to compute in, or whatever ``numpy.dtype`` makes one of the two of, such as ``X.dtype``; None follows X, as
-        scikit-learn does. float32 is about twice as fast. The first fit decides: if training continues from its
-        weights, their dtype stays.
+        Floating-point type of the computation: one of the two names, or anything that ``numpy.dtype`` converts to one
+        of them, such as ``X.dtype``; None follows X, as scikit-learn does. float32 is about twice as fast. Training
+        that continues from earlier weights keeps their dtype.
 
     Attributes
     ----------
@@ -319,7 +320,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         Loss of each epoch on the rows held out, without penalty, dropout off.
 
     best_validation_score_ : float or None
-        Greatest of `validation_scores_`; with early stopping, that of the epoch whose weights were kept.
+        Largest of `validation_scores_`; with early stopping, the score of the epoch whose weights were kept.
 
     n_iter_ : int
         Epochs, or iterations of 'lbfgs', of the last call.
@@ -354,7 +355,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     unchanged. Masks are drawn with p rounded to a multiple of 2⁻¹⁶.
 
     In training with dropout, columns of X whose root mean square is large compared with the targets are divided by
-    powers of two inside the network, and their weights in ``coefs_`` likewise afterwards, both exactly.
+    powers of two inside the network. Afterwards their weights in ``coefs_`` are divided likewise. Both are exact.
 
     **In full-batch training a weight of k equals k copies.** When all rows fit in one batch, equal rows (same
     features, same target) share one mask, rows of weight 0 are left out first, and the order of the rows does not
@@ -362,16 +363,16 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     split by `validation_fraction`, in place of which `X_val` can be given.) With mini-batches a weight multiplies its
     row in the mean over the batch, and each copy has a mask of its own: alike, but not equal.
 
-    Activations, dropout kinds, optimizers, schedules and the regressor's losses of your own can be registered by name:
-    the user guide has an example of each.
+    Custom activations, dropout kinds, optimizers, schedules and regression losses can be registered by name: the user
+    guide has an example of each.
 
     Where this class differs from scikit-learn's on purpose: ``partial_fit`` with an integer seed goes on with its
     random stream instead of replaying the first permutation; a mini-batch of zero weights is skipped; a loss or
     score that is not finite is an error at once; with ``warm_start`` patience starts afresh; 'lbfgs' warns that it
     ignores `early_stopping`, and with several outputs minimises the squared error summed over them, so that its
-    loss and gradient agree; ``set_params`` between calls of ``partial_fit`` counts for the settings of the optimizer
-    too; pickles after ``fit`` leave out the optimizer's moments (its learning rate is kept); prediction runs in blocks
-    of rows; ``predict_log_proba`` stays finite; ``predict_proba`` has one column per class even if there
+    loss and gradient agree; ``set_params`` between calls of ``partial_fit`` also changes the settings of the
+    optimizer; pickles after ``fit`` leave out the optimizer's moments (its learning rate is kept); prediction runs in
+    blocks of rows; ``predict_log_proba`` stays finite; ``predict_proba`` has one column per class even if there
     is one class.
 
     References
@@ -430,7 +431,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
     }
 
-    loss = "log_loss"  # an attribute, as of scikit-learn's, and no parameter
+    loss = "log_loss"  # an attribute as in scikit-learn, not a parameter
 
     classes_: NDArray[Any]
     class_weight_: FloatArray
@@ -529,13 +530,13 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         normalisation. With ``shuffle=False``, a constant learning rate and constant dropout rates, calls on consecutive
         parts of a multiple of `batch_size` rows equal one call on the whole, bit for bit, and N calls on the same rows,
         more of them than `batch_size`, equal an epoch each of ``fit(max_iter=N)``. With ``shuffle=True`` rows are
-        permuted within a call. With dropout, the rows of the first call decide by which powers of two large columns of
-        X are divided in training; parts equal the whole only if the first part gives the same powers. Start a stream
-        with rows that are typical of it. Schedules count a call as an epoch of `max_iter`, and ``loss_curve_`` gets one
-        entry. A copy or a pickle made after a call continues identically. One pickled after ``fit`` starts with moments
-        of the optimizer of zero. Parameters that ``set_params`` has changed count from the next call, those of the
-        optimizer included; a learning rate that 'adaptive' has lowered is kept as long as `solver`, `learning_rate` and
-        `learning_rate_init` stay. Weights assigned to ``coefs_`` and ``intercepts_`` are what it continues from.
+        permuted within a call. With dropout, the rows of the first call determine the powers of two that large columns
+        of X are divided by; parts equal the whole only if the first part gives the same powers. Start a stream with
+        typical rows. Schedules count a call as an epoch of `max_iter`, and ``loss_curve_`` gets one entry.
+        A copy or a pickle made after a call continues identically. A pickle made after ``fit`` starts with the moments
+        of the optimizer at zero. Changes by ``set_params`` take effect at the next call, also for parameters of the
+        optimizer. A learning rate that 'adaptive' has lowered is kept until `solver`, `learning_rate` or
+        `learning_rate_init` changes. Training continues from weights assigned to ``coefs_`` and ``intercepts_``.
 
         Parameters
         ----------
@@ -617,9 +618,10 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     ) -> FloatArray:
         """Probability of each class in noisy passes through the network (Monte-Carlo dropout).
 
-        After a schedule that ended at 0, and with no rates given, the passes are those at the rates of the training,
-        and the mean of their logits is moved to the logits of ``predict_proba``: the mean of at least 100 passes, which
-        takes the time of as many. ``predict_uncertainty`` and ``log_predictive_density`` sum up the same passes.
+        After a schedule that ended at 0, and with no rates given, the passes use the rates that the schedule started
+        from, and their logits are shifted so that their mean is that of ``predict_proba``. The mean is computed from at
+        least 100 passes, even if `n_samples` is smaller. ``predict_uncertainty`` and ``log_predictive_density`` use the
+        same passes.
 
         Parameters
         ----------
@@ -633,8 +635,8 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
             Seeds the masks.
 
         dropout : float or array-like of shape (n_hidden,), default=None
-            Rate of the hidden layers while sampling, in [0, 1); None for the rates in force at the end of training,
-            or if a schedule took them to 0, those that it started from. 0 for no noise.
+            Rate of the hidden layers while sampling, in [0, 1). None for the rates at the end of training, or, if a
+            schedule ended at 0, the rates that it started from. 0 for no noise.
 
         input_dropout : float, default=None
             The same for the inputs.
@@ -697,8 +699,8 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
             Seeds the masks.
 
         dropout : float or array-like of shape (n_hidden,), default=None
-            Rate of the hidden layers while sampling, in [0, 1); None for the rates in force at the end of training,
-            or if a schedule took them to 0, those that it started from. 0 for no noise.
+            Rate of the hidden layers while sampling, in [0, 1). None for the rates at the end of training, or, if a
+            schedule ended at 0, the rates that it started from. 0 for no noise.
 
         input_dropout : float, default=None
             The same for the inputs.
@@ -731,9 +733,9 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
 
         def gather(blocks):
             for rows, sums in over_passes(blocks, lambda a, b: (a[0] + b[0], a[1] + b[1])):
-                P, H = (total / n_samples for total in sums)  # of sums: a mean of ones is 1, and not above it
+                P, H = (total / n_samples for total in sums)  # divide last: the mean of ones must not exceed 1
                 proba[rows], predictive[rows], expected[rows] = P, self._entropy(P), H
-                information[rows] = np.maximum(predictive[rows] - H, 0)  # it is not negative, but its rounding may be
+                information[rows] = np.maximum(predictive[rows] - H, 0)  # rounding may make it negative
 
         noisy_passes(
             self,
@@ -754,7 +756,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
             mutual_information=information,
         )
 
-    _recenters_raw = True  # moved, probabilities might be none
+    _recenters_raw = True  # shifted probabilities could leave [0, 1]
 
     def _recenter(self, outputs, shift):
         outputs = (outputs + shift).astype(outputs.dtype, copy=False)
@@ -847,14 +849,14 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
                 self.class_weight_ = compute_class_weight(
                     self.class_weight, classes=self.classes_, y=y, sample_weight=sample_weight
                 )
-            except ValueError as error:  # which names the classes without weight
+            except ValueError as error:  # it names the classes without weight
                 if not isinstance(self.class_weight, dict):
                     raise
                 known = self.classes_.tolist()
                 unknown = [label for label in self.class_weight if label not in known]
                 raise ValueError(
-                    f"class_weight has labels that are no classes: {unknown}. The classes are {known}: give their "
-                    "labels, in their type."
+                    f"class_weight has labels that are not classes: {unknown}. The classes are {known}: use these "
+                    "labels, of the same type."
                 ) from error
             check_non_negative(self.class_weight_, "`class_weight`")
             if self.class_weight != "balanced" and not np.isfinite(self.class_weight_).all():
@@ -879,8 +881,9 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         return accuracy_score(y, y_pred, sample_weight=sample_weight)
 
     def _stops_by_loss(self):
-        # Accuracy on few validation rows moves in steps and ends a training with dropout long before it has converged.
-        # On nine standardized tables at dropout=0.2 it cost 11.9 ± 3.9 points of test accuracy, the loss 0.7 ± 0.5.
+        # Accuracy on few validation rows changes in steps and ends training with dropout long before convergence. On
+        # nine standardized tables at dropout=0.2, stopping by accuracy cost 11.9 ± 3.9 points of test accuracy, and by
+        # the loss 0.7 ± 0.5.
         by_default = self.scoring is None and any(self._noise[2])  # without dropout, scikit-learn's criterion
         return by_default or super()._stops_by_loss()
 

@@ -1,10 +1,10 @@
-"""Plain data in bytes: JSON and raw arrays, written and read without pickle, so that reading runs no code.
+"""Serialization of plain data as JSON and raw arrays, without pickle, so that reading runs no code.
 
-A value is a tree of dict, list, tuple, str, bytes, bool, int, float, None, NumPy scalars and arrays; of NumPy's dtypes
-and ``RandomState``; and of scikit-learn's ``LabelBinarizer``. It comes back with the same types and the same bits.
+A value is a tree of dict, list, tuple, str, bytes, bool, int, float, None, NumPy scalars, arrays, dtypes and
+``RandomState``, and scikit-learn's ``LabelBinarizer``. Decoding restores the same types and the same bits.
 
-The bytes are the length of the JSON in 8 bytes, the JSON, then the data of each array, in the order in which the JSON
-describes them. In the JSON a list is an array, and what JSON does not have is an object with one key, the type.
+The encoding is the length of the JSON in 8 bytes, the JSON, then the data of each array, in the order in which the JSON
+describes them. A list is an array in the JSON. A type that JSON lacks is an object whose only key names the type.
 """
 
 import json
@@ -33,12 +33,12 @@ class NotPlain(ValueError):
 
 
 def encode(value, name="content"):
-    """The bytes of a value, as a list of bytes-like parts; errors call it `name`.
+    """Encode a value as a list of bytes-like parts; errors refer to it as `name`.
 
     Raises
     ------
     NotPlain
-        If it holds anything else than plain data; the message says where and what.
+        If it contains anything but plain data; the message says where and what.
     """
     arrays: list[np.ndarray] = []
     text = json.dumps(_to_json(value, arrays, name), separators=(",", ":"), allow_nan=False).encode()
@@ -46,7 +46,7 @@ def encode(value, name="content"):
 
 
 def decode(data):
-    """The value that was encoded. Bytes that are not those of a value raise an exception of any type."""
+    """Decode a value. Invalid bytes raise an exception, which may be of any type."""
     data = memoryview(data)
     (length,) = LENGTH.unpack(data[: LENGTH.size])
     reader = _Reader(data[LENGTH.size + length :])
@@ -57,7 +57,7 @@ def decode(data):
 
 
 def _to_json(value, arrays, where):
-    """A value as what ``json`` can write; the data of its arrays are appended to `arrays`."""
+    """Convert a value to what ``json`` can write, and append the data of its arrays to `arrays`."""
 
     def array(a):
         fortran = a.flags.f_contiguous and not a.flags.c_contiguous
@@ -81,7 +81,7 @@ def _to_json(value, arrays, where):
     if kind is dict:
         return {"dict": [[_to_json(part, arrays, f"{where}[{key!r}]") for part in (key, value[key])] for key in value]}
     if kind in {np.str_, np.bytes_}:
-        return {kind.__name__: _to_json(value[:], arrays, where)}  # `item` drops zeros at the end
+        return {kind.__name__: _to_json(value[:], arrays, where)}  # `item` drops trailing zeros
     if kind in SCALARS and PLAIN_DTYPE.fullmatch(value.dtype.str):
         return {"scalar": [value.dtype.str, value.tobytes().hex()]}
     if kind in {np.ndarray, np.memmap}:
@@ -103,14 +103,14 @@ def _to_json(value, arrays, where):
 
 
 def _is_curve(values):
-    """Whether a list is of floats, or of tuples of as many floats each."""
+    """Whether a list consists of floats, or of tuples of floats of equal length."""
     if set(map(type, values)) == {tuple}:
         return len(set(map(len, values))) == 1 and set(map(type, chain(*values))) == {float}
     return set(map(type, values)) == {float}
 
 
 class _Reader:
-    """Values from JSON, and from the data of their arrays in turn."""
+    """Builds values from JSON and takes the data of their arrays in order."""
 
     def __init__(self, data):
         self.data = data
@@ -122,33 +122,33 @@ class _Reader:
             return tree
         ((kind, content),) = tree.items()
         if kind not in READERS:
-            raise ValueError(f"{kind!r} is no type of plain data")
+            raise ValueError(f"{kind!r} is not a type of plain data")
         return READERS[kind](self, content)
 
     def array(self, content):
         dtype, shape, order = _dtype(content[0]), tuple(content[1]), content[2]
         if not all(type(n) is int and n >= 0 for n in shape) or order not in {"C", "F"}:
-            raise ValueError(f"{content} describes no array")
+            raise ValueError(f"{content} does not describe an array")
         size = math.prod(shape) * dtype.itemsize
-        if size > len(self.data):  # no more memory than the file has bytes
+        if size > len(self.data):  # allocate no more memory than the file has bytes
             raise ValueError(f"{content} describes an array of more than the {len(self.data)} bytes that are left")
         a = np.ndarray(shape, dtype, self.data[:size], order=order).copy("K")
         self.data = self.data[size:]
         if dtype.kind == "b" and a.view(np.uint8).max(initial=0) > 1:
-            raise ValueError("an array of bool holds other bytes than 0 and 1")
+            raise ValueError("an array of bool contains bytes other than 0 and 1")
         if dtype.kind == "U" and a.ravel("K").view(dtype.str[0] + "u4").max(initial=0) > sys.maxunicode:
-            raise ValueError("an array of text holds numbers that are no characters")
+            raise ValueError("an array of text contains numbers that are not characters")
         return a
 
     def floats(self, content):
         a = self.array(content)
         if a.dtype != np.float64 or a.ndim not in {1, 2}:
-            raise ValueError(f"{content} describes no list of floats")
+            raise ValueError(f"{content} does not describe a list of floats")
         return a.tolist() if a.ndim == 1 else list(map(tuple, a.tolist()))
 
     def dict(self, content):
         pairs = ((self.value(key), self.value(item)) for key, item in content)
-        return {sys.intern(key) if type(key) is str else key: item for key, item in pairs}  # as names in code are
+        return {sys.intern(key) if type(key) is str else key: item for key, item in pairs}  # as attribute names are
 
     def objects(self, content):
         shape, items = content
@@ -160,7 +160,7 @@ class _Reader:
     def scalar(self, content):
         dtype, data = _dtype(content[0]), bytes.fromhex(content[1])
         if len(data) != dtype.itemsize or dtype.kind in "SU" or (dtype.kind == "b" and data[0] > 1):
-            raise ValueError(f"{content} describes no scalar")
+            raise ValueError(f"{content} does not describe a scalar")
         return np.frombuffer(data, dtype)[0]
 
     def random_state(self, content):
@@ -198,45 +198,46 @@ READERS = {
 
 def _typed(value, kind):
     if type(value) is not kind:
-        raise TypeError(f"{value!r} is no {kind.__name__}")
+        raise TypeError(f"{value!r} is not a {kind.__name__}")
     return value
 
 
 def _dtype(text):
     if not PLAIN_DTYPE.fullmatch(text):
-        raise ValueError(f"{text!r} is no dtype of plain data")
+        raise ValueError(f"{text!r} is not a dtype of plain data")
     return np.dtype(text)
 
 
 def check_stream_state(state):
-    """Refuse the state of a random stream that NumPy would take, and then read beyond its memory."""
+    """Raise an error for an invalid state with which NumPy would read beyond its memory."""
     if isinstance(state, tuple):  # RandomState.get_state()
         name, position, end = state[0], state[2], 624
     else:
         name, end = state["bit_generator"], {"MT19937": 624}.get(state["bit_generator"], 4)
         position = state["state"]["pos"] if name == "MT19937" else state.get("buffer_pos", 0)
     if name not in BIT_GENERATORS or type(position) is not int or not 0 <= position <= end:
-        raise ValueError(f"no state of a random stream: {name!r} at position {position!r}")
+        raise ValueError(f"not the state of a random stream: {name!r} at position {position!r}")
 
 
 class Many(NamedTuple):
-    """In what ``check`` expects: a list, or else a tuple, of any length, of such items."""
+    """For ``check``: a list (or `kind`) of any length whose items all match `item`."""
 
     item: object
     kind: type = list
 
 
 def check(value, expected, name):
-    """Raise ValueError if a value that was read is not what is expected.
+    """Raise ValueError if a value from a file does not match what is expected.
 
     Parameters
     ----------
     value : object
     expected : object
-        A type, or a union of types; an array, for one of its shape and dtype; a number, for any number; a list, tuple
-        or dict of all that, for one of as many items; ``Many``; or any other object, for one of its type.
+        A type or a union of types; an array, for any array of its shape and dtype; a number, for any number; a list,
+        tuple or dict of these, for one with the same number of items; ``Many``; or any other object, for any object of
+        its type.
     name : str
-        What the message calls the value.
+        Name of the value in the message.
     """
     if isinstance(expected, Many):
         fits = type(value) is expected.kind
@@ -262,7 +263,7 @@ def check(value, expected, name):
 
 @contextmanager
 def damaged_if_it_fails(path, way_out="Delete it to start from scratch."):
-    """Any error of what reads a file as one that names the file."""
+    """Turn any error while reading a file into one that names the file."""
     try:
         yield
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Floating-point errors: our numerics ignore them and check what comes out; the user's code keeps its own settings."""
+"""Floating-point errors: our code ignores them and checks the results; the user's code keeps its own settings."""
 
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,7 +11,7 @@ _USERS: ContextVar[dict[str, Any]] = ContextVar("errstate of the user")
 
 @contextmanager
 def own_code():
-    """A context for numerics of ours that call code of the user: see ``users_code``."""
+    """Ignore floating-point errors in our code, which may call the user's code: see ``users_code``."""
     token = _USERS.set({**np.geterr(), "call": np.geterrcall()})
     try:
         with np.errstate(all="ignore"):
@@ -22,6 +22,6 @@ def own_code():
 
 @contextmanager
 def users_code():
-    """A context inside of ``own_code`` for what the user wrote: schedules, scorers, callbacks."""
+    """Restore the user's settings inside ``own_code``, for schedules, scorers and callbacks."""
     with np.errstate(**_USERS.get({})):
         yield

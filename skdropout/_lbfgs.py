@@ -45,8 +45,8 @@ def minimize(estimator, model, rows, streams, start, tasks):
             return
         if estimator.n_iter_ == saved.get("n_iter") and not np.array_equal(at, saved["at"]):
             raise ValueError(
-                "This machine computes other digits than the one that wrote the checkpoint: resume there, or delete "
-                "the file to start from scratch."
+                "The results of this machine differ numerically from those in the checkpoint: resume on the machine "
+                "that wrote it, or delete the file to start from scratch."
             )
         if estimator.verbose:
             print(progress(estimator, {}, perf_counter() - began))

@@ -1,4 +1,4 @@
-"""Conversion to ONNX. skl2onnx is imported by ``register_onnx`` alone."""
+"""Conversion to ONNX. Only functions import skl2onnx, so that it remains optional."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ._sklearn import HalvingGridSearchCV, HalvingRandomSearchCV
 from .engine import activations
 from .engine.activations import ACTIVATIONS, ALPHA, LAMBDA, LEAK, OUTPUTS
 
-# What skl2onnx sees through once it is told; GridSearchCV it knows
+# Containers that are converted as the estimator inside; skl2onnx supports GridSearchCV itself
 CONTAINERS = {
     FrozenEstimator: "estimator",
     HalvingGridSearchCV: "best_estimator_",
@@ -29,8 +29,8 @@ def register_onnx() -> None:
 
     After one call in a process, ``skl2onnx.to_onnx`` and ``skl2onnx.convert_sklearn`` take
     :class:`DropoutMLPClassifier` and :class:`DropoutMLPRegressor` as they take scikit-learn's own networks, with the
-    options of these (`zipmap`, `output_class_labels`, `nocl`). It computes in float64 if the inputs are declared as
-    float64, else in float32.
+    same options (`zipmap`, `output_class_labels`, `nocl`). The converted network computes in float64 if the inputs are
+    declared as float64, else in float32.
 
     Raises
     ------
@@ -44,11 +44,11 @@ def register_onnx() -> None:
     Notes
     -----
     :class:`~sklearn.model_selection.RandomizedSearchCV`, successive halving and
-    :class:`~sklearn.frozen.FrozenEstimator`, which skl2onnx (1.20) does not know, convert as what is inside. So does
-    :class:`~sklearn.compose.TransformedTargetRegressor`, if its inverse is a scale and a shift of each target, as that
-    of StandardScaler, or ``inverse_func`` is numpy.exp or numpy.expm1. What has no counterpart in ONNX, such as an
-    activation of your own, is a ``ValueError`` of the conversion. With float64 inputs 'gelu' has the digits of float32,
-    since onnxruntime computes the error function in float32 only.
+    :class:`~sklearn.frozen.FrozenEstimator`, which skl2onnx (1.20) does not support, are converted as the estimator
+    inside. A :class:`~sklearn.compose.TransformedTargetRegressor` is converted if its inverse scales and shifts each
+    target, as that of StandardScaler does, or if ``inverse_func`` is numpy.exp or numpy.expm1. The conversion of a
+    custom activation, which has no counterpart in ONNX, raises a ``ValueError``. With float64 inputs 'gelu' has float32
+    precision, since onnxruntime computes the error function in float32 only.
 
     Examples
     --------
@@ -78,7 +78,7 @@ def register_onnx() -> None:
 
 
 def _parse_inside(scope, model, inputs, custom_parsers=None):
-    """Parse what a container holds in its place."""
+    """Parse the estimator inside a container in place of the container."""
     from skl2onnx._parse import _parse_sklearn
 
     inner = getattr(model, CONTAINERS[type(model)])
@@ -115,7 +115,7 @@ def _n_targets(model):
 
 
 class Graph:
-    """Adds nodes and constants to a graph in the making; each call returns the name of its result."""
+    """Adds nodes and constants to the ONNX graph; each call returns the name of its result."""
 
     def __init__(self, scope, operator, container):
         from skl2onnx.common.data_types import guess_proto_type
@@ -153,13 +153,13 @@ def _exponential_linear(graph, z, scale, saturation):
 
 def _gelu(graph, z):
     x = graph("Mul", z, graph.constant([math.sqrt(0.5)]))
-    x = graph("Erf", graph.cast(x, graph.types.FLOAT))  # onnxruntime has no other
+    x = graph("Erf", graph.cast(x, graph.types.FLOAT))  # onnxruntime has it in float32 only
     x = graph("Add", graph.cast(x, graph.dtype), graph.constant([1.0]))
     return graph("Mul", graph("Mul", z, graph.constant([0.5])), x)
 
 
-# By the function of the engine, so that a name that a user gave another meaning is not converted as ours. Elu, Selu and
-# LeakyRelu are nodes of ONNX, but onnxruntime computes them in float32 only.
+# The keys are functions, not names, so that a built-in name that a user redefined is not converted as the original.
+# ONNX has Elu, Selu and LeakyRelu, but onnxruntime computes them in float32 only.
 OPERATORS = {
     activations.identity: lambda graph, z: z,
     activations.logistic: lambda graph, z: graph("Sigmoid", z),
@@ -211,14 +211,14 @@ def _convert_target(scope, operator, container):
 
 
 def _scale_and_shift(model):
-    """Those of each target by which the predictions are transformed back."""
+    """Scale and shift of each target in the inverse transformation of the predictions."""
     n, inverse = _n_targets(model), model.transformer_.inverse_transform
     shift = np.asarray(inverse(np.zeros((1, n))))
     scale = np.asarray(inverse(np.ones((1, n)))) - shift
     T = np.random.RandomState(0).normal(scale=3, size=(5, n))
     if not np.allclose(inverse(T), T * scale + shift):
         raise ValueError(
-            f"{model.transformer_!r} does not scale and shift each target by itself: convert regressor_ instead, and "
+            f"{model.transformer_!r} does not scale and shift each target separately: convert regressor_ instead, and "
             "transform the predictions of the runtime back by inverse_transform."
         )
     return scale, shift
@@ -241,6 +241,6 @@ def _convert_classifier(scope, operator, container):
     classes = get_label_classes(scope, network)
     if isinstance(classes[0], str):
         classes = graph.constant([text.encode() for text in classes], graph.types.STRING)
-    else:  # whole numbers, also where they are floats: those are all that scikit-learn takes for classes
+    else:  # integers, possibly stored as floats: scikit-learn allows no other numeric classes
         classes = graph.constant(classes.astype(np.int64), graph.types.INT64)
     graph("Gather", classes, graph("ArgMax", P, axis=1, keepdims=0), out=label, axis=0)

@@ -29,7 +29,7 @@ from .engine.params import Params
 
 FORMAT = 1  # of the files of save_weights
 
-# what the next partial_fit continues from, and a pickle keeps if the last call was partial_fit
+# state that the next partial_fit continues from; pickles keep it only if the last call was partial_fit
 STREAM_STATE = {"_input_exponents", "_optimizer"}
 
 # without these a fitted estimator cannot predict or sample
@@ -265,7 +265,7 @@ class PersistenceMixin:
         with _said_of(path):
             names = [name for name in header["activation"] if isinstance(name, str)]
         for name in names:
-            ACTIVATIONS[name]  # an error of its own where a user registered it and it is gone
+            ACTIVATIONS[name]  # raises an error if the name is not registered
         with _said_of(path):
             fitted = _fitted_state(header, arrays)
         self._check_fits(header, path)
@@ -291,8 +291,8 @@ class PersistenceMixin:
             losses = [name for name, row in rows if row.output == output and not row.classifies]
             if not losses:
                 raise ValueError(
-                    f"path={str(path)!r} was written with out_activation_={output!r}, which goes with no loss that is "
-                    f"registered in this process: add it to {LOSSES.path}."
+                    f"path={str(path)!r} was written with out_activation_={output!r}, which belongs to no loss that is "
+                    f"registered in this process: register the loss in {LOSSES.path}."
                 )
             needed["loss"], given["loss"] = losses[0], self.loss
         names = header["activation"]
@@ -306,8 +306,8 @@ class PersistenceMixin:
             )
 
     def __getstate__(self):
-        # The moments of the optimizer are twice the weights. In a stream of partial_fit they are kept; after fit the
-        # learning rate reached is enough.
+        # The moments of the optimizer are twice the size of the weights. They are kept only after partial_fit; after
+        # fit the current learning rate is enough.
         state = dict(super().__getstate__())
         optimizer = state.get("_optimizer")
         if not state.get("_in_stream"):
@@ -315,7 +315,7 @@ class PersistenceMixin:
                 del state[name]
             if optimizer is not None:
                 state["_learning_rate"] = optimizer.learning_rate
-        elif optimizer is not None:  # as plain arrays and numbers: readers of files know no class of ours but one
+        elif optimizer is not None:  # as plain data: skops then has only one type to trust
             # the name of its class in the table: a user's class may have the same ``__name__`` as one of ours
             kind = next((name for name, row in OPTIMIZERS.items() if row is type(optimizer)), type(optimizer).__name__)
             state["_optimizer"] = {"class": kind, **vars(optimizer)}
@@ -348,12 +348,12 @@ class PersistenceMixin:
         for parameter in signature(type(self)).parameters.values():  # of which an older release had fewer
             if parameter.default is not parameter.empty:
                 state.setdefault(parameter.name, parameter.default)
-        if "_learning_rate" in state:  # 0.1.0 did not say what it was reached for
+        if "_learning_rate" in state:  # 0.1.0 did not store the settings it belongs to
             state.setdefault("_rate_settings", rate_settings(state))
         super().__setstate__(state)
 
     def __copy__(self):
-        """A copy that shares the arrays, and no random stream: training one leaves the other as it is."""
+        """A copy that shares the arrays but no random stream: training one does not change the other."""
         twin: Any = object.__new__(type(self))
         vars(twin).update(vars(self))
         if isinstance(twin.random_state, np.random.RandomState):
@@ -377,11 +377,11 @@ def _kind(estimator):
 
 
 def _revived(state):
-    """The optimizer that a file has the name in OPTIMIZERS and the ``vars`` of."""
+    """Restore an optimizer from its name in OPTIMIZERS and its ``vars``."""
     if state["class"] not in OPTIMIZERS:
         warnings.warn(
-            f"The optimizer {state['class']!r} of the file is not in OPTIMIZERS, and partial_fit will start with a new "
-            "one: register it before loading the file to continue exactly."
+            f"The optimizer {state['class']!r} of the file is not in OPTIMIZERS, so partial_fit will start with a new "
+            "one: to continue exactly, register it before loading the file."
         )
         return None
     optimizer = object.__new__(OPTIMIZERS[state["class"]])
@@ -395,7 +395,7 @@ def _unfolded(state):
     means, variances = state["batch_norm_mean_"], state["batch_norm_var_"]
     units = state["n_features_in_"], *map(len, means), state["n_outputs_"]
     params = Params(units, vector.dtype, vector, normed=True)
-    params.scales, params.shifts = state["batch_norm_scale_"], state["batch_norm_shift_"]  # which may be assigned
+    params.scales, params.shifts = state["batch_norm_scale_"], state["batch_norm_shift_"]  # they may be assigned
     return params, zip(means, variances, strict=True), batch_norm
 
 
@@ -415,7 +415,7 @@ def _is_folded(estimator):
         return False
     try:
         return unfolded(estimator, *weights_of(estimator))[-1] == "nothing"
-    except ValueError:  # to be told when they are used
+    except ValueError:  # raised again when they are used
         return False
 
 
@@ -444,7 +444,7 @@ def _arrays(estimator):
     if not _is_folded(estimator):
         layers |= {"coefs_": coefs, "intercepts_": intercepts}
     if header["batch_norm"]:
-        unfolded(estimator, coefs, intercepts)  # an error if what a user assigned does not fit
+        unfolded(estimator, coefs, intercepts)  # an error if assigned arrays do not match
         params, *_ = _unfolded(state)
         layers |= {"unfolded_coefs_": params.coefs, "unfolded_intercepts_": params.intercepts}
         layers |= {name: state[name] for name in BATCH_NORM}

@@ -112,7 +112,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
 
     warm_start : bool, default=False
         Whether ``fit`` continues from the weights of the last ``fit``; patience starts from scratch. Early stopping
-        holds out the same rows again, if X has as many rows as before and `validation_fraction` is the same.
+        holds out the same rows again if the number of rows and `validation_fraction` are the same.
 
     momentum : float, default=0.9
         Momentum of 'sgd', in [0, 1].
@@ -123,7 +123,8 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     early_stopping : bool, default=False
         Whether to stop when `scoring`, on rows held out, has not improved by `tol` for `n_iter_no_change`
         epochs, and to keep the best weights. If False, the training loss is watched; with dropout, whose noise
-        would end the training too early, the noise-free loss of at most 1000 training rows, drawn at random.
+        would end the training too early, also the noise-free loss of at most 1000 training rows, drawn at random, and
+        both must stall in the mean over the last `n_iter_no_change` epochs.
 
     validation_fraction : float, default=0.1
         Fraction of the training rows to hold out for early stopping, in [0, 1), unless ``fit`` gets `X_val`. The rows
@@ -182,7 +183,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         - 'constant', 1.
         - 'flat_cos', 1 up to t = 1/2, then half a cosine to 0: keeps the gain on noisy targets and spares smooth ones
           [12]_. In regression better than 'constant' at the same rate, in the comparison above by 1 % of the RMSE.
-          ``predict(X, return_std=True)`` then takes the spread of passes at `dropout` around the noise-free mean.
+          ``predict(X, return_std=True)`` then uses the spread of passes at `dropout` around the noise-free prediction.
         - 'annealed', ``1 - t``, the simplest of its sort [13]_.
         - 'early', ``max(0, 1 - 6 t)``: against underfitting [5]_.
         - 'late', 0 up to t = 1/6, then 1 [5]_.
@@ -233,9 +234,9 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         ``sample_weight``.
 
     dtype : {'float32', 'float64', numpy.float32, numpy.float64}, default=None
-        What to compute in, or whatever ``numpy.dtype`` makes one of the two of, such as ``X.dtype``; None follows X, as
-        scikit-learn does. float32 is about twice as fast. The first fit decides: if training continues from its
-        weights, their dtype stays.
+        Floating-point type of the computation: one of the two names, or anything that ``numpy.dtype`` converts to one
+        of them, such as ``X.dtype``; None follows X, as scikit-learn does. float32 is about twice as fast. Training
+        that continues from earlier weights keeps their dtype.
 
     Attributes
     ----------
@@ -283,7 +284,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         Loss of each epoch on the rows held out, without penalty, dropout off.
 
     best_validation_score_ : float or None
-        Greatest of `validation_scores_`; with early stopping, that of the epoch whose weights were kept.
+        Largest of `validation_scores_`; with early stopping, the score of the epoch whose weights were kept.
 
     n_iter_ : int
         Epochs, or iterations of 'lbfgs', of the last call.
@@ -318,7 +319,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     unchanged. Masks are drawn with p rounded to a multiple of 2⁻¹⁶.
 
     In training with dropout, columns of X whose root mean square is large compared with the targets are divided by
-    powers of two inside the network, and their weights in ``coefs_`` likewise afterwards, both exactly.
+    powers of two inside the network. Afterwards their weights in ``coefs_`` are divided likewise. Both are exact.
 
     **In full-batch training a weight of k equals k copies.** When all rows fit in one batch, equal rows (same
     features, same target) share one mask, rows of weight 0 are left out first, and the order of the rows does not
@@ -326,16 +327,16 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     split by `validation_fraction`, in place of which `X_val` can be given.) With mini-batches a weight multiplies its
     row in the mean over the batch, and each copy has a mask of its own: alike, but not equal.
 
-    Activations, dropout kinds, optimizers, schedules and the regressor's losses of your own can be registered by name:
-    the user guide has an example of each.
+    Custom activations, dropout kinds, optimizers, schedules and regression losses can be registered by name: the user
+    guide has an example of each.
 
     Where this class differs from scikit-learn's on purpose: ``partial_fit`` with an integer seed goes on with its
     random stream instead of replaying the first permutation; a mini-batch of zero weights is skipped; a loss or
     score that is not finite is an error at once; with ``warm_start`` patience starts afresh; 'lbfgs' warns that it
     ignores `early_stopping`, and with several outputs minimises the squared error summed over them, so that its
-    loss and gradient agree; ``set_params`` between calls of ``partial_fit`` counts for the settings of the optimizer
-    too; pickles after ``fit`` leave out the optimizer's moments (its learning rate is kept); prediction runs in blocks
-    of rows; a negative y is an error under the Poisson loss, and so is a y that is not numeric.
+    loss and gradient agree; ``set_params`` between calls of ``partial_fit`` also changes the settings of the
+    optimizer; pickles after ``fit`` leave out the optimizer's moments (its learning rate is kept); prediction runs in
+    blocks of rows; a negative y is an error under the Poisson loss, and so is a y that is not numeric.
 
     References
     ----------
@@ -489,13 +490,13 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         normalisation. With ``shuffle=False``, a constant learning rate and constant dropout rates, calls on consecutive
         parts of a multiple of `batch_size` rows equal one call on the whole, bit for bit, and N calls on the same rows,
         more of them than `batch_size`, equal an epoch each of ``fit(max_iter=N)``. With ``shuffle=True`` rows are
-        permuted within a call. With dropout, the rows of the first call decide by which powers of two large columns of
-        X are divided in training; parts equal the whole only if the first part gives the same powers. Start a stream
-        with rows that are typical of it. Schedules count a call as an epoch of `max_iter`, and ``loss_curve_`` gets one
-        entry. A copy or a pickle made after a call continues identically. One pickled after ``fit`` starts with moments
-        of the optimizer of zero. Parameters that ``set_params`` has changed count from the next call, those of the
-        optimizer included; a learning rate that 'adaptive' has lowered is kept as long as `solver`, `learning_rate` and
-        `learning_rate_init` stay. Weights assigned to ``coefs_`` and ``intercepts_`` are what it continues from.
+        permuted within a call. With dropout, the rows of the first call determine the powers of two that large columns
+        of X are divided by; parts equal the whole only if the first part gives the same powers. Start a stream with
+        typical rows. Schedules count a call as an epoch of `max_iter`, and ``loss_curve_`` gets one entry.
+        A copy or a pickle made after a call continues identically. A pickle made after ``fit`` starts with the moments
+        of the optimizer at zero. Changes by ``set_params`` take effect at the next call, also for parameters of the
+        optimizer. A learning rate that 'adaptive' has lowered is kept until `solver`, `learning_rate` or
+        `learning_rate_init` changes. Training continues from weights assigned to ``coefs_`` and ``intercepts_``.
 
         Parameters
         ----------
@@ -542,24 +543,23 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     ) -> FloatArray | tuple[FloatArray, FloatArray]:
         """Predict the targets of X, without noise, or by Monte-Carlo dropout with a standard deviation.
 
-        With ``return_std=True``, T noisy passes f_t, of mean f̄, give the total standard deviation::
+        With ``return_std=True``, T noisy passes f_t with mean f̄ give the total standard deviation::
 
             σ² = noise_variance_ + 1/T Σ_t (f_t(x) - f̄(x))².
 
-        The mean µ that comes with it depends on how the training ended:
+        The mean µ depends on the rates at the end of training:
 
-        - At rates above 0, as with ``dropout_schedule='constant'``: µ is f̄, often the more accurate prediction, above
-          all in networks with more than one hidden layer, where the noise-free pass is biased. So it is with early
-          stopping if the rates of the best epoch were above 0, and whenever all rates are given (`dropout` alone, or
-          both with `input_dropout` in the training).
-        - At rates of 0 (or below 1 % of `dropout`), as with the default schedule 'flat_cos': the passes are those at
-          the rates that the schedule started from, `dropout` and `input_dropout` of the training, and µ is the
-          noise-free prediction, ``predict(X)``. The network was not at those rates in the end, so that f̄ is less
-          accurate, but the spread of the passes is still informative.
-        - Without dropout all passes are the same, and σ² is ``noise_variance_``, one number for all rows: a warning
+        - Above 0, as with ``dropout_schedule='constant'``: µ is f̄, often the more accurate prediction, above all in
+          networks with more than one hidden layer, where the noise-free pass is biased. The same holds with early
+          stopping if the rates of the best epoch were above 0, and whenever all rates are given.
+        - At 0 (or below 1 % of `dropout`), as with the default schedule 'flat_cos': the passes use the rates that the
+          schedule started from, `dropout` and `input_dropout` of the training, and µ is the noise-free prediction,
+          ``predict(X)``. The network was not trained at those rates in the end, so f̄ is less accurate, but the spread
+          of the passes is still informative.
+        - Without dropout all passes are the same, and σ² is ``noise_variance_``, one number for all rows. A warning
           says so, once for each training.
 
-        The other parameters are for ``return_std=True`` only.
+        The other parameters apply only to ``return_std=True``.
 
         Parameters
         ----------
@@ -576,8 +576,8 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
             Seeds the masks.
 
         dropout : float or array-like of shape (n_hidden,), default=None
-            Rate of the hidden layers while sampling, in [0, 1); None for the rates in force at the end of training,
-            or if a schedule took them to 0, those that it started from. 0 for no noise.
+            Rate of the hidden layers while sampling, in [0, 1). None for the rates at the end of training, or, if a
+            schedule ended at 0, the rates that it started from. 0 for no noise.
 
         input_dropout : float, default=None
             The same for the inputs.
@@ -646,9 +646,9 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         """Noisy passes through the network, f_t(x): samples of its function, without observation noise.
 
         Their mean and spread are those of ``predict(X, return_std=True)``. After a schedule that ended at 0, and with
-        no rates given, they are therefore passes at the rates of the training, centered on the noise-free prediction
-        f(x): ``f_t(x) - f̄(x) + f(x)``, f̄ being the mean of at least 100 passes, which takes the time of as many.
-        With ``loss='poisson'`` they are clipped at 0 then.
+        no rates given, the passes therefore use the rates that the schedule started from and are centered on the
+        noise-free prediction f(x): ``f_t(x) - f̄(x) + f(x)``. f̄ is the mean of at least 100 passes, even if
+        `n_samples` is smaller. With ``loss='poisson'`` the centered passes are clipped at 0.
 
         Parameters
         ----------
@@ -662,8 +662,8 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
             Seeds the masks.
 
         dropout : float or array-like of shape (n_hidden,), default=None
-            Rate of the hidden layers while sampling, in [0, 1); None for the rates in force at the end of training,
-            or if a schedule took them to 0, those that it started from. 0 for no noise.
+            Rate of the hidden layers while sampling, in [0, 1). None for the rates at the end of training, or, if a
+            schedule ended at 0, the rates that it started from. 0 for no noise.
 
         input_dropout : float, default=None
             The same for the inputs.
@@ -729,7 +729,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
             raise ValueError(f"`{name}` must be numeric, got dtype {y.dtype}: encode labels, or use a classifier.")
         assert_all_finite(y, input_name=name)  # scikit-learn's check came before None was a float
         loss: Any = self.loss
-        known = isinstance(loss, str) and loss in LOSSES  # what set_params has put there is not checked
+        known = isinstance(loss, str) and loss in LOSSES  # after set_params it may be anything
         if known and (y < LOSSES[loss].least).any():
             values = "negative values" if LOSSES[loss].least == 0 else f"values below {LOSSES[loss].least:g}"
             raise ValueError(f"`{name}` has {values}, but loss={loss!r} needs {name} >= {LOSSES[loss].least:g}.")

@@ -16,7 +16,7 @@ from ._magnitudes import check_weights
 from ._sklearn import check_sample_weight
 from .engine.training import Batches
 
-SMALL, SHORT = 10_000, 10  # numbers, rows of a list: of more, the time of the checks does not matter
+SMALL, SHORT = 10_000, 10  # largest size of X, and rows of a list, for which the time of the checks matters
 
 
 class Rows(NamedTuple):
@@ -75,7 +75,7 @@ def _some_positive(sample_weight, name):
 def split_off(rows, validation_fraction, stratify, random_state, known=None):
     """The rows to train on, as an index, the rows held out, and their mask; a dense X is not copied.
 
-    `known`, the mask of the rows that an earlier split held out, is kept to if it is of as many rows in both parts.
+    `known` is the mask of the rows that an earlier split held out. It is used again if both parts have the same sizes.
     """
     try:
         train, test = train_test_split(
@@ -102,7 +102,7 @@ def split_off(rows, validation_fraction, stratify, random_state, known=None):
 
 
 def _no_split(rows, validation_fraction, stratify, error):
-    """Why the rows cannot be split, which scikit-learn says in its words and of codes, and what to change."""
+    """Why the rows cannot be split, and what to change; scikit-learn's own message is about codes, not labels."""
     n_rows = rows.X.shape[0]
     n_out = ceil(validation_fraction * n_rows)
     n_in, otherwise = n_rows - n_out, "give X_val and y_val, or set early_stopping=False"
@@ -113,7 +113,7 @@ def _no_split(rows, validation_fraction, stratify, error):
     if (counts < 2).any():
         rare = ", ".join(map(repr, labels[counts < 2].tolist()))
         theirs = f"{error}. " if np.array_equal(labels, [0, 1]) else ""  # the codes are the labels
-        why = f"{theirs}The split keeps the classes in proportion and needs two rows of each, and y has one of {rare}"
+        why = f"{theirs}The split is stratified and needs two rows of each class, but y has only one of {rare}"
         return f"{why}: add rows, {otherwise}."
     if n_out < len(labels):
         least = ceil(100 * len(labels) / n_rows) / 100
@@ -177,16 +177,16 @@ def canonical(X):
 
 def numbers(X):
     """X as numbers: of a list that holds None, or ints beyond int64, scikit-learn leaves objects unchecked."""
-    check_kinds(X, "X", "mMVTSU")  # the dtype of a list is known only now
-    if sparse.issparse(X) and X.dtype == np.float16:  # SciPy computes nothing in it
+    check_kinds(X, "X", "mMVTSU")  # again: a list has become an array
+    if sparse.issparse(X) and X.dtype == np.float16:  # SciPy does not compute in it
         return X.astype(float)
     return check_array(X, input_name="X") if X.dtype == object else X
 
 
 def plain(X):
-    """X as an array or a CSR matrix, if it is a small one of finite numbers, or a list or DataFrame of such; else None.
+    """X as an array or a CSR matrix, if it is small and contains only finite numbers; else None.
 
-    scikit-learn's validation returns the same, but takes five times as long as the prediction of a row.
+    A fast path: scikit-learn's validation returns the same, but takes five times as long as the prediction of a row.
     """
     kind = type(X)
     if kind is list and len(X) < SHORT:
@@ -197,11 +197,11 @@ def plain(X):
     values = X.data if sparse.issparse(X) and X.format == "csr" else X
     if type(values) is not np.ndarray or X.ndim != 2 or X.shape[0] == 0 or values.size > SMALL:
         return None
-    floats = "fd" if values is not X else np.typecodes["Float"]  # SciPy knows no sparse float16
+    floats = "fd" if values is not X else np.typecodes["Float"]  # SciPy does not support sparse float16
     return X if values.dtype.kind in "iu" or (values.dtype.char in floats and np.isfinite(values).all()) else None
 
 
-# What to do instead, by the kind of dtype: NumPy would make numbers of some of these, which mean nothing
+# Reason and way out for each refused kind of dtype; NumPy would convert some of them to meaningless numbers
 TIME, TEXT = "the numbers behind them depend on the unit", "strings are not numbers"
 WAYS_OUT = {
     "M": f"dates are not numbers, and {TIME}: use the time since a date, for example ({{0}} - start) / one_day",
@@ -214,7 +214,7 @@ WAYS_OUT = {
 
 
 def check_kinds(A, name, refused):
-    """Refuse an array or a table with a dtype of one of the `refused` kinds, or with dates and durations as objects."""
+    """Raise an error if a dtype of an array or table is of a `refused` kind; dates and durations may be objects."""
     if isinstance(A, np.ndarray) and A.dtype.kind in "biuf":
         return
     for column, dtype in _dtypes(A):
@@ -227,22 +227,22 @@ def check_kinds(A, name, refused):
 
 
 def _dtypes(A):
-    """Each dtype of an array or a table, with the name of its column or None."""
-    if hasattr(A, "shape") and hasattr(A, "columns") and hasattr(A, "dtypes"):  # pandas and polars, but no LazyFrame
+    """Each dtype of an array or a table, with the name of its column, or None."""
+    if hasattr(A, "shape") and hasattr(A, "columns") and hasattr(A, "dtypes"):  # pandas and polars, but not LazyFrame
         return zip(A.columns, A.dtypes, strict=True)
     return [(None, A.dtype)] if hasattr(A, "dtype") else []
 
 
 def _kind(dtype):
-    """The kind of a dtype as NumPy calls it."""
+    """NumPy's character for the kind of a dtype."""
     if getattr(dtype, "is_temporal", bool)():  # of polars
         return "m" if str(dtype).startswith("Duration") else "M"
-    dtype = getattr(getattr(dtype, "categories", None), "dtype", dtype)  # of pandas: what the categories are
+    dtype = getattr(getattr(dtype, "categories", None), "dtype", dtype)  # pandas: the dtype of the categories
     return getattr(dtype, "kind", "O")
 
 
 def _times(A):
-    """The types of date and duration among the objects in A, and the kinds they are of."""
+    """The kind and the type of each date or duration type among the objects in A."""
     objects = A.data if sparse.issparse(A) else np.asarray(A, dtype=object)
     for t in set(map(type, objects.ravel() if isinstance(objects, np.ndarray) else ())):
         if issubclass(t, np.datetime64 | date):

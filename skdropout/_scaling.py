@@ -1,10 +1,9 @@
 """Scaling of large input columns inside the network while it trains with dropout.
 
-Dropout multiplies the activations by random factors. Activations in the hundreds turn that noise into steps of
-tens in the logits, and the training makes no progress. Columns whose root mean square is large are therefore divided
-by a power of two before they enter the first layer. After training the first weights are divided instead. Both are
-exact in floating point, so that ``coefs_`` alone is the state: prediction, exports and the weights that a user assigns
-need no second copy.
+Dropout multiplies the activations by random factors. If activations are in the hundreds, this noise changes the logits
+by tens, and training makes no progress. Columns whose root mean square is large are therefore divided by a power of two
+before they enter the first layer. After training the first weights are divided instead. Both are exact in floating
+point, so ``coefs_`` is the only state: prediction, exports and weights that a user assigns need no second copy.
 """
 
 import numpy as np
@@ -12,14 +11,14 @@ from scipy.sparse import issparse
 
 from ._magnitudes import BLOCK, column_ranges
 
-# Columns are brought down to a root mean square of about 4 times the scale of the targets: standardized columns, pixels
+# Columns are scaled down to a root mean square of about 4 times the scale of the targets: standardized columns, pixels
 # in [0, 1] and one-hot columns stay as they are. Mean log loss on nine raw tables at the defaults: 0.40 for a factor of
 # 2, 0.40 for 4, 0.40 for 8, 0.43 for 16, 2.5 without; RMSE on seven raw tables: no worse than without up to 4.
 LARGE_RMS = 4.0
 
 
 def column_exponents(rows, index, target_scale, dtype):
-    """Exponents k such that the columns of X divided by 2^k are no larger than the targets call for; None if all are 0.
+    """Exponents k such that the columns of X / 2^k are not large compared with the targets; None if all are 0.
 
     Parameters
     ----------
@@ -27,7 +26,7 @@ def column_exponents(rows, index, target_scale, dtype):
     index : ndarray of int
         The rows to train on.
     target_scale : float
-        Root mean square of the targets in units of the output before its activation; 1 for logits.
+        Root mean square of the targets, in units of the output before its activation; 1 for logits.
     dtype : numpy dtype
         Of the weights.
     """

@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._typing import MatrixLike, Sampling
 
 OURS = "DropoutMLPClassifier or DropoutMLPRegressor"
-# Meta-estimators that predict by one fitted estimator, which gets X and y as they are (from RFE some columns of X)
+# Meta-estimators that predict with one fitted estimator, which gets X and y unchanged (RFE selects columns of X)
 HOLDERS = (
     FixedThresholdClassifier,
     FrozenEstimator,
@@ -31,7 +31,7 @@ HOLDERS = (
 
 
 def unwrap(estimator, X=None, y=None, with_slope=False):
-    """What is inside containers that hold one fitted estimator, with its X and y.
+    """The estimator inside containers that hold a single fitted one, with its X and y.
 
     These are pipelines, scikit-learn's and imbalanced-learn's, searches,
     :class:`~sklearn.compose.TransformedTargetRegressor`, and the meta-estimators in `HOLDERS`, at any depth. X and y
@@ -46,14 +46,14 @@ def unwrap(estimator, X=None, y=None, with_slope=False):
     while True:
         if isinstance(estimator, Pipeline):
             for _, step in estimator.steps[:-1] if X is not None else ():
-                if hasattr(step, "transform"):  # not "passthrough", None, or a sampler, which acts in fit only
+                if hasattr(step, "transform"):  # skips "passthrough", None, and samplers, which act in fit only
                     X = step.transform(X)
             estimator = estimator.steps[-1][1]
         elif isinstance(estimator, TransformedTargetRegressor):
             if y is not None:
                 y, transformer = np.asarray(y, dtype=float), estimator.transformer_
                 columns = y.reshape(len(y), -1)
-                T = np.asarray(transformer.transform(columns))  # it may be set to give DataFrames
+                T = np.asarray(transformer.transform(columns))  # it may return DataFrames
                 if with_slope:
                     log_slope = log_slope + _log_slope(transformer, columns, T)
                 y = T.ravel() if T.shape[1] == 1 else T
@@ -64,30 +64,30 @@ def unwrap(estimator, X=None, y=None, with_slope=False):
             if isinstance(estimator, RFE) and X is not None:
                 X = estimator.transform(X)
             estimator = getattr(estimator, "estimator_", estimator.estimator)
-            if hasattr(X, "columns") and not hasattr(estimator, "feature_names_in_"):  # fit handed over an array
+            if hasattr(X, "columns") and not hasattr(estimator, "feature_names_in_"):  # it was fitted on an array
                 X = np.asarray(X)
         else:
             return estimator, X, y, log_slope
 
 
 def no_network(wanted, estimator, inner):
-    """The error of a call that looked for `wanted` in `estimator` and ended at `inner`."""
+    """The error for a search for `wanted` in `estimator` that ended at `inner`."""
     if hasattr(inner, "refit") and not inner.refit:
         way_out = f"with refit=False {type(inner).__name__} keeps no fitted estimator, set refit=True."
     elif one := holds_networks(inner):
         way_out = (
-            f"{type(inner).__name__} does not predict by one network as it is. Give a network that it holds, such as "
-            f".{one}, with X and y as that one gets them."
+            f"{type(inner).__name__} does not predict with a single network. Pass one of its networks, such as "
+            f".{one}, with X and y as that network gets them."
         )
     else:
         way_out = (
-            "give one by itself, at the end of a Pipeline, or in a TransformedTargetRegressor or a search with refit."
+            "pass one by itself, at the end of a Pipeline, or in a TransformedTargetRegressor or a search with refit."
         )
     return TypeError(f"There is no {wanted} in {estimator!r}: {way_out}")
 
 
 def holds_networks(ensemble):
-    """Where an ensemble, or a calibration, holds a network, or None."""
+    """The attribute path to a network in an ensemble or a calibrated classifier, or None."""
     for name, suffix in (("estimators_", ""), ("calibrated_classifiers_", ".estimator")):
         held = getattr(ensemble, name, None)
         for i, estimator in enumerate(held if isinstance(held, list) else ()):
@@ -149,7 +149,7 @@ def log_predictive_density_scorer(
     **sampling : dict
         `n_samples`, `dropout` and what else :meth:`DropoutMLPRegressor.log_predictive_density` takes. To give some
         in a search: ``scoring=functools.partial(log_predictive_density_scorer, dropout=0)``. Without a rate, and
-        after a schedule that ended at 0, the passes are at the rates of the training, around the noise-free output.
+        after a schedule that ended at 0, the passes use the rates that it started from, around the noise-free output.
 
     Returns
     -------

@@ -59,7 +59,7 @@ CALLBACK_STATE = {"_callback_fit_ctx", "_parent_callback_ctx", "_skl_callbacks",
 
 
 def with_score_function(scorer: Any, change: Callable[[Any], Any]) -> Any:
-    """A copy of a scorer of ``make_scorer`` with ``change`` of its score function; any other scorer as it is."""
+    """A copy of a ``make_scorer`` scorer whose score function is wrapped by ``change``; other scorers unchanged."""
     if not hasattr(scorer, "_score_func"):
         return scorer
     scorer = copy.copy(scorer)
@@ -68,7 +68,7 @@ def with_score_function(scorer: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def is_candidate() -> bool:
-    """Whether a search is fitting the calling estimator with parameters that it tries."""
+    """Whether a search is fitting the calling estimator as one of its candidates."""
     frame = sys._getframe()
     while frame := frame.f_back:
         if frame.f_code is _fit_and_score.__code__ and frame.f_locals.get("parameters"):

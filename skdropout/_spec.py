@@ -16,15 +16,15 @@ from .engine.schedules import DROPOUT_SCHEDULES, LEARNING_RATES
 
 
 class Names(Set):
-    """The names in a table of the engine as it is now, since users may add some.
+    """A live view of the names in a table of the engine, to which users may add some.
 
     Parameters
     ----------
     table : dict
     keep : callable, default=None
-        Whether to keep a name, given its row; None for all.
+        Function of a row that says whether to include its name; None for all.
     more : tuple of str, default=()
-        Names that are not in the table.
+        Additional names that are not in the table.
     """
 
     def __init__(self, table, keep=None, more=()):
@@ -93,29 +93,29 @@ PERCENT = {"l1_ratio", "label_smoothing", "quantile", "validation_fraction", "wa
 
 
 def as_constrained(params):
-    """The parameters as the constraints name them: NumPy's False is False, a dtype goes by its name."""
+    """The parameters in the form that the constraints expect: a Python bool, and the name of a dtype."""
     params = dict(params)
     if isinstance(params.get("batch_norm"), np.bool_):  # a subclass may lack it
         params["batch_norm"] = bool(params["batch_norm"])
     if isinstance(params.get("dtype"), str | type | np.dtype):
-        with suppress(TypeError, ValueError, SyntaxError):  # of np.dtype about what is none
+        with suppress(TypeError, ValueError, SyntaxError):  # np.dtype raises these for invalid values
             name = np.dtype(params["dtype"]).name
             params["dtype"] = name if name in {"float32", "float64"} else params["dtype"]
     return params
 
 
 def with_way_out(message, params):
-    """The message of scikit-learn about one of the parameters, and what the user probably meant."""
+    """scikit-learn's message about a parameter, with a suggestion of what the user probably meant."""
     loss = params.get("loss", "")
-    with suppress(InvalidParameterError, ValueError):  # loss is not the sizes of layers
+    with suppress(InvalidParameterError, ValueError):  # if loss does not hold layer sizes
         if not isinstance(loss, str) and hidden_sizes(loss):
             return f"{message} The first argument is loss, as in scikit-learn: write hidden_layer_sizes={loss!r}."
     name = next((name for name in PERCENT if message.startswith(f"The {name!r} ")), None)
-    return message.removesuffix(".") + (perhaps(name, params.get(name)) or ".")
+    return message.removesuffix(".") + (suggestion(name, params.get(name)) or ".")
 
 
-def perhaps(name, value):
-    """What was probably meant by a number that is no share of 1; empty if there is nothing to say."""
+def suggestion(name, value):
+    """What was probably meant by a number that is not a fraction; empty if there is no suggestion."""
     if isinstance(value, bool) or not isinstance(value, Real):
         return ""
     if value == 1 and name in DROPPED:
@@ -124,7 +124,7 @@ def perhaps(name, value):
 
 
 def check_floats(estimator):
-    """Refuse a number that no float can hold, such as 10**400, where a real one is meant."""
+    """Raise an error for a real-valued parameter that no float can hold, such as 10**400."""
     for name, constraints in estimator._parameter_constraints.items():
         value = getattr(estimator, name)
         real = any(isinstance(constraint, Interval) and constraint.type is Real for constraint in constraints)
@@ -175,7 +175,7 @@ def _rate(name, rate):
     if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 <= rate < 1:
         raise InvalidParameterError(
             f"A rate in {name} must be a float in the range [0.0, 1.0), the probability of dropping a unit, "
-            f"got {rate!r}{perhaps(name, rate) or '.'}"
+            f"got {rate!r}{suggestion(name, rate) or '.'}"
         )
     return float(rate)
 
@@ -195,7 +195,7 @@ def names_per_layer(parameter, value, allowed, n_hidden):
 
 
 def unit_groups(sizes, group_size, kinds):
-    """The group of each unit of each hidden layer, runs of `group_size` units; None if its kind uses no groups."""
+    """The group of each unit of each hidden layer, runs of `group_size` units; None if the kind has no groups."""
     steps = np.asarray(group_size, dtype=object)
     steps = np.full(len(sizes), group_size, dtype=object) if steps.ndim == 0 else steps
     if steps.ndim != 1 or len(steps) != len(sizes):
@@ -239,5 +239,5 @@ def layer_specs(sizes, n_outputs, activations, rates, kinds, groups):
 
 
 def rate_settings(params):
-    """What a learning rate that was reached holds for: with other settings it starts anew."""
+    """The settings for which a current learning rate is valid: with other settings it starts from its initial value."""
     return str(params["solver"]), str(params["learning_rate"]), float(params["learning_rate_init"])

@@ -36,7 +36,7 @@ from .engine.training import epochs
 
 INTERRUPTED = "Training interrupted by user."
 EXPLODED = 1e6  # times the loss of the first epoch: not yet beyond the floats, and no network any more
-WORSE = 1.05  # times the loss of the best constant prediction: a network that learned nothing may be a little above it
+WORSE = 1.05  # times the loss of the best constant prediction, which a network that learned nothing may slightly exceed
 NARROW = 0.1  # standard deviation of targets that the network is slow to resolve: its output starts with about 1
 JUDGED = 1000  # training rows that convergence is judged on where there is noise, at most: a forward pass an epoch
 BOOKS = {  # what a training keeps on the estimator, from epoch to epoch
@@ -52,14 +52,14 @@ BOOKS = {  # what a training keeps on the estimator, from epoch to epoch
     "validation_loss_curve_",
     "validation_scores_",
 }
-# what a fit by lbfgs does not have
+# attributes that a fit by lbfgs does not have
 STOCHASTIC = (BOOKS - {"dropout_", "loss_", "n_iter_", "t_"}) | {
     "_input_exponents",
     "_learning_rate",
     "_optimizer",
     "_rate_settings",
 }
-RECALIBRATED = 10  # batches that new running moments of batch normalization are taken from, at most
+RECALIBRATED = 10  # maximum number of batches from which new running moments of batch normalization are computed
 
 
 def progress(estimator, rates, seconds):
@@ -76,7 +76,7 @@ def progress(estimator, rates, seconds):
 
 
 def constant_loss(objective, Y, sample_weight, n_outputs):
-    """The loss, as it is reported, of the best prediction that is the same for all rows."""
+    """The loss of the best constant prediction, scaled as in the loss curves."""
     return objective.share(n_outputs) * objective.of_constant(Y, sample_weight, n_outputs)
 
 
@@ -87,7 +87,7 @@ def all_the_same(Y, sample_weight):
 
 
 def worse_than_constant(estimator, model, rows, X, Y, sample_weight):
-    """A list with a sentence that says so, if the network predicts some of its training rows worse than a constant."""
+    """A warning, in a list, if the network predicts these training rows worse than a constant; else an empty list."""
     estimator._publish(model)
     objective = LOSSES[estimator._loss_name()].bind(**estimator._loss_options())
     constant = constant_loss(objective, Y, sample_weight, estimator.n_outputs_)
@@ -100,7 +100,7 @@ def worse_than_constant(estimator, model, rows, X, Y, sample_weight):
         ways = f"scale y, whose standard deviation is {spread:.3g} (with TransformedTargetRegressor), {ways}"
     sentence = (
         "The network predicts its training rows worse than a constant: its loss without dropout is "
-        f"{loss:.3g}, and {constant:.3g} if the prediction is the same for all rows. To learn, {ways}."
+        f"{loss:.3g}, and that of the best constant is {constant:.3g}. To learn, {ways}."
     )
     return [sentence]
 
@@ -115,7 +115,7 @@ class Model(NamedTuple):
     moments: list
     specs: list
     input_exponents: np.ndarray | None = None
-    assigned: str = "nothing"  # what a user has assigned: running moments may not be those of such weights
+    assigned: str = "nothing"  # what a user has assigned; the running moments may not match such weights
 
 
 class Start(NamedTuple):
@@ -329,7 +329,7 @@ class Training:
         self.n_done = estimator.n_iter_
 
     def _scale_inputs(self, train, is_new):
-        """Train on columns of moderate size if there is noise; a stream keeps the scaling that it began with."""
+        """Scale large columns if there is noise; a stream keeps its first scaling."""
         estimator, model, rows = self.estimator, self.model, self.rows
         known = vars(estimator).pop("_input_exponents", None)
         exponents = None if is_new else known
@@ -351,7 +351,7 @@ class Training:
         """An optimizer with the current settings, and whether it continues with the state of the last one."""
         estimator, params = self.estimator, self.model.params
         known = vars(estimator)
-        last, rate = known.pop("_optimizer", None), known.pop("_learning_rate", None)  # the second is from a file
+        last, rate = known.pop("_optimizer", None), known.pop("_learning_rate", None)  # files may hold only the second
         then, now = known.get("_rate_settings"), rate_settings(known)
         estimator._rate_settings = now
         kind = OPTIMIZERS[estimator.solver]
@@ -371,9 +371,9 @@ class Training:
         return optimizer, self.incremental and type(last) is type(optimizer)
 
     def _recalibrate(self):
-        """Take the running moments of assigned weights from the first batches of this call.
+        """Compute the running moments for assigned weights from the first batches of this call.
 
-        With those of other weights, the first steps would normalize away what was assigned.
+        With the moments of other weights, the first steps would normalize the assigned weights away.
         """
         if self.scheduled:
             self._before_step(0)
@@ -423,7 +423,7 @@ class Training:
         estimator.validation_scores_ = estimator.validation_loss_curve_ = estimator.best_validation_score_ = None
         if self.held_out is not None:
             estimator.validation_scores_, estimator.validation_loss_curve_ = curves
-            # the weights to continue from are the first to beat, on the rows held out this time
+            # the score of the initial weights on the current validation set is the first to beat
             score, loss = (-np.inf, np.inf) if self.fresh else self._judge()
             estimator.best_validation_score_ = score
             if estimator.early_stopping:
@@ -464,7 +464,7 @@ class Training:
         return f"The training loss became {loss} {where}"
 
     def _record_score(self):
-        """Note score and loss of the validation rows; what early stopping goes by, greater is better."""
+        """Record score and loss of the validation set; return what early stopping monitors, greater is better."""
         estimator = self.estimator
         score, loss = self._judge()
         epoch = f"in epoch {estimator.n_iter_}"
@@ -475,7 +475,7 @@ class Training:
             raise ValueError(f"The validation score became {score} {epoch}, with scoring={estimator.scoring!r}.{hint}")
         estimator.validation_scores_.append(score)
         estimator.validation_loss_curve_.append(loss)
-        if not estimator.early_stopping:  # else it is that of the weights that are kept
+        if not estimator.early_stopping:  # with early stopping it is the score of the kept weights
             estimator.best_validation_score_ = max(score, estimator.best_validation_score_)
         return -loss if self.stops_by_loss else score
 
@@ -491,7 +491,7 @@ class Training:
         rows = self.rows if self.held_out is None else self.held_out
         fitted = self.estimator._as_if_stopped(self.model, rows, (self.random_state, self.masks))
         fitted["_input_exponents"] = self.model.input_exponents
-        return fitted | {"_learning_rate": self.optimizer.learning_rate}  # as in a file, which has no optimizer
+        return fitted | {"_learning_rate": self.optimizer.learning_rate}  # as in files without the optimizer
 
     def _judge(self):
         """Score and loss of the weights as they are, without noise, on the rows held out."""
@@ -525,12 +525,12 @@ class Training:
         return batches.X[rows], batches.Y[rows], None if weights is None else weights[rows], total / batches.n_batches
 
     def _recent_losses(self, loss):
-        """The loss without noise, and the loss of the epoch, in the mean over the last `n_iter_no_change` epochs.
+        """The noise-free loss and the loss of the epoch, each averaged over the last `n_iter_no_change` epochs.
 
-        Both must stall to end the training. The weights scatter from epoch to epoch, above all when the rows of a batch
-        share one mask: a lucky epoch sets a minimum that is soon out of reach. And the loss without noise is
-        not yet that of the network while the running moments of batch normalization lag behind the weights. To stop by
-        single losses without noise cost 1.5 ± 0.9 points of accuracy on seven tables (``benchmarks.convergence``).
+        Both must stall to end training. The weights vary from epoch to epoch, above all when the rows of a batch share
+        one mask: a lucky epoch sets a minimum that the next ones cannot reach. The noise-free loss is also misleading
+        while the running moments of batch normalization lag behind the weights. Stopping by single noise-free losses
+        cost 1.5 ± 0.9 points of accuracy on seven tables (``benchmarks.convergence``).
         """
         self.recent = [*self.recent, (self._noise_free_loss(), loss)][-self.estimator.n_iter_no_change :]
         return tuple(map(fmean, zip(*self.recent, strict=True)))

@@ -29,8 +29,8 @@ from .engine.layers import at_rest
 from .engine.network import Network
 from .engine.sampling import Sampler
 
-NEXT_TO_0 = 0.01  # times the rates of the training: a schedule that ends below it has ended at 0
-CENTERED_BY = 100  # passes, at least, whose mean is replaced by the noise-free output after such a schedule
+NEXT_TO_0 = 0.01  # times the nominal rates: a schedule that ends below this counts as ended at 0
+CENTERED_BY = 100  # minimum number of passes whose mean is moved to the noise-free output after such a schedule
 
 
 class MonteCarloMixin(ABC):
@@ -46,9 +46,9 @@ class MonteCarloMixin(ABC):
 
     @abstractmethod
     def _recenter(self, outputs, shift):
-        """The outputs of passes, (n_passes, n_rows, n_outputs), moved by `shift`, (n_rows, n_outputs)."""
+        """The outputs of passes, (n_passes, n_rows, n_outputs), shifted by `shift`, (n_rows, n_outputs)."""
 
-    _recenters_raw = False  # whether what is moved is the output before its activation
+    _recenters_raw = False  # whether the output is shifted before its activation
 
     @from_snapshot
     def log_predictive_density(
@@ -68,8 +68,8 @@ class MonteCarloMixin(ABC):
         Row by row,  log (1/T Σ_t p(y | f_t(x))),  f_t being the network with the t-th masks: in regression a mixture
         of normal distributions of variance ``noise_variance_``, in classification the mean of the probabilities.
         Several outputs or labels count together. After a schedule that ended at 0, and with no rates given, the
-        passes are those at the rates of the training, centered on the noise-free output, as in ``predict`` and
-        ``sample_y``, or ``sample_proba``; it takes twice the time.
+        passes use the rates that the schedule started from and are centered on the noise-free output, as in ``predict``
+        and ``sample_y``, or ``sample_proba``. This takes twice the time.
 
         Parameters
         ----------
@@ -86,8 +86,8 @@ class MonteCarloMixin(ABC):
             Seeds the masks.
 
         dropout : float or array-like of shape (n_hidden,), default=None
-            Rate of the hidden layers while sampling, in [0, 1); None for the rates in force at the end of training,
-            or if a schedule took them to 0, those that it started from.
+            Rate of the hidden layers while sampling, in [0, 1). None for the rates at the end of training, or, if a
+            schedule ended at 0, the rates that it started from.
 
         input_dropout : float, default=None
             The same for the inputs.
@@ -154,12 +154,12 @@ def noisy_passes(
     n_jobs,
     recenter=True,
 ):
-    """Call ``gather`` on an iterator over (rows, passes, reduce(outputs, rows)); its result.
+    """Return ``gather`` of an iterator over (rows, passes, reduce(outputs, rows)).
 
-    The blocks of rows come in order, and the passes of each in order. `outputs` are those of some passes for some rows,
-    (n_passes, n_rows, n_outputs). ``reduce`` runs in joblib's threads; the blocks, and so all numbers, are the same
-    whatever `n_jobs`. After a schedule that ended at 0, unless all rates are given, the passes are centered on the
-    noise-free output if `recenter`.
+    The blocks of rows come in order, and so do the passes of each block. `outputs` are those of some passes for some
+    rows, (n_passes, n_rows, n_outputs). ``reduce`` runs in joblib's threads. The blocks do not depend on `n_jobs`, and
+    so the results do not either. After a schedule that ended at 0, unless all rates are given, the passes are centered
+    on the noise-free output if `recenter` is true.
     """
     check_scalar(n_samples, "n_samples", Integral, min_val=1)
     if not isinstance(mask_sharing, str) or mask_sharing not in {"sample", "batch"}:
@@ -241,11 +241,11 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 
 
 def _in_threads(work, blocks, n_jobs, gather):
-    """``gather`` the results of ``work(*block)``, in order.
+    """Return ``gather`` of an iterator over the results of ``work(*block)``, in order.
 
-    BLAS has one thread: the two pools of threads must not get in each other's way, and the last digits must not depend
-    on `n_jobs`. The limit is of the whole process, so that no generator may hold it, whose end is anybody's guess: it
-    is gone when this call returns or fails. Neither do threads work on then: joblib is given some blocks at a time.
+    BLAS is limited to one thread to avoid oversubscription and so that the last digits do not depend on `n_jobs`. The
+    limit is process-wide and ends when this call returns or fails. A generator must not hold it, since a traceback can
+    keep a generator alive. joblib gets a few blocks at a time, so that its threads stop soon after a failure.
     """
     at_a_time, blocks = 4 * effective_n_jobs(n_jobs), iter(blocks)
 
@@ -258,16 +258,16 @@ def _in_threads(work, blocks, n_jobs, gather):
 
 
 def ended_at_0(estimator, dropout=None, input_dropout=None):
-    """Whether a schedule took the rates to 0, next to those of the training, of which the user does not give all."""
+    """Whether a schedule ended near 0, compared with the nominal rates, and the user does not give all rates."""
     trained = estimator._noise[2]
     missing = [*(trained[:1] if input_dropout is None else ()), *(trained[1:] if dropout is None else ())]
     return any(missing) and max(estimator.dropout_) < NEXT_TO_0 * max(trained)
 
 
 def _rates(estimator, dropout, input_dropout):
-    """The rate on the input of each layer: what the user asks for, else what was in force at the end of training.
+    """The rate on the input of each layer: the user's, else the rate at the end of training.
 
-    Where that is 0 by a schedule, it is what the schedule started from.
+    If a schedule ended at 0, it is the rate that the schedule started from.
     """
     known = estimator._noise[2] if ended_at_0(estimator) else estimator.dropout_
     return dropout_rates(
@@ -276,12 +276,12 @@ def _rates(estimator, dropout, input_dropout):
 
 
 def _sampler(estimator, rates, shared, raw=False):
-    """What samples the network: the one that predicts, unless normalisation stands between activation and noise.
+    """A sampler of the network that predicts, or of the unfolded one if normalization is between activation and noise.
 
     With `raw`, it samples the output before its activation.
     """
     network, norms = estimator._network(), ()
-    if getattr(estimator, "_unfolded", [False])[0] == "after_activation":  # folded, the noise would miss its shift
+    if getattr(estimator, "_unfolded", [False])[0] == "after_activation":  # folded, the noise would miss the shift
         params, moments, _ = unfolded(estimator, *weights_of(estimator))
         norms = list(at_rest(params.scales, params.shifts, moments))
         network = Network(params.coefs, params.intercepts, network.activations, network.output)
@@ -299,14 +299,14 @@ def warn_of_one_std(W):
     _TOLD[id(W)] = W
     warnings.warn(
         "The network was trained without dropout: the standard deviation is the square root of noise_variance_, the "
-        "same for every row. Fit with dropout above 0, such as dropout=0.1, for one that depends on the row, and with "
-        "X_val, y_val or early_stopping=True for a noise variance from rows held out; predict(..., dropout=0) does "
-        "without this warning.",
+        "same for every row. For one that depends on the row, fit with dropout above 0, such as dropout=0.1. To "
+        "estimate noise_variance_ on a validation set, pass X_val and y_val to fit or set early_stopping=True. "
+        "predict(..., dropout=0) does not warn.",
         stacklevel=4,
     )
 
 
-_TOLD: WeakValueDictionary = WeakValueDictionary()  # by their id: Python's own memory of warnings is lost at each fit
+_TOLD: WeakValueDictionary = WeakValueDictionary()  # by id; Python's own registry of warnings is reset at each fit
 
 
 def over_passes(blocks, add):

@@ -1,4 +1,4 @@
-"""Checks and scores of validation data, in which a class may be absent."""
+"""Checks and scores of validation sets, in which a class may be absent."""
 
 import warnings
 from functools import partial, wraps
@@ -27,17 +27,17 @@ WAYS_OUT = (
     "give validation rows of every class (X_val and y_val, or a larger validation_fraction), or use "
     "scoring='neg_log_loss'"
 )
-# y_val is on another scale than y: so many standard deviations of y away, so many times wider or narrower
+# thresholds for y_val on another scale than y: distance in standard deviations of y, and ratios of the spreads
 FAR, WIDE, WIDE_OF_SCALED, NARROW = 5, 10, 4, 25
-LISTED = 10  # labels in a message
+LISTED = 10  # maximum number of labels in a message
 ROWS_FOR_MEDIAN, ROWS_FOR_SPREAD = 5, 20
 
 
 def score_of_known_classes(scorer, estimator, X, y, weights):
-    """The score of validation rows, on the classes that `estimator` knows, whichever of them the rows contain.
+    """The score of a validation set, based on all classes that `estimator` knows.
 
-    Without absent classes it is what `scorer` returns. Scorers of ``make_scorer`` compute it from the classes that are
-    present, or count the absent ones; of others, an error says which classes are absent.
+    If no class is absent, it is the result of `scorer`. Otherwise scorers made by ``make_scorer`` get the labels of all
+    classes or are restricted to those that are present. If another scorer fails, the error says which are absent.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def score_of_known_classes(scorer, estimator, X, y, weights):
         Fitted.
     X, y : array-like
     weights : dict
-        The `sample_weight`, if there are weights and the scorer takes them.
+        The `sample_weight`, if there are weights and the scorer accepts them.
     """
     classes = _known_classes(estimator)
     if classes is None or len(classes) < 2:
@@ -68,7 +68,7 @@ def score_of_known_classes(scorer, estimator, X, y, weights):
 
 
 def absent_classes(estimator, y, sample_weight=None):
-    """A sentence on the classes that no row has, to end an error message with; empty if there are none."""
+    """A sentence for an error message that names the classes without rows; empty if there are none."""
     classes = _known_classes(estimator)
     if classes is None:
         return ""
@@ -93,7 +93,7 @@ def _array(y):
 
 
 def _weighted(sample_weight):
-    """The rows that count."""
+    """The rows of positive weight."""
     return slice(None) if sample_weight is None else np.asarray(sample_weight) > 0
 
 
@@ -160,7 +160,7 @@ def _undefined(function, absent):
 
 
 def _multilabel_score(function, y_true, Y, y_pred, weighted, average, options):
-    """A score of columns of yes and no; averages leave out those that it is undefined for."""
+    """A score of binary columns; averages skip those for which it is undefined."""
     defined = np.ones(Y.shape[1], dtype=bool)
     if average in ("macro", "weighted"):
         if function is roc_auc_score:
@@ -176,7 +176,7 @@ def _multilabel_score(function, y_true, Y, y_pred, weighted, average, options):
 
 
 def _one_vs_one(classes, present, y, P, average, sample_weight):
-    """Mean area under the ROC curve over the pairs of classes that are present, in rows with weights."""
+    """Mean area under the ROC curve over all pairs of classes that are present, with sample weights."""
     scores, shares = [], []
     for a, b in combinations(np.flatnonzero(present), 2):
         rows = (y == classes[a]) | (y == classes[b])
@@ -188,7 +188,7 @@ def _one_vs_one(classes, present, y, P, average, sample_weight):
 
 
 def check_rows(estimator, X_val, y_val):
-    """Refuse validation rows of other labels, outputs or features than those `estimator` was fitted on."""
+    """Raise an error for labels, outputs or features that differ from those `estimator` was fitted on."""
     classes, y = _known_classes(estimator), _array(y_val)
     if classes is not None and y.ndim == 1 and not getattr(estimator, "_is_multilabel", bool)():
         try:
@@ -197,7 +197,7 @@ def check_rows(estimator, X_val, y_val):
             unseen = np.array([label for label in y.tolist() if label not in set(classes.tolist())], dtype=object)
         if len(unseen):
             raise ValueError(
-                f"y_val has labels {_listed(unseen)}, and this {type(estimator).__name__} was fitted on the "
+                f"y_val has labels {_listed(unseen)}, but this {type(estimator).__name__} was fitted on the "
                 f"classes {_listed(classes)}. Estimators that contain it may encode the labels first, as "
                 "VotingClassifier and StackingClassifier do: then give "
                 "y_val=LabelEncoder().fit(y).transform(y_val)."
@@ -225,10 +225,10 @@ def check_scale(estimator, y, y_val):
 
 
 def _on_another_scale(y, y_val):
-    """Whether y_val is too far from y, too wide or too narrow, beyond doubt.
+    """Whether y_val is clearly too far from y, too wide or too narrow.
 
-    Of the spread there are two measures, with and without the tails, and both must say so. Of narrow values little can
-    be said, since they may be the end of a time series.
+    The spread is measured with and without the tails, and both must agree. The threshold for narrow values is high,
+    since they may be the end of a time series.
     """
     if len(y) < ROWS_FOR_SPREAD or len(y_val) < ROWS_FOR_MEDIAN or y.std() == 0:
         return False
@@ -245,7 +245,7 @@ def _on_another_scale(y, y_val):
 
 
 def _without_tails(y):
-    """The standard deviation, if y is normal."""
+    """An estimate of the standard deviation from quantiles, as if y were normal."""
     return float(np.subtract(*np.quantile(y, [0.9, 0.1]))) / 2.56
 
 

@@ -1,4 +1,4 @@
-"""The weights of a fitted network as its attributes are now: arrays that a user assigned or edited count."""
+"""The weights of a fitted network, including arrays that a user assigned or edited in place."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from .engine.layers import fold, unfold
 from .engine.params import Params
 
 FLOATS = np.dtype(np.float32), np.dtype(np.float64)
-WAY_OUT = "Assign arrays of the shapes that fit has left, or call fit with warm_start=False to start from scratch."
+WAY_OUT = "Assign arrays of the shapes that fit produced, or call fit with warm_start=False to start from scratch."
 BATCH_NORM = ("batch_norm_scale_", "batch_norm_shift_", "batch_norm_mean_", "batch_norm_var_")
 
 
 def weights_of(estimator):
-    """``coefs_`` and ``intercepts_`` as finite arrays of one float dtype, that of the first, whose shapes fit."""
+    """``coefs_`` and ``intercepts_``, checked and cast to one float dtype, that of the first array."""
     coefs, intercepts = _numbers(estimator, "coefs_", 2), _numbers(estimator, "intercepts_", 1)
     shapes = [W.shape for W in coefs], [b.shape for b in intercepts]
     units = [*(n for n, _ in shapes[0][:1]), *(n for (n,) in shapes[1])]
     if not coefs or shapes[0] != list(pairwise(units)):
-        raise ValueError(f"coefs_ of shapes {shapes[0]} and intercepts_ of shapes {shapes[1]} do not fit. {WAY_OUT}")
+        raise ValueError(f"coefs_ of shapes {shapes[0]} and intercepts_ of shapes {shapes[1]} do not match. {WAY_OUT}")
     dtype = coefs[0].dtype if coefs[0].dtype in FLOATS else FLOATS[-1]
     return [W.astype(dtype, copy=False) for W in coefs], [b.astype(dtype, copy=False) for b in intercepts]
 
@@ -32,7 +32,7 @@ def _numbers(estimator, name, ndim):
         try:
             array = np.asarray(array)
             wrong = array.ndim != ndim or array.dtype.kind not in "biuf"
-        except ValueError:  # of rows that differ in length
+        except ValueError:  # rows of different lengths
             wrong = True
         if wrong:
             raise ValueError(
@@ -45,9 +45,9 @@ def _numbers(estimator, name, ndim):
 
 
 def unfolded(estimator, coefs, intercepts):
-    """The parameters and running moments that ``coefs_`` and ``intercepts_`` are folded from.
+    """The parameters and running moments from which ``coefs_`` and ``intercepts_`` are folded.
 
-    Scales, shifts and moments are those of the attributes. Where these or the weights are not what training left, the
+    Scales, shifts and moments are those of the attributes. If the user changed these or the weights after training, the
     weights and biases returned are those that fold to `coefs` and `intercepts`.
 
     Returns
@@ -55,19 +55,19 @@ def unfolded(estimator, coefs, intercepts):
     params : Params
     moments : list of (ndarray, ndarray, ndarray)
     assigned : {"nothing", "weights", "all"}
-        What a user has assigned; "all" if the scales or shifts were, too, so that the moments may fit the weights.
+        What a user has assigned; "all" includes scales or shifts, so that the moments may match the weights.
     """
     batch_norm, vector, seen = estimator._unfolded
     units, dtype = (coefs[0].shape[0], *map(len, intercepts)), coefs[0].dtype
     norms = [_numbers(estimator, name, 1) for name in BATCH_NORM]
     for name, arrays in zip(BATCH_NORM, norms, strict=True):
         if (shapes := [a.shape for a in arrays]) != [(n,) for n in units[1:-1]]:
-            raise ValueError(f"{name} of shapes {shapes} does not fit hidden layers of {units[1:-1]} units. {WAY_OUT}")
+            raise ValueError(f"{name} has shapes {shapes}, not those of the hidden layers {units[1:-1]}. {WAY_OUT}")
     if any((variances < 0).any() for variances in norms[-1]):
         raise ValueError(f"batch_norm_var_ must not be negative. {WAY_OUT}")
     params = Params(units, dtype, normed=True)
     if params.vector.shape != vector.shape:
-        raise ValueError(f"coefs_ and intercepts_ are of {units} units, which training has not left. {WAY_OUT}")
+        raise ValueError(f"coefs_ and intercepts_ have layers {units}, other than those trained. {WAY_OUT}")
     params.vector[:] = vector
     assigned = "weights"
     for new, old in zip(chain(*norms[:2]), chain(params.scales, params.shifts), strict=True):

@@ -1,13 +1,13 @@
 """Settings that have no effect: a table of them, and the warning.
 
-The policy: the default of a parameter is silent, and so is a value that asks for nothing (``group_size=[1, 1]``). Any
-other value that cannot change the fit warns, naming the parameter and the one that disables it. Parameters of
-scikit-learn's MLPs are silent where those are, as a changed import must not add warnings. What ``fit`` refuses because
-it would train another network than asked for (dropout, batch_norm, max_norm, clip_norm, l1_ratio with
-``solver="lbfgs"``) is an error, in ``_base.py``.
+The policy: the default of a parameter never warns, nor does a value that requests nothing (``group_size=[1, 1]``). Any
+other value that cannot change the fit warns and names the parameter and the one that disables it. Parameters of
+scikit-learn's MLPs do not warn where those do not, since a changed import must not add warnings. Settings that ``fit``
+refuses because it would train a different network than requested (dropout, batch_norm, max_norm, clip_norm, l1_ratio
+with ``solver="lbfgs"``) are errors, in ``_base.py``.
 
-The candidates of a search are silent: a grid has points at which some setting has no effect, and each fold would warn.
-The refit of the best candidate warns. Of a stream the first ``partial_fit`` warns.
+The candidates of a search do not warn: a grid often contains settings without effect, and each fold would repeat the
+warning. The refit of the best candidate warns. In a stream only the first ``partial_fit`` warns.
 """
 
 import warnings
@@ -24,13 +24,13 @@ from .engine.losses import LOSSES
 
 
 class Row(NamedTuple):
-    """A parameter that has no effect if ``useless(estimator, layers, validated)``, because of other parameters."""
+    """A parameter that has no effect, because of other parameters, if ``useless(estimator, layers, validated)``."""
 
     parameter: str
     because_of: tuple[str, ...]
-    useless: Callable[[Any, list[Any], bool], bool]  # layers: the ``LayerSpec`` of each; validated: rows are held out
+    useless: Callable[[Any, list[Any], bool], bool]  # layers: list of LayerSpec; validated: has a validation set
     way_out: str
-    silent: tuple[Any, ...] = ()  # values that ask for nothing, the default aside
+    silent: tuple[Any, ...] = ()  # values that request nothing, besides the default
 
 
 def no_rates(estimator, layers, validated):
@@ -105,7 +105,7 @@ SAMPLING = {"n_samples": 100, "random_state": 0, "dropout": None, "input_dropout
 
 
 def warn_of_useless_settings(estimator, layers, validated):
-    """Warn of each parameter of a fit that has no effect on it."""
+    """Warn about each parameter that has no effect on the fit."""
     defaults, warned = signature(type(estimator).__init__).parameters, set()
     for row in TABLE:
         name = row.parameter
@@ -123,8 +123,8 @@ def warn_of_useless_settings(estimator, layers, validated):
 
 
 def warn_without_std(*given):
-    """Warn of each option of sampling that ``predict(X)`` of a regressor does not use."""
-    if all(map(is_, given, SAMPLING.values())):  # nearly always, and this is the path of single rows
+    """Warn about each sampling option that ``predict(X)`` of a regressor does not use."""
+    if all(map(is_, given, SAMPLING.values())):  # the common case, kept fast for single rows
         return
     for value, (name, default) in zip(given, SAMPLING.items(), strict=True):
         if value is not default and not all_are(value, default):
@@ -132,5 +132,5 @@ def warn_without_std(*given):
 
 
 def all_are(value, other):
-    """Whether a value, or all that a sequence holds, equals `other`."""
+    """Whether a value, or every item of a sequence, equals `other`."""
     return bool(np.all(np.asarray(value, dtype=object) == other))

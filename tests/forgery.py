@@ -1,4 +1,4 @@
-"""Checkpoints that somebody has changed, with a checksum that is right."""
+"""Forged checkpoints: changed content with a correct checksum."""
 
 import hashlib
 
@@ -7,7 +7,7 @@ import joblib
 from skdropout import _checkpoint
 from skdropout._codec import encode
 
-HEAD = len(_checkpoint.MAGIC) + 32  # and the hash of the marks
+HEAD = len(_checkpoint.MAGIC) + 32  # including the hash of the marks
 
 
 def sealed(body, label=None, magic=_checkpoint.MAGIC):
@@ -25,7 +25,7 @@ def label(path):
 
 
 def content(path):
-    """What a file holds, as plain data."""
+    """The content of a file, as plain data."""
     return _checkpoint._read(path, "")
 
 

@@ -72,7 +72,7 @@ ARROWS = {
     "_codec.py": set(),
     "_errstate.py": set(),
     "_callbacks.py": {"_codec", "_errstate", "_rows", "_sklearn", "_validation"},
-    "_checkpoint.py": {"_callbacks", "_codec", "_files", "_persistence", "engine"},
+    "_checkpoint.py": {"_callbacks", "_codec", "_files", "_persistence", "_spec", "engine"},
     "_scaling.py": {"_magnitudes"},
     "_training.py": {
         "_callbacks",

@@ -551,14 +551,14 @@ def test_percentages_of_one_estimator_and_of_sampling():
 
 @pytest.mark.parametrize("sizes", [(50,), 50, [50, 50], np.int64(50), np.array([8, 4])], ids=repr)
 @pytest.mark.parametrize("more", [(), ("relu",), (20,)], ids=str)
-def test_sizes_in_the_place_of_the_loss(sizes, more):
+def test_layer_sizes_passed_as_loss(sizes, more):
     message = f"The first argument is loss, as in scikit-learn: write hidden_layer_sizes={sizes!r}."
     with pytest.raises(ValueError, match=re.escape(message)):
         DropoutMLPRegressor(sizes, *more).fit(X, VALUES)
 
 
 @pytest.mark.parametrize("loss", [None, 0, -5, (), 2.5, "mse", (2.5,)], ids=repr)
-def test_what_is_no_size_in_the_place_of_the_loss(loss):
+def test_other_values_passed_as_loss(loss):
     with pytest.raises(ValueError, match=r"The 'loss' parameter .* instead\.$"):
         DropoutMLPRegressor(loss).fit(X, VALUES)
 
@@ -570,7 +570,7 @@ def test_what_is_no_size_in_the_place_of_the_loss(loss):
 )
 def test_a_class_of_one_row_that_cannot_be_split_is_named(labels, named):
     y = np.array(labels)[(np.arange(40) == 7).astype(int)]
-    message = f"needs two rows of each, and y has one of {named}: add rows, give X_val and y_val, or set early_stopping"
+    message = f"needs two rows of each class, but y has only one of {named}: add rows, give X_val and y_val, or set "
     refuses(DropoutMLPClassifier, message, {"early_stopping": True}, y=y)
     if labels[0]:
         with pytest.raises(ValueError, match="early_stopping") as error:
@@ -618,13 +618,13 @@ def test_splits_of_too_few_rows_say_what_to_change(n_rows, fraction, message):
     ids=str,
 )
 def test_class_weights_of_unknown_labels(weights, y, unknown):
-    message = re.escape(f"class_weight has labels that are no classes: {unknown}. The classes are")
+    message = re.escape(f"class_weight has labels that are not classes: {unknown}. The classes are")
     with pytest.raises(ValueError, match=message):
         DropoutMLPClassifier(class_weight=weights).fit(X, y)
 
 
 @pytest.mark.parametrize("classes", [3, [["a", "b"]], [0.5, 1.5]], ids=str)
-def test_classes_that_are_no_labels(classes):
+def test_classes_that_are_not_labels(classes):
     with pytest.raises((ValueError, TypeError), match=r"`classes`: |classes"):
         DropoutMLPClassifier().partial_fit(X, np.arange(40) % 2, classes=classes)
 

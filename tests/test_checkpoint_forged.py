@@ -1,4 +1,4 @@
-"""A checkpoint holds plain data: no code of the file is run, whatever somebody has put in its place or into it."""
+"""A checkpoint holds plain data: reading it runs no code, even if the file was forged."""
 
 import json
 import math
@@ -55,7 +55,7 @@ def trace(tmp_path):
 
 @pytest.fixture
 def payload(trace):
-    """A pickle, after a proof that it does what it says."""
+    """A pickle that runs code when loaded, which is verified here."""
     payload = pickle.dumps(Payload(trace))
     pickle.loads(payload)
     assert trace.exists()
@@ -64,7 +64,7 @@ def payload(trace):
 
 
 def fit(path, *callbacks, estimator=None):
-    """Fit to a few rows, with a callback that has a state of its own."""
+    """Fit a few rows, with a callback that has its own state."""
     estimator = mlp(early_stopping=True, n_iter_no_change=9) if estimator is None else estimator
     stopping = EarlyStopping(images[:60], digits[:60], n_iter_no_change=9)
     try:
@@ -74,14 +74,14 @@ def fit(path, *callbacks, estimator=None):
 
 
 def refused(path, match=None):
-    """Both readers refuse a file."""
+    """Check that both readers refuse a file."""
     for read in Checkpoint.load, fit, lambda path: Checkpoint.load(path, mlp()):
         with pytest.raises(ValueError, match=match):
             read(path)
 
 
 def read_if_plain(path):
-    """Both readers, which may refuse the file by a ValueError alone."""
+    """Run both readers, which may raise nothing but a ValueError."""
     n_read = 0
     for read in Checkpoint.load, fit:
         try:
@@ -99,17 +99,15 @@ def test_a_pickle_in_place_of_the_file_is_refused_and_not_executed(path, payload
     _, estimator_and_progress = body(path), pickle.dumps((mlp(), Payload(trace)))
     for data in payload, estimator_and_progress, b"".join([b"\x80\x05", path.read_bytes()]):
         path.write_bytes(data)
-        refused(path, r"mlp\.ckpt' is no checkpoint of this release of skdropout: it begins with ")
+        refused(path, r"mlp\.ckpt' is not a checkpoint of this release of skdropout: it begins with ")
     joblib.dump(Payload(trace), path)
-    refused(path, "is no checkpoint of this release")
+    refused(path, "is not a checkpoint of this release")
     assert not trace.exists()
 
 
-def test_a_file_of_the_format_before_is_refused_and_not_executed(path, payload, trace):
+def test_a_file_of_the_previous_format_is_refused_and_not_executed(path, payload, trace):
     path.write_bytes(sealed(payload, label(path), OLD))
-    text = (
-        r"mlp\.ckpt' is no checkpoint of this release of skdropout, but of an older one: a pickle, .* and is not read\."
-    )
+    text = r"mlp\.ckpt' is not a checkpoint of this release .*, but of an older one: a pickle, .* and is not read\."
     with pytest.raises(ValueError, match=rf"{text} Delete it to start afresh, or give Checkpoint another"):
         fit(path)
     with pytest.raises(ValueError, match=rf"{text} Load it with that release, and call save_weights there\."):
@@ -117,7 +115,7 @@ def test_a_file_of_the_format_before_is_refused_and_not_executed(path, payload, 
     assert not trace.exists()
 
 
-def test_a_pickle_with_a_right_checksum_is_refused_and_not_executed(path, payload, trace):
+def test_a_pickle_with_a_correct_checksum_is_refused_and_not_executed(path, payload, trace):
     for forged in payload, body(path) + payload, LENGTH.pack(len(payload)) + payload, payload + body(path):
         path.write_bytes(sealed(forged, label(path)))
         refused(path, r"The checkpoint '.*mlp\.ckpt' is damaged")
@@ -125,7 +123,7 @@ def test_a_pickle_with_a_right_checksum_is_refused_and_not_executed(path, payloa
 
 
 def test_a_pickle_in_any_place_is_not_executed(path, payload, trace):
-    """Over the bytes: the JSON, the arrays, and where one ends and the other begins."""
+    """Overwrite bytes of the JSON, of the arrays, and at the boundary between them."""
     whole = body(path)
     (length,) = LENGTH.unpack(whole[: LENGTH.size])
     rng = random.Random(0)
@@ -138,7 +136,7 @@ def test_a_pickle_in_any_place_is_not_executed(path, payload, trace):
 
 
 def test_a_pickle_as_any_array_is_not_executed(path, payload, trace):
-    """Its dtype, object, is one that NumPy writes as a pickle, or one of bytes; the pickle is where its data begin."""
+    """The dtype is object, which NumPy writes as a pickle, or bytes; the pickle is at the start of the data."""
     whole = body(path)
     (length,) = LENGTH.unpack(whole[: LENGTH.size])
     text, data = whole[LENGTH.size : LENGTH.size + length].decode(), whole[LENGTH.size + length :]
@@ -187,7 +185,7 @@ print(events)
 
 
 def test_nothing_is_unpickled_or_executed(path):
-    """Python tells of every class and function that any unpickler looks for."""
+    """Audit hooks report every class and function that an unpickler looks up."""
     command = [sys.executable, "-W", "ignore", "-c", WATCHED, str(path)]
     done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
@@ -207,15 +205,15 @@ def test_only_the_two_classes_are_made_from_a_name(path, name):
     assert isinstance(Checkpoint.load(path, mlp()), DropoutMLPClassifier)
 
 
-def test_a_file_says_nothing_of_the_class_and_parameters_of_a_fit(path):
-    """They are those at hand, as the hashes in the file say."""
+def test_fit_takes_class_and_parameters_from_the_estimator(path):
+    """The class and the parameters in the file are ignored."""
     whole = content(path)
     write(path, whole | {"class": "Nonsense", "params": {"hidden_layer_sizes": 7}, "texts": {"solver": "\x1b[2J"}})
     assert leavings(fit(path)) == leavings(fit(path.with_name("new.ckpt")))
 
 
 @pytest.mark.parametrize("name", ["predict", "_skl_callbacks", "_optimizer", "__class__", "alpha", "__reduce__", 1])
-def test_a_file_brings_fitted_attributes_alone(path, name):
+def test_a_file_sets_only_fitted_attributes(path, name):
     whole = content(path)
     write(path, replaced(whole, ("state",), whole["state"] | {name: 1}))
     refused(path, "is damaged")
@@ -231,7 +229,7 @@ def test_parameters_that_no_release_has_are_refused(path, name):
         Checkpoint.load(path)
 
 
-def test_texts_of_a_file_do_not_steer_the_terminal(path):
+def test_text_from_a_file_contains_no_escape_sequences_in_messages(path):
     forged = content(path) | {"texts": {"alpha": "\x1b[2J", "beta_1": "\u202e"}, "class": "\x1b[2J"}
     write(path, replaced(forged, ("progress", "marks"), forged["progress"]["marks"] | {"\x1b[2J": ""}))
     for read in Checkpoint.load, lambda path: fit(path, estimator=mlp(alpha=0.5, beta_1=0.5)):
@@ -278,7 +276,7 @@ def test_whatever_is_changed_raises_a_value_error_or_nothing(tmp_path, name, n_e
     assert n_read < 48
 
 
-def test_a_forged_number_of_epochs_does_not_run_for_ever(path):
+def test_a_forged_number_of_epochs_does_not_run_forever(path):
     write(path, replaced(content(path), ("state", "n_iter_"), 10**12))
     with pytest.raises(ValueError, match=r"is damaged .*1000000000000 epochs of 6"):
         fit(path)
@@ -296,10 +294,10 @@ def test_a_position_beyond_the_random_state_is_refused(path):
     for name in "drawn_from", "random_state":
         state = whole["progress"][name]
         write(path, replaced(whole, ("progress", name), (*state[:2], 10**6, *state[3:])))
-        refused(path, r"is damaged .*no state of a random stream: 'MT19937' at position 1000000")
+        refused(path, r"is damaged .*not the state of a random stream: 'MT19937' at position 1000000")
 
 
-def test_the_hash_at_the_beginning_is_that_of_the_marks(path):
+def test_the_hash_at_the_beginning_must_match_the_marks(path):
     path.write_bytes(sealed(body(path), b"0" * 32))
     refused(path, "is damaged .*the hash of the marks")
 
@@ -327,12 +325,12 @@ def loses_nothing(loaded, estimator):
     ],
     ids=["a function", "a scorer"],
 )
-def test_what_is_no_plain_data_comes_from_the_estimator(tmp_path, params, text):
+def test_parameters_that_are_not_plain_data_come_from_the_estimator(tmp_path, params, text):
     path, estimator = tmp_path / "mlp.ckpt", mlp(**params)
     estimator.set_callbacks(Checkpoint(path)).fit(images, digits)
     with pytest.raises(
         ValueError,
-        match=rf"mlp\.ckpt' is of an estimator with {text}, and holds .*: Checkpoint\.load\(path, estimator\)",
+        match=rf"mlp\.ckpt' is of an estimator with {text}, but the file .*: Checkpoint\.load\(path, estimator\)",
     ):
         Checkpoint.load(path)
     given = mlp(**params)
@@ -346,14 +344,14 @@ def test_what_is_no_plain_data_comes_from_the_estimator(tmp_path, params, text):
 def test_a_subclass_comes_from_the_estimator(tmp_path):
     path = tmp_path / "mlp.ckpt"
     estimator = Other(12, max_iter=3, random_state=0).set_callbacks(Checkpoint(path)).fit(images, digits)
-    with pytest.raises(ValueError, match=r"is of an estimator with the class test_checkpoint\.Other, and holds"):
+    with pytest.raises(ValueError, match=r"the class test_checkpoint\.Other, but the file holds"):
         Checkpoint.load(path)
     loaded = Checkpoint.load(path, Other(12, random_state=0))
     assert type(loaded) is Other
     loses_nothing(loaded, estimator)
 
 
-def test_the_estimator_must_fit_the_file(path):
+def test_the_estimator_must_match_the_file(path):
     with pytest.raises(
         ValueError, match=r"does not fit this DropoutMLPClassifier with hidden_layer_sizes=\(7,\): call "
     ):
@@ -370,7 +368,7 @@ def test_the_estimator_must_fit_the_file(path):
         Checkpoint.load(path, mlp(alpha=-1))
 
 
-def test_the_optimizer_continues_with_the_solver_of_the_file_alone(tmp_path):
+def test_the_optimizer_continues_only_with_the_solver_of_the_file(tmp_path):
     path = tmp_path / "mlp.ckpt"
     stream = mlp().set_callbacks(Checkpoint(path)).partial_fit(images, digits, classes=range(10))
     stream.partial_fit(images, digits)
@@ -447,7 +445,7 @@ def test_all_labels_that_the_classifier_takes_come_back(tmp_path, name):
     np.testing.assert_array_equal(loaded.predict(images), whole.predict(images))
 
 
-def test_fitted_attributes_that_are_no_plain_data_are_refused_before_training(tmp_path):
+def test_fitted_attributes_that_are_not_plain_data_are_refused_before_training(tmp_path):
     estimator = mlp(max_iter=1, warm_start=True).fit(images, digits)
     estimator.scaler_, before = [object()], leavings(estimator)["coefs_"]
     estimator.set_callbacks(FailAfter(1), Checkpoint(tmp_path / "mlp.ckpt"))
@@ -468,14 +466,14 @@ def test_names_of_columns_come_back(tmp_path):
     assert loaded.feature_names_in_.tolist() == frame.columns.tolist()
 
 
-def test_what_a_file_was_written_by_is_said(path):
+def test_a_newer_release_in_the_file_is_named(path):
     write(path, content(path) | {"skdropout": "99.0"})
     with pytest.warns(UserWarning, match=r"was written by skdropout 99\.0, and this is"):
         Checkpoint.load(path)
 
 
 def test_every_fit_is_written_as_plain_data(tmp_path):
-    """And in the same bytes when it is read and written again."""
+    """Reading and writing it again gives the same bytes."""
     for name in FITS:
         path = tmp_path / "mlp.ckpt"
         estimator, X, y, kwargs = make(name)

@@ -1,4 +1,4 @@
-"""Values that are written without pickle come back with the same types and bits; anything else is refused."""
+"""Values encoded without pickle are decoded with the same types and bits; anything else is refused."""
 
 import json
 import math
@@ -78,7 +78,7 @@ VALUES = {
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_a_value_comes_back_with_its_types_and_bits(name):
+def test_decoding_restores_types_and_bits(name):
     assert identical(there_and_back(VALUES[name]), VALUES[name])
 
 
@@ -105,7 +105,7 @@ trees = st.recursive(
 
 
 @given(trees)
-def test_any_tree_comes_back(value):
+def test_any_tree_is_restored(value):
     assert identical(there_and_back(value), value)
 
 
@@ -135,7 +135,7 @@ class Number(IntEnum):
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_what_is_not_plain_is_refused_where_it_is(value):
+def test_the_error_says_where_a_value_is_not_plain(value):
     with pytest.raises(NotPlain, match=r"(?s)^content\['a'\]\[1\](\[0\])?=.*, which is of type \w+ and not plain"):
         encode({"a": [0, value]})
 
@@ -148,7 +148,7 @@ def file_of(tree, data=b""):
 @pytest.mark.parametrize(
     "tree",
     [
-        {"array": ["<f8", [2**60], "C"]},  # more memory than there is
+        {"array": ["<f8", [2**60], "C"]},  # more memory than the machine has
         {"array": ["<f8", [2**31, 2**31, 2], "C"]},
         {"array": ["<f8", [-1], "C"]},
         {"array": ["<f8", [1.0], "C"]},
@@ -182,12 +182,12 @@ def file_of(tree, data=b""):
     ],
     ids=str,
 )
-def test_what_no_one_wrote_is_refused(tree):
+def test_invalid_content_is_refused(tree):
     with pytest.raises((ValueError, TypeError, AttributeError, KeyError)):
         decode(file_of(tree, b"\xff" * 8))
 
 
-def test_json_that_is_deep_or_cut_off_is_refused():
+def test_deeply_nested_or_truncated_json_is_refused():
     with pytest.raises(RecursionError):
         decode(LENGTH.pack(200_000) + b"[" * 200_000)
     for data in (b"", b"\0" * 7, LENGTH.pack(2**63), LENGTH.pack(3) + b"[1"):
@@ -197,15 +197,15 @@ def test_json_that_is_deep_or_cut_off_is_refused():
 
 @pytest.mark.parametrize("position", [-1, 625, 2**31 - 1, 1.0, None])
 def test_positions_beyond_the_state_of_a_stream_are_refused(position):
-    """NumPy takes them, and reads memory that is not its own."""
+    """NumPy accepts them and then reads out of bounds."""
     name, key, _, *rest = np.random.RandomState(0).get_state()
-    with pytest.raises(ValueError, match="no state of a random stream"):
+    with pytest.raises(ValueError, match="not the state of a random stream"):
         check_stream_state((name, key, position, *rest))
     state = np.random.RandomState(0).get_state(legacy=False)
     state["state"]["pos"] = position
-    with pytest.raises(ValueError, match="no state of a random stream"):
+    with pytest.raises(ValueError, match="not the state of a random stream"):
         check_stream_state(state)
-    with pytest.raises(ValueError, match="no state of a random stream"):
+    with pytest.raises(ValueError, match="not the state of a random stream"):
         check_stream_state(np.random.Philox(0).state | {"buffer_pos": position})
 
 

@@ -1,4 +1,4 @@
-"""Whatever looks for a network finds it in the containers of scikit-learn and imbalanced-learn, with its X and y."""
+"""Functions that need a network find it, with its X and y, in containers of scikit-learn and imbalanced-learn."""
 
 from functools import partial
 
@@ -69,7 +69,7 @@ def search(estimator, cls=GridSearchCV, parameter="alpha"):
 
 
 def several_of(network):
-    """Pipelines and searches around a network, in and out of each other."""
+    """Pipelines and searches around a network, nested in both orders."""
     return {
         "bare": network,
         "pipeline": make_pipeline(scaler, network),
@@ -129,7 +129,7 @@ def network_of(estimator):
 
 
 def look_at(estimator, frame, y):
-    """Call everything that looks into containers; a warning is an error."""
+    """Call all functions that look into containers; warnings are errors."""
     network, inner_X, inner_y, _ = unwrap(estimator, frame, y)
     assert isinstance(network, DropoutMLPClassifier | DropoutMLPRegressor)
     density = log_predictive_density_scorer(estimator, frame, y, n_samples=3)
@@ -265,7 +265,7 @@ ENSEMBLES = {
 
 
 @pytest.mark.parametrize("case", ENSEMBLES)
-def test_what_holds_several_networks_says_which_to_give(case):
+def test_the_error_for_ensembles_says_which_network_to_pass(case):
     model, match = ENSEMBLES[case]
     if "prefit" in case:
         model.set_params(estimator=FrozenEstimator(clf.fit(FRAME, LABELS)))
@@ -278,7 +278,7 @@ def test_what_holds_several_networks_says_which_to_give(case):
     name, *_ = match.partition(r"\.")[2].replace("\\", "").partition("[0]")
     inner = getattr(model, name)[0]
     inner = inner.estimator if "calibrated" in name else inner
-    assert network_of(inner).coefs_[0].shape == (4, 5)  # what the message says to give
+    assert network_of(inner).coefs_[0].shape == (4, 5)  # what the message says to pass
 
 
 def test_regressors_that_hold_several_networks():
@@ -286,7 +286,7 @@ def test_regressors_that_hold_several_networks():
         y = VALUES if isinstance(model, BaggingRegressor) else np.column_stack([VALUES, VALUES])
         model.fit(FRAME, y)
         for call in (log_predictive_density_scorer, CoverageDisplay.from_estimator):
-            with pytest.raises(TypeError, match=r"does not predict by one network .*\.estimators_\[0\]"):
+            with pytest.raises(TypeError, match=r"does not predict with a single network.*\.estimators_\[0\]"):
                 call(model, FRAME, y)
     model = MultiOutputClassifier(clf).fit(FRAME, np.column_stack([LABELS, LABELS]))
     with pytest.raises(TypeError, match=r"MultiOutputClassifier .*\.estimators_\[0\]"):
@@ -295,7 +295,7 @@ def test_regressors_that_hold_several_networks():
 
 def test_containers_without_a_network():
     bagged = BaggingRegressor(LinearRegression(), n_estimators=2).fit(FRAME, VALUES)
-    with pytest.raises(TypeError, match=r"no DropoutMLP.*give one by itself"):
+    with pytest.raises(TypeError, match=r"no DropoutMLP.*pass one by itself"):
         log_predictive_density_scorer(bagged, FRAME, VALUES)
     with pytest.raises(TypeError, match=r"BaggingRegressor.* has no predict\(X, return_std=True\)"):
         CoverageDisplay.from_estimator(bagged, FRAME, VALUES)

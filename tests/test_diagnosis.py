@@ -218,7 +218,7 @@ def test_printed_it_is_a_table_with_the_advice():
 
 
 def test_errors_name_the_way_out():
-    with pytest.raises(TypeError, match=r"no DropoutMLPClassifier or DropoutMLPRegressor in .*give one by itself"):
+    with pytest.raises(TypeError, match=r"no DropoutMLPClassifier or DropoutMLPRegressor in .*pass one by itself"):
         diagnose(MLPClassifier(3, max_iter=3).fit(X, y), X, y)
     with pytest.raises(ValueError, match="it takes 2"):
         diagnose(fitted(), X[:1], y[:1])

@@ -1,4 +1,4 @@
-"""What users register by name: kinds, activations, losses, optimizers, schedules. What they write is what is called."""
+"""Custom kinds, activations, losses, optimizers and schedules, registered by name: the user's methods are called."""
 
 import pickle
 import subprocess
@@ -60,14 +60,14 @@ def regressor(**params):
 
 
 class Mask(Masking):
-    """Bernoulli's, of which tests override a method."""
+    """Bernoulli masks; tests override its methods."""
 
     def sample(self, x, rng):
         return self.keep.draw(x.size, rng)
 
 
 def overriding(name, calls):
-    """A kind that does what `Mask` does, one method its own."""
+    """A kind like `Mask` that overrides one method."""
     inherited = getattr(Mask, name)
 
     def method(self, *args, **kwargs):
@@ -189,7 +189,7 @@ class Pairs(Mask):
         return kept[:, self.groups]
 
 
-def test_facts_of_a_kind_stand_in_its_class(monkeypatch):
+def test_class_attributes_of_a_kind(monkeypatch):
     monkeypatch.setitem(DROPOUTS, "pairs", Pairs)
     params = {"dropout_kind": "pairs", "group_size": 2, "dropout": 0.3, "dropout_schedule": "constant"}
     params |= {"input_dropout": 0.2, "input_groups": [0, 0, 1, 1]}
@@ -223,7 +223,7 @@ def test_a_kind_on_the_inputs_that_need_not_multiply_is_handed_them_unscaled(met
     assert max(seen) == np.abs(1000 * X).max()
 
 
-def test_what_a_plain_mask_is():
+def test_which_kinds_are_plain_masks():
     assert all(kind.is_plain() for kind in DROPOUTS.values() if issubclass(kind, Masking))
     assert not StraightThrough.is_plain()
     assert not hasattr(Dropout, "is_plain")
@@ -263,7 +263,7 @@ def with_mish(monkeypatch):
     ids=str,
 )
 @pytest.mark.parametrize("estimator", [DropoutMLPClassifier, DropoutMLPRegressor])
-def test_a_registered_activation_goes_everywhere(estimator, params, tmp_path):
+def test_a_registered_activation_works_everywhere(estimator, params, tmp_path):
     target = LABELS if estimator is DropoutMLPClassifier else y
     model = estimator(**{"hidden_layer_sizes": 8, "activation": "mish", "max_iter": 5, "random_state": 0} | params)
     model.fit(X, target)
@@ -306,8 +306,8 @@ def test_initial_weights_of_a_registered_activation(monkeypatch):
     np.testing.assert_allclose(weights, regressor(activation="silu", **one_step).fit(X, y).coefs_[0], rtol=1e-9)
 
 
-def test_names_for_what_is_there(monkeypatch):
-    """An identity and a ReLU by other names; and a name of ours for something else."""
+def test_new_names_for_existing_functions(monkeypatch):
+    """An identity and a ReLU by other names, and a built-in name for another function."""
     monkeypatch.setitem(ACTIVATIONS, "linear", ACTIVATIONS["identity"])
     monkeypatch.setitem(ACTIVATIONS, "rectifier", ACTIVATIONS["relu"])
     for name, ours in {"linear": "identity", "rectifier": "relu"}.items():
@@ -320,11 +320,11 @@ def test_names_for_what_is_there(monkeypatch):
     assert not noise.after_relu
 
 
-def test_an_activation_that_is_gone(with_mish, monkeypatch, tmp_path):
+def test_an_activation_that_is_no_longer_registered(with_mish, monkeypatch, tmp_path):
     model = regressor(activation="mish").fit(X, y)
     model.save_weights(tmp_path / "net.npz")
     monkeypatch.delitem(ACTIVATIONS, "mish")
-    gone = r"The activation 'mish' is not registered in this process: add it to skdropout\.engine\.activations\.ACTIV"
+    gone = r"The activation 'mish' is not registered in this process: add it to skdropout\.engine\.activations"
     model = pickle.loads(pickle.dumps(model))
     for call in (model.predict, partial(model.sample_y, dropout=0.1), partial(model.predict, return_std=True)):
         with pytest.raises(ValueError, match=gone):
@@ -391,7 +391,7 @@ def test_the_gradient_of_a_registered_loss(level):
 
 
 @pytest.mark.usefixtures("with_expectile")
-def test_a_registered_loss_in_a_search_and_what_is_watched():
+def test_a_registered_loss_in_a_search_and_in_early_stopping():
     grid = {"loss": ["squared_error", "expectile"], "quantile": [0.5, 0.9]}
     with joblib.parallel_config(backend="threading"):
         search = GridSearchCV(regressor(), grid, cv=2, n_jobs=2, error_score="raise").fit(X, y)
@@ -411,7 +411,7 @@ def gamma(P, Y, sample_weight):
     return loss
 
 
-def test_facts_of_a_loss_stand_in_its_row(monkeypatch, tmp_path):
+def test_fields_of_a_loss(monkeypatch, tmp_path):
     monkeypatch.setitem(LOSSES, "gamma", Loss(gamma, "exp", least=0.01, smooth=False))
     positive = np.exp(y)
     model = regressor(loss="gamma").fit(X, positive)
@@ -429,7 +429,7 @@ def test_facts_of_a_loss_stand_in_its_row(monkeypatch, tmp_path):
         regressor().load_weights(tmp_path / "net.npz")
 
 
-def test_a_loss_with_an_output_of_its_own_and_gone(monkeypatch, tmp_path):
+def test_a_loss_with_its_own_output_and_without_registration(monkeypatch, tmp_path):
     def softplus_in_place(z):
         np.logaddexp(0, z, out=z)
 
@@ -453,7 +453,9 @@ def test_a_loss_with_an_output_of_its_own_and_gone(monkeypatch, tmp_path):
     with pytest.raises(ValueError, match=r"call set_params\(loss='positive'\) first"):
         regressor().load_weights(tmp_path / "net.npz")
     monkeypatch.delitem(LOSSES, "positive")
-    with pytest.raises(ValueError, match="with out_activation_='softplus', which goes with no loss that is registered"):
+    with pytest.raises(
+        ValueError, match="with out_activation_='softplus', which belongs to no loss that is registered"
+    ):
         regressor().load_weights(tmp_path / "net.npz")
     with pytest.raises(InvalidParameterError, match=r"'loss' parameter .* Got 'positive'"):
         model.partial_fit(X, y**2)
@@ -489,7 +491,7 @@ class RMSProp:
 
 
 class GradientDescent:
-    """What has no settings."""
+    """An optimizer without settings."""
 
     def __init__(self, size, dtype, learning_rate):
         self.learning_rate, self.factor = learning_rate, 1.0
@@ -529,7 +531,7 @@ def test_a_registered_optimizer(params):
 
 
 @pytest.mark.usefixtures("with_optimizers")
-def test_a_registered_optimizer_takes_its_settings_and_goes_on():
+def test_a_registered_optimizer_gets_its_settings_and_continues():
     params = {"solver": "rmsprop", "shuffle": False, "dropout_schedule": "constant", "beta_2": 0.9}
     whole = regressor(max_iter=5, **params).fit(X, y)
     parts = regressor(max_iter=5, **params)
@@ -645,7 +647,7 @@ def test_a_checkpoint_with_a_name_that_is_gone_is_not_called_damaged(parameter, 
         np.testing.assert_array_equal(loaded.predict(X), expected)
 
 
-def test_an_optimizer_that_is_gone(with_optimizers, monkeypatch):
+def test_an_optimizer_that_is_no_longer_registered(with_optimizers, monkeypatch):
     model = regressor(solver="rmsprop").fit(X, y)
     prediction = model.predict(X)
     monkeypatch.delitem(OPTIMIZERS, "rmsprop")
@@ -659,7 +661,7 @@ def test_an_optimizer_that_is_gone(with_optimizers, monkeypatch):
 
 
 class Linear(Constant):
-    """From the initial rate to 0 on a line."""
+    """Linear decay from the initial rate to 0."""
 
     moves = True
 
@@ -683,7 +685,7 @@ def with_schedules(monkeypatch):
 
 @pytest.mark.usefixtures("with_schedules")
 @pytest.mark.parametrize("solver", ["sgd", "adam", "adamw"])
-def test_registered_learning_rates_serve_every_solver(solver):
+def test_registered_learning_rates_work_with_every_solver(solver):
     params = {"solver": solver, "max_iter": 6, "learning_rate_init": 0.01}
     constant = regressor(**params).fit(X, y)
     for name in ("linear", "halving"):
@@ -700,7 +702,7 @@ def test_registered_learning_rates_serve_every_solver(solver):
 @pytest.mark.usefixtures("with_schedules")
 @pytest.mark.parametrize("name", ["linear", "halving"])
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
-def test_registered_learning_rates_go_on_from_call_to_call(solver, name):
+def test_registered_learning_rates_continue_from_call_to_call(solver, name):
     params = {"solver": solver, "learning_rate": name, "shuffle": False, "max_iter": 4, "learning_rate_init": 0.01}
     whole = regressor(**params).fit(X, y)
     parts = regressor(**params)
@@ -738,7 +740,7 @@ def test_parameters_read_the_tables_live(parameter, monkeypatch):
         clone(estimator).fit(X, y)
 
 
-def test_tables_are_dicts_that_say_where_a_name_belongs():
+def test_tables_are_dicts_that_say_where_to_register_a_name():
     for table in [*TABLES.values(), OUTPUTS]:
         assert isinstance(table, Registry)
         module, _, name = table.path.rpartition(".")
@@ -782,8 +784,8 @@ assert (model.predict(X) == expected).all()
 """
 
 
-def test_a_module_that_registers_travels_with_a_subclass(tmp_path, monkeypatch):
-    """Loading the subclass imports its module, in whatever process: what the guide advises."""
+def test_loading_a_subclass_registers_the_names_of_its_module(tmp_path, monkeypatch):
+    """Loading the subclass imports its module in any process, as the guide recommends."""
     (tmp_path / "mine.py").write_text(MODULE)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(ACTIVATIONS, "sine", ACTIVATIONS["tanh"])  # so that it is taken off at the end

@@ -100,7 +100,7 @@ def test_a_stream_keeps_the_scaling_of_its_first_rows():
     np.testing.assert_array_equal(clf._input_exponents, first)
 
 
-def test_weights_are_the_state():
+def test_the_weights_are_the_only_state():
     """Weights that a user assigns are those that training continues from."""
     clf = DropoutMLPClassifier(12, random_state=0, max_iter=3).fit(X, y)
     coefs = [W.copy() for W in clf.coefs_]

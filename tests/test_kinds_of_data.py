@@ -1,4 +1,4 @@
-"""What each kind of dtype, in each container, gets at each method: the same everywhere, numbers or an error."""
+"""Each kind of dtype in each container is handled the same in every method: as numbers or as an error."""
 
 import warnings
 from datetime import timedelta
@@ -40,7 +40,7 @@ def objects(value):
 
 
 def frame(column, **dtype):
-    """A table with a column of numbers beside another."""
+    """A table with a column of numbers next to another column."""
     return pd.DataFrame({"odd": pd.Series(column, **dtype), "b": TABLE[:, 1]})
 
 
@@ -131,7 +131,7 @@ def model(estimator):
 
 
 def methods(estimator, rows, y, fitted, sample_weight=None):
-    """Results of all that takes X, by name."""
+    """Results of all methods that take X, by name."""
     first = {"classes": np.unique(LABELS)} if estimator is DropoutMLPClassifier else {}
     plain = CASES[estimator]
     yield "fit", lambda: model(estimator).fit(rows, y).coefs_
@@ -166,7 +166,7 @@ def flat(result):
 
 @pytest.mark.parametrize("name", X_TABLE)
 @estimators
-def test_every_kind_of_X_gets_the_same_at_every_method(estimator, name):
+def test_every_kind_of_X_is_handled_the_same_in_every_method(estimator, name):
     build, outcome = X_TABLE[name]
     X = build()
     fitted = model(estimator).fit(TABLE, CASES[estimator])
@@ -231,7 +231,7 @@ if polars:
 @pytest.mark.filterwarnings("ignore:A column-vector y was passed")
 @pytest.mark.parametrize("name", Y_TABLE)
 @estimators
-def test_every_kind_of_y_gets_the_same_at_every_method(estimator, name):
+def test_every_kind_of_y_is_handled_the_same_in_every_method(estimator, name):
     build, *outcomes = Y_TABLE[name]
     y, outcome = build(), outcomes[estimator is DropoutMLPRegressor]
     plain = model(estimator).fit(TABLE, CASES[estimator] if estimator is DropoutMLPRegressor else LABELS)
@@ -278,7 +278,7 @@ W_TABLE = {
 
 @pytest.mark.parametrize("kind", W_TABLE)
 @estimators
-def test_every_kind_of_weights_gets_the_same_at_every_method(estimator, kind):
+def test_every_kind_of_weights_is_handled_the_same_in_every_method(estimator, kind):
     build, outcome = W_TABLE[kind]
     weights, y = build(), CASES[estimator]
     first = {"classes": [0, 1]} if estimator is DropoutMLPClassifier else {}

@@ -1,4 +1,4 @@
-"""Networks in ONNX compute what they compute here, by themselves, in pipelines and in searches."""
+"""Networks converted to ONNX give the same results, by themselves, in pipelines and in searches."""
 
 import subprocess
 import sys
@@ -55,7 +55,7 @@ TOLERANCE = {np.float32: 1e-5, np.float64: 1e-12}
 @pytest.fixture(autouse=True, scope="module")
 def _register():
     register_onnx()
-    register_onnx()  # twice is as good as once
+    register_onnx()  # a second call changes nothing
 
 
 def run(model, X, **options):
@@ -224,7 +224,7 @@ def test_targets_that_are_not_scaled_and_shifted_are_refused(transformer):
     y = np.column_stack([SCORE, SCORE + X[:, 1]])
     reg = DropoutMLPRegressor(hidden_layer_sizes=6, max_iter=4, random_state=0)
     model = TransformedTargetRegressor(reg, transformer=transformer, check_inverse=False).fit(X, y)
-    with pytest.raises(ValueError, match=r"does not scale and shift each target by itself: convert regressor_"):
+    with pytest.raises(ValueError, match=r"does not scale and shift each target separately: convert regressor_"):
         run(model, X)
 
 
@@ -250,13 +250,13 @@ def test_whole_numbers_as_inputs():
     np.testing.assert_allclose(proba, model.predict_proba(rows), atol=1e-5)
 
 
-def test_what_onnx_cannot_say(monkeypatch):
+def test_activations_that_onnx_cannot_express(monkeypatch):
     rows = X.astype(np.float32)
     monkeypatch.setitem(ACTIVATIONS, "cube", Activation(cube, cube_slope, of_input=True))
     model = DropoutMLPRegressor(hidden_layer_sizes=4, activation="cube", max_iter=2).fit(rows, SCORE)
     with pytest.raises(ValueError, match="no operators of ONNX for the activation 'cube'"):
         run(model, rows)
-    monkeypatch.setitem(ACTIVATIONS, "linear", ACTIVATIONS["identity"])  # an other name for what is known
+    monkeypatch.setitem(ACTIVATIONS, "linear", ACTIVATIONS["identity"])  # another name for a known function
     check_regressor(model.set_params(activation="linear").fit(rows, SCORE), rows)
 
 

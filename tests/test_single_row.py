@@ -70,7 +70,7 @@ def same(a, b):
 
 @pytest.mark.parametrize("n_rows", [1, 7])
 @pytest.mark.parametrize("kind", [*GOOD, *FRAMES])
-def test_what_is_skipped_would_have_returned_the_same(kind, n_rows):
+def test_skipped_checks_would_have_returned_the_same(kind, n_rows):
     row = (GOOD | FRAMES)[kind](X[:n_rows])
     clf = Small[DropoutMLPClassifier].fit(frame(X) if kind in FRAMES else X, y)
     checked, skipped = validate_data(clf, row, reset=False, accept_sparse="csr"), plain(row)
@@ -79,7 +79,7 @@ def test_what_is_skipped_would_have_returned_the_same(kind, n_rows):
 
 
 @pytest.mark.parametrize("kind", SLOW)
-def test_the_rest_is_left_to_scikit_learn(kind):
+def test_other_inputs_are_left_to_scikit_learn(kind):
     assert plain(SLOW[kind](X[:1])) is None
 
 

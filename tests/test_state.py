@@ -129,7 +129,7 @@ def test_warm_starts_continue_from_what_was_assigned(assign, batch_norm, params)
 
 
 @each_place
-def test_mini_batches_move_assigned_weights_no_further_than_others(batch_norm):
+def test_mini_batches_move_assigned_weights_no_more_than_others(batch_norm):
     params = {**STILL, "batch_size": 50, "dropout": 0, "batch_norm": batch_norm}
     clf = CLASSIFIER(8, **params).fit(X, y)
     halved, before = copy.deepcopy(clf), weights(clf)
@@ -142,7 +142,7 @@ def test_mini_batches_move_assigned_weights_no_further_than_others(batch_norm):
 
 
 @each_place
-def test_what_was_not_assigned_keeps_its_bits(batch_norm):
+def test_weights_that_were_not_assigned_keep_their_bits(batch_norm):
     clf = CLASSIFIER((8, 6), batch_norm=batch_norm, max_iter=5, random_state=0).fit(X, y)
     same = copy.deepcopy(clf)
     for name in ("coefs_", "intercepts_", *NORMS):
@@ -151,7 +151,7 @@ def test_what_was_not_assigned_keeps_its_bits(batch_norm):
 
 
 @each_place
-def test_a_network_that_is_told_all_of_another_continues_as_that_one(batch_norm):
+def test_a_network_with_all_state_of_another_continues_like_it(batch_norm):
     params = {"batch_norm": batch_norm, "solver": "sgd", "momentum": 0.0, "max_iter": 30}
     donor = CLASSIFIER((8, 6), random_state=1, **params).fit(X, y)
     heir = CLASSIFIER((8, 6), random_state=0, **params).fit(X, y)
@@ -214,17 +214,17 @@ def test_bad_weights_are_refused_and_nothing_changes(batch_norm, tmp_path):
 
     W, *rest = clf.coefs_
     refused(
-        r"coefs_ of shapes \[\(4, 7\), \(8, 6\), \(6, 3\)\] and intercepts_ .* do not fit", coefs_=[W[:, :7], *rest]
+        r"coefs_ of shapes \[\(4, 7\), \(8, 6\), \(6, 3\)\] and intercepts_ .* do not match", coefs_=[W[:, :7], *rest]
     )
-    refused(r"do not fit\. Assign arrays of the shapes that fit has left", coefs_=clf.coefs_[:2])
-    refused("do not fit", coefs_=[])
+    refused(r"do not match\. Assign arrays of the shapes that fit produced", coefs_=clf.coefs_[:2])
+    refused("do not match", coefs_=[])
     refused(r"intercepts_\[1\] must be an array of numbers with 1 dim", intercepts_=[clf.intercepts_[0], 3, W[0]])
     refused(r"coefs_\[0\] contains NaN or infinity", coefs_=[np.where(W > 0, np.nan, W), *rest])
     refused(r"coefs_\[0\] must be an array of numbers with 2", coefs_=[W.astype(complex), *rest])
     refused(r"coefs_\[0\] must be an array of numbers with 2", coefs_=[[[1.0, 2.0], [3.0]], *rest])
     if batch_norm:
         refused(r"batch_norm_var_ must not be negative", batch_norm_var_=[-v for v in clf.batch_norm_var_])
-        refused(r"batch_norm_mean_ of shapes \[\(8,\)\] does not fit", batch_norm_mean_=clf.batch_norm_mean_[:1])
+        refused(r"batch_norm_mean_ has shapes \[\(8,\)\], not those of", batch_norm_mean_=clf.batch_norm_mean_[:1])
         refused(r"batch_norm_scale_\[0\] contains NaN", batch_norm_scale_=[m * np.inf for m in clf.batch_norm_scale_])
 
 
@@ -356,7 +356,7 @@ def test_a_stream_of_the_regressor_and_one_after_a_fit():
     assert twin._optimizer.t == 5
 
 
-def test_files_hold_the_moments_in_the_middle_of_a_stream_alone():
+def test_files_hold_the_moments_only_after_partial_fit():
     wide = np.tile(X, (1, 25))
     model = CLASSIFIER((200, 200), max_iter=2, random_state=0).fit(wide, y)
     size = sum(a.nbytes for a in model.coefs_ + model.intercepts_)
@@ -386,7 +386,7 @@ def test_a_pickle_after_a_fit_keeps_the_learning_rate_and_has_new_moments():
     assert distance(again.partial_fit(X, y), twin.partial_fit(X, y)) == 0
 
 
-def test_an_optimizer_that_is_not_there_is_told(monkeypatch):
+def test_an_unknown_optimizer_in_a_file_warns(monkeypatch):
     model = stream(2)
     state = model.__getstate__()
     state["_optimizer"]["class"] = "Lion"
@@ -437,7 +437,7 @@ def optimizers_at_the_steps_of(model):
 @pytest.mark.parametrize("first", ["fit", "partial_fit"])
 @pytest.mark.parametrize("solver", ["adam", "adamw", "sgd"])
 @pytest.mark.parametrize("learning_rate", ["constant", "invscaling", "adaptive", "onecycle"])
-def test_a_new_learning_rate_counts_from_the_next_call(way, first, solver, learning_rate):
+def test_a_new_learning_rate_takes_effect_at_the_next_call(way, first, solver, learning_rate):
     params = {"solver": solver, "learning_rate": learning_rate, "learning_rate_init": 0.1, "dropout": 0}
     model = CLASSIFIER(8, random_state=0, max_iter=20, **params).fit(X, y) if first == "fit" else stream(5, **params)
     model = way(model)
@@ -452,7 +452,7 @@ def test_a_new_learning_rate_counts_from_the_next_call(way, first, solver, learn
 
 
 @twice
-def test_settings_of_adam_count_from_the_next_call(way):
+def test_settings_of_adam_take_effect_at_the_next_call(way):
     model = stream(3)
     known = model._optimizer
     m_hat = known.mean * (1 - known.beta_1) / (1 - known.beta_1**3)
@@ -467,7 +467,7 @@ def test_settings_of_adam_count_from_the_next_call(way):
 
 
 @twice
-def test_momentum_counts_from_the_next_call(way):
+def test_momentum_takes_effect_at_the_next_call(way):
     params = {"solver": "sgd", "dropout": 0, "shuffle": False, "alpha": 0}
     model = way(stream(2, momentum=0, **params)).set_params(momentum=0.9, nesterovs_momentum=False)
     plain = copy.deepcopy(model).set_params(momentum=0)
@@ -485,7 +485,7 @@ def test_momentum_counts_from_the_next_call(way):
 
 
 @twice
-def test_a_rate_that_adaptive_has_reached_holds_for_its_settings(way):
+def test_a_rate_lowered_by_adaptive_is_kept_for_the_same_settings(way):
     params = {
         "solver": "sgd",
         "learning_rate": "adaptive",
@@ -509,7 +509,7 @@ def test_a_rate_that_adaptive_has_reached_holds_for_its_settings(way):
     assert list(rates({"solver": "adam"}, {"solver": "sgd"})) == [0.1, 0.1]
 
 
-def test_files_of_0_1_0_say_the_rate_alone():
+def test_files_of_0_1_0_hold_only_the_rate():
     params = {"solver": "sgd", "learning_rate": "adaptive", "learning_rate_init": 0.1, "tol": 0.05}
     model = CLASSIFIER(8, random_state=0, max_iter=300, **params).fit(X, y)
     state = {k: v for k, v in model.__getstate__().items() if k not in {"_rate_settings", "_in_stream"}}
@@ -521,7 +521,7 @@ def test_files_of_0_1_0_say_the_rate_alone():
 
 
 @pytest.mark.parametrize("params", [{}, {"solver": "sgd"}, {"solver": "sgd", "learning_rate": "invscaling"}])
-def test_parameters_that_stay_leave_the_bits_of_scikit_learn(params):
+def test_unchanged_parameters_give_the_bits_of_scikit_learn(params):
     """Where the settings are the same, a partial_fit after a fit is scikit-learn's."""
     params = {"hidden_layer_sizes": (8,), "max_iter": 10, "batch_size": 150, "shuffle": False, **params}
     ours, theirs = (cls(random_state=0, **params) for cls in (CLASSIFIER, MLPClassifier))
@@ -535,7 +535,7 @@ def test_parameters_that_stay_leave_the_bits_of_scikit_learn(params):
 
 
 @twice
-def test_another_solver_begins_with_moments_of_its_own(way):
+def test_another_solver_starts_with_new_moments(way):
     model = way(stream(3, dropout=0)).set_params(solver="sgd").partial_fit(*ROWS[0])
     assert type(model._optimizer) is SGD
     model = way(model).set_params(solver="adam").partial_fit(*ROWS[1])
@@ -549,7 +549,7 @@ def test_another_solver_begins_with_moments_of_its_own(way):
 @pytest.mark.parametrize("way", [lambda model: model, by_pickle], ids=["alone", "pickle"])
 @pytest.mark.parametrize("cls", [CLASSIFIER, REGRESSOR])
 @pytest.mark.parametrize("first", [{"early_stopping": True}, {"solver": "sgd", "learning_rate": "adaptive"}])
-def test_lbfgs_under_warm_start_leaves_what_lbfgs_leaves(way, cls, first):
+def test_lbfgs_under_warm_start_drops_state_of_the_previous_solver(way, cls, first):
     params = {"hidden_layer_sizes": 8, "random_state": 0, "max_iter": 20}
     plain = cls(**params).set_params(solver="lbfgs", dropout=0).fit(X, y)
     model = cls(**params).set_params(dropout=0, warm_start=True, **first).fit(X, y)

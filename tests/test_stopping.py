@@ -170,7 +170,7 @@ def test_no_constant_is_better_than_the_best(name, options, weighted):
             assert found > best - (0.02 * best if name == "huber" else 1e-9)
 
 
-def test_a_loss_without_a_formula_for_its_constant_is_never_behind_it():
+def test_a_loss_without_a_constant_formula_is_never_flagged():
     assert LOSSES["squared_error"]._replace(constant=None).of_constant(None, None, 1) == np.inf
 
 
@@ -237,14 +237,14 @@ def test_a_fit_that_learns_is_silent(dropout):
     data = StandardScaler().fit_transform(data)
     params = {"dropout": dropout, "learning_rate_init": 0.01, "max_iter": 500, "random_state": 0}
     DropoutMLPClassifier(**params).fit(data, labels)
-    DropoutMLPClassifier(**params, alpha=1e4).fit(data, labels)  # next to a constant, and no worse
+    DropoutMLPClassifier(**params, alpha=1e4).fit(data, labels)  # close to a constant, but not worse
     DropoutMLPRegressor(**params).fit(data, labels)
     DropoutMLPClassifier(**params).fit(data, np.zeros(150))
     DropoutMLPRegressor(**params).fit(data, np.zeros(150))
 
 
 @pytest.mark.parametrize("dropout", [0, 0.2])
-def test_early_stopping_with_dropout_goes_by_the_loss(dropout):
+def test_early_stopping_with_dropout_monitors_the_loss(dropout):
     data, labels = load_iris(return_X_y=True)
     data = StandardScaler().fit_transform(data)
     params = {"early_stopping": True, "random_state": 0, "dropout": dropout}

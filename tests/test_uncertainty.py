@@ -197,7 +197,7 @@ after_schedule = pytest.mark.parametrize("schedule", ENDS_AT_0.values(), ids=END
 def test_after_a_schedule_the_spread_is_at_the_rates_of_training_and_the_mean_is_noise_free(
     schedule, mask_sharing, targets
 ):
-    """With two layers the mean of the passes is another one."""
+    """With two layers the mean of the passes differs."""
     model = regressor(dropout_schedule=schedule, hidden_layer_sizes=(12, 8), input_dropout=0.1).fit(X, targets)
     options = {"n_samples": 150, "mask_sharing": mask_sharing}
     raw = model.sample_y(X, dropout=0.3, input_dropout=0.1, **options)
@@ -318,7 +318,7 @@ def test_after_a_schedule_the_numbers_survive_files_and_threads(small_blocks, tm
             np.testing.assert_array_equal(model.sample_y(X, 3), other.sample_y(X, 3, n_jobs=n_jobs))
 
 
-def test_a_schedule_that_has_not_begun_counts_as_ended_at_0():
+def test_a_schedule_that_has_not_started_counts_as_ended_at_0():
     """'late' is 0 for a sixth of max_iter."""
     model = regressor(dropout_schedule="late").partial_fit(X, y)
     assert max(model.dropout_) == 0
@@ -333,7 +333,7 @@ def test_a_search_by_density_over_schedules_has_no_nan():
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
-def test_early_stopping_can_watch_the_density_to_the_end_of_a_schedule():
+def test_early_stopping_can_monitor_the_density_to_the_end_of_a_schedule():
     scoring = log_predictive_density_scorer
     for model, targets in ((regressor(), y), (classifier(), LABELS)):
         model.set_params(early_stopping=True, scoring=scoring, dropout_schedule="flat_cos").fit(X, targets)
@@ -356,7 +356,7 @@ def test_one_standard_deviation_for_all_rows_warns_once_for_each_training():
         model.fit(X, y)
 
 
-def test_who_asks_for_no_dropout_is_not_warned():
+def test_explicit_rates_of_0_do_not_warn():
     model = DropoutMLPRegressor(hidden_layer_sizes=3, max_iter=5, random_state=0).fit(X, y)
     model.predict(X, return_std=True, dropout=0)
     model.predict(X, return_std=True, dropout=0.1)

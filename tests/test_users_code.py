@@ -164,7 +164,7 @@ def test_our_numerics_raise_no_floating_point_error(estimator, dtype, solver):
     assert_array_equal(model.coefs_[0], expected.coefs_[0])
 
 
-def test_what_a_custom_kind_or_activation_raises_passes_unchanged(monkeypatch):
+def test_exceptions_of_custom_kinds_and_activations_pass_unchanged(monkeypatch):
     class Kind(DROPOUTS["bernoulli"]):
         forward = apply = draw = fails(OverflowError("of the kind"))
 
@@ -176,7 +176,7 @@ def test_what_a_custom_kind_or_activation_raises_passes_unchanged(monkeypatch):
         few(DropoutMLPRegressor, activation="tanh").fit(X, VALUES)
 
 
-def test_a_dict_of_class_weights_is_the_user_s_code():
+def test_a_class_weight_dict_may_run_the_user_s_code():
     class Weights(dict):
         def __getitem__(self, label):
             raise OverflowError("of the weights")

@@ -1,4 +1,4 @@
-"""Validation data: absent classes, labels that are unknown, another scale, and the split of a warm start."""
+"""Validation sets: absent classes, unknown labels, another scale, and the split of a warm start."""
 
 import copy
 import pickle
@@ -115,7 +115,7 @@ def fitted(scoring, y=LABELS, val=VAL, **params):
     "y", [LABELS, CODES, CODES * 1.0, LABELS.astype(object)], ids=["str", "int", "float", "object"]
 )
 @pytest.mark.parametrize("scoring", EXPECTED)
-def test_absent_classes_are_known_to_the_score(scoring, y):
+def test_scores_with_absent_classes(scoring, y):
     if OLDER and scoring == "average_precision" and y.dtype.kind in "UO":
         pytest.skip("scikit-learn < 1.8 computes it for numbers only")
     for absent in (["rare"], ["a", "rare"]):
@@ -194,7 +194,7 @@ UNDEFINED = {"roc_auc", "average_precision", "matthews_corrcoef", "d2_log_loss_s
 
 @pytest.mark.parametrize("scoring", sorted(UNDEFINED & set(get_scorer_names())))
 @pytest.mark.parametrize("absent", [0, 1])
-def test_what_compares_two_classes_says_which_one_is_absent(scoring, absent):
+def test_scores_that_compare_two_classes_name_the_absent_one(scoring, absent):
     y = (CODES > 1).astype(int)
     with pytest.raises(ValueError, match=f"undefined without rows of class {absent}: give validation rows of every"):
         fitted(scoring, y, np.flatnonzero(y != absent))
@@ -242,7 +242,7 @@ def test_multilabel_averages_leave_out_labels_without_both_values(sparse):
         Small(scoring=lambda *_: np.nan).fit(X, Y, X_val=X_val, y_val=Y_val)
 
 
-def test_every_name_of_a_scorer_ends_in_a_score_or_a_message_of_ours():
+def test_every_scorer_name_gives_a_score_or_a_clear_error():
     """With warnings as errors."""
     for name in get_scorer_names():
         if "deviance" not in name and "log_error" not in name:  # of positive real values
@@ -297,10 +297,10 @@ def test_the_callback_refuses_labels_that_were_encoded(Meta):
 
 
 @needs_callbacks
-def test_the_callback_refuses_what_does_not_fit_the_network():
+def test_the_callback_refuses_rows_that_do_not_match_the_network():
     Y = np.column_stack([CODES == 0, CODES > 1]).astype(int)
     cases = [
-        (Small(), LABELS, X, CODES, "y_val has labels 0, 1, 2, 3, and this DropoutMLPClassifier was fitted on the"),
+        (Small(), LABELS, X, CODES, "y_val has labels 0, 1, 2, 3, but this DropoutMLPClassifier was fitted on the"),
         (Small(), LABELS, X, Y, "fitted with one label per row"),
         (Small(), LABELS, X[:, :2], LABELS, "X has 2 features, but DropoutMLPClassifier is expecting 4"),
         (Small(), LABELS, X, LABELS[:-1], "inconsistent numbers of samples"),
@@ -309,7 +309,7 @@ def test_the_callback_refuses_what_does_not_fit_the_network():
         (DropoutMLPRegressor(max_iter=2), X[:, 0], X, X[:, :2], "has 2 output"),
         (DropoutMLPRegressor(max_iter=2), X[:, 0], X, LABELS, "numeric"),
         (DropoutMLPRegressor(max_iter=2), X[:, 0], X, np.where(CODES > 0, 1, np.nan), "NaN"),
-        (LogisticRegression(), LABELS, X, CODES, "y_val has labels 0, 1, 2, 3, and this LogisticRegression was fitted"),
+        (LogisticRegression(), LABELS, X, CODES, "y_val has labels 0, 1, 2, 3, but this LogisticRegression was fitted"),
     ]
     for model, y, X_val, y_val, message in cases:
         with pytest.raises(ValueError, match=f"^X_val, y_val and scoring of EarlyStopping: .*{message}"):
@@ -360,7 +360,7 @@ def test_a_warm_start_holds_out_the_same_rows(target, seed):
     assert len(spy.seen[0]) == 12
 
 
-def test_the_split_is_drawn_anew_for_other_data_and_by_a_fit_from_scratch():
+def test_a_new_split_is_drawn_for_other_data_and_by_a_fit_from_scratch():
     for change in (
         lambda model: model.fit(X[:110], LABELS[:110]),
         lambda model: model.set_params(validation_fraction=0.3).fit(X, LABELS),
@@ -472,7 +472,7 @@ def test_raw_validation_targets_of_transformed_ones_give_a_warning(scaler, by):
 
 
 @pytest.mark.parametrize("factor", [1e-3, 1e3])
-def test_targets_without_a_mean_are_told_by_their_spread(factor):
+def test_targets_without_a_mean_are_detected_by_their_spread(factor):
     y = scale(np.random.default_rng(0).normal(size=120))
     reg = DropoutMLPRegressor(hidden_layer_sizes=8, max_iter=1)
     with pytest.warns(UserWarning, match="not seem to be on the scale"):

@@ -1,4 +1,4 @@
-"""Settings that have no effect: each row of the table warns, truthfully, and nothing else does."""
+"""Settings that have no effect: each row of the table warns, correctly, and nothing else does."""
 
 import warnings
 
@@ -91,7 +91,7 @@ def test_a_setting_without_effect_warns_and_one_with_an_effect_does_not(
     default, texts = fitted(estimator, bare)
     assert texts == []
     weights, texts = fitted(estimator, bare | {parameter: value})
-    np.testing.assert_array_equal(weights, default)  # it has no effect indeed
+    np.testing.assert_array_equal(weights, default)  # it really has no effect
     assert len(texts) == 1
     assert texts[0].startswith(f"{parameter}=")
     for name in because_of:

@@ -203,8 +203,8 @@ class ReliabilityDisplay:
             Seeds the masks.
 
         dropout : float or array-like of shape (n_hidden,), default=None
-            Rate of the hidden layers while sampling, in [0, 1); None for the rates in force at the end of training,
-            or if a schedule took them to 0, those that it started from.
+            Rate of the hidden layers while sampling, in [0, 1). None for the rates at the end of training, or, if a
+            schedule ended at 0, the rates that it started from.
 
         input_dropout : float, default=None
             The same for the inputs.
@@ -242,7 +242,7 @@ class ReliabilityDisplay:
         else:
             network, X, y, _ = unwrap(estimator, X, y)
             if not hasattr(network, "predict_uncertainty"):
-                wanted = f"DropoutMLPClassifier, which n_samples={n_samples!r} takes (None takes any predict_proba),"
+                wanted = f"DropoutMLPClassifier, which n_samples={n_samples!r} needs (None takes any predict_proba),"
                 raise no_network(wanted, estimator, network)
             P = network.predict_uncertainty(X, n_samples=n_samples, random_state=random_state, **rates).proba
         if name is None:
@@ -510,8 +510,8 @@ class CoverageDisplay:
             Seeds its masks.
 
         dropout : float or array-like of shape (n_hidden,), default=None
-            Rate of its hidden layers while sampling, in [0, 1); None for the rates in force at the end of training,
-            or if a schedule took them to 0, those that it started from.
+            Rate of its hidden layers while sampling, in [0, 1). None for the rates at the end of training, or, if a
+            schedule ended at 0, the rates that it started from.
 
         input_dropout : float, default=None
             The same for the inputs.

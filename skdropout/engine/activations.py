@@ -13,9 +13,9 @@ from .registry import Registry
 class Activation(NamedTuple):
     """A hidden activation y = f(z), element by element.
 
-    ``forward(z)`` overwrites z, (n, n_units), with f(z); ``slope(y, out)`` writes f'(z), a function of y, into `out`;
-    with ``of_input`` it is handed z instead. A ``boolean`` slope is 0 or 1 everywhere and takes one byte a unit.
-    ``slope`` is None for the identity. Both are called from several threads at once.
+    ``forward(z)`` overwrites z, (n, n_units), with f(z); ``slope(y, out)`` writes f'(z), computed from y, into `out`;
+    with ``of_input`` it gets z instead. A ``boolean`` slope is 0 or 1 everywhere and takes one byte per unit.
+    ``slope`` is None for the identity. Both may be called from several threads at once.
     """
 
     forward: Callable

@@ -128,10 +128,10 @@ class Backprop:
                     W *= self.max_norm / np.maximum(norms, self.max_norm)
 
     def recalibrate(self, batches, rng, keep_close):
-        """Replace the running moments by those over `batches`, for weights that they do not belong to.
+        """Replace the running moments by those of `batches`, after the weights have been assigned.
 
-        Scales and shifts follow, so that the network predicts the same: what changes is what training normalizes by.
-        With `keep_close`, units whose moments are close to those over the batches keep theirs.
+        Scales and shifts are adjusted so that predictions do not change. With `keep_close`, units whose moments are
+        close to those of the batches keep theirs.
         """
         norms = [layer for layer in self.layers if isinstance(layer, BatchNorm)]
         for norm in norms:

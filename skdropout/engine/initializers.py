@@ -29,7 +29,7 @@ def he_normal(W, b, random_state):
     b[:] = 0
 
 
-INITIALIZERS = {  # an activation that is not among them starts as scikit-learn's do
+INITIALIZERS = {  # other activations start as in scikit-learn
     "identity": glorot_uniform,
     "logistic": glorot_uniform_logistic,
     "tanh": glorot_uniform,

@@ -33,8 +33,8 @@ class Noise:
     shared : bool
         Whether the rows of a batch share one mask.
     after_relu : bool, default=False
-        Whether the noise, of 0 and a scale, comes straight after a ReLU. If its mask is boolean, it then writes into
-        the buffer of the ReLU, whose slope, 1 where its output is above 0, is the mask too: one mask for both.
+        Whether masking noise directly follows a ReLU. If the mask is boolean, the noise then overwrites the buffer of
+        the ReLU. The slope of the ReLU, 1 where its output is above 0, then includes the mask: one mask for both.
     """
 
     def __init__(self, spec, dtype, shared, after_relu=False):
@@ -132,7 +132,7 @@ class Activate:
         return z
 
     def backward(self, d):
-        if self.activation.slope is None:  # of an identity by another name
+        if self.activation.slope is None:  # an identity registered by another name
             return d
         slope = self.slope(d.shape)
         self.activation.slope(self.seen, slope)
@@ -210,12 +210,12 @@ class BatchNorm:
         return d
 
     def hold(self):
-        """Fix  y = k x + c  as it is at the running moments, and start new moments."""
+        """Fix  y = k x + c  at the running moments, and start new moments."""
         self.fixed, self.known = next(at_rest([self.scale], [self.shift], [self.moments])), self.moments
         self.moments = tuple(np.zeros_like(moment) for moment in self.moments)
 
     def forward_held(self, x, rng, sample_weight):
-        """k x + c; the running moments move as in training."""
+        """Return k x + c, and update the running moments as in training."""
         k, c = self.fixed
         self.forward(x, rng, sample_weight)
         y = np.multiply(x, k, out=self.y[: len(x)])
@@ -223,10 +223,10 @@ class BatchNorm:
         return y
 
     def release(self, keep_close):
-        """Set scale and shift to those that give the same k and c at the new moments, if any batch had a variance.
+        """Set scale and shift so that k and c stay the same at the new moments, if any batch had a variance.
 
-        With `keep_close`, not in units whose mean has moved by at most half a standard deviation, and whose variance
-        by at most a factor of 2.
+        With `keep_close`, skip units whose mean has moved by at most half a standard deviation and whose variance has
+        changed by at most a factor of 2.
         """
         (k, c), (mean, variance, n_seen), self.moments = self.fixed, self.moments, self.known
         if n_seen == 0:
@@ -254,17 +254,17 @@ def fold(params, moments, batch_norm):
             intercepts[i] *= k
             intercepts[i] += c
         else:
-            # not c @ W: the digits of BLAS depend on its threads, and here equal parameters must fold to equal bits
+            # not c @ W: BLAS results depend on its threads, and equal parameters must fold to equal bits here
             intercepts[i + 1] += (c[:, np.newaxis] * coefs[i + 1]).sum(axis=0)
             coefs[i + 1] *= k[:, np.newaxis]
     return coefs, intercepts
 
 
 def unfold(coefs, intercepts, params, moments, batch_norm):
-    """Set the weights and biases of `params` to those that fold to these: the inverse of ``fold``.
+    """Set the weights and biases of `params` to those that fold to the given ones: the inverse of ``fold``.
 
-    Scales, shifts and moments stay. Where k is 0, or so small that nothing can be divided by it, the scale and shift
-    become those of the identity at the running moments, and the value returned is False.
+    Scales, shifts and moments do not change. Where k is 0, or too small to divide by, scale and shift become those of
+    the identity at the running moments, and the function returns False.
     """
     invertible = True
     for W, b, new_W, new_b in zip(params.coefs, params.intercepts, coefs, intercepts, strict=True):
@@ -275,7 +275,7 @@ def unfold(coefs, intercepts, params, moments, batch_norm):
         else:
             largest = np.abs(coefs[i + 1]).max(axis=1)
         with np.errstate(all="ignore"):
-            lost = ~np.isfinite(largest / k / k)  # the variance must be finite, too
+            lost = ~np.isfinite(largest / k / k)  # the variance must be finite too
         mean, variance, *_ = moments[i]
         params.scales[i][lost] = np.sqrt(variance + EPSILON)[lost]
         params.shifts[i][lost] = mean[lost]

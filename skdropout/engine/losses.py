@@ -29,11 +29,11 @@ class Loss(NamedTuple):
     ``averages`` marks the loss that scikit-learn reports as the mean over outputs, while its gradient
     is that of the sum. Loss curves follow scikit-learn; L-BFGS gets the sum, so value and gradient agree.
 
-    The other fields are facts that the estimators need: whether L-BFGS may minimize the loss (``smooth``), what early
-    stopping watches by default (``monitor``: "loss", or None for the estimator's own score), the smallest target
-    allowed (``least``), the keyword arguments of the function by the parameters of the estimator they come from
-    (``options``), whether the targets are classes, and the best prediction that is the same for every row,
-    ``constant(Y, sample_weight, n_outputs)`` of shape (n_outputs,), or None if there is no formula.
+    The estimators use the other fields: whether L-BFGS may minimize the loss (``smooth``), what early stopping monitors
+    by default (``monitor``: "loss", or None for the estimator's own score), the smallest allowed target (``least``),
+    the estimator parameter for each keyword argument of the function (``options``), whether the targets are classes
+    (``classifies``), and the best prediction that is the same for every row (``constant(Y, sample_weight, n_outputs)``
+    of shape (n_outputs,), or None if there is no formula).
     """
 
     function: Callable
@@ -94,7 +94,7 @@ def squared_error(P, Y, sample_weight):
 def poisson(P, Y, sample_weight):
     """Half the Poisson deviance, exponential output."""
     loss = _weighted_mean(xlogy(Y, Y / P) - Y + P, sample_weight)
-    if not isfinite(loss):  # P or Y / P has left the range of its dtype
+    if not isfinite(loss):  # P or Y / P is beyond the range of its dtype
         loss = _weighted_mean(_poisson_at_the_limits(P, Y), sample_weight)
     P -= Y
     _residual_to_gradient(P, sample_weight)
@@ -202,7 +202,7 @@ ROWS = {
     "squared_error": Loss(squared_error, "identity", averages=True, monitor=None, constant=mean),
     "poisson": Loss(poisson, "exp", monitor=None, least=0.0, constant=mean),
     "absolute_error": Loss(absolute_error, "identity", smooth=False, constant=weighted_quantile),
-    "huber": Loss(huber, "identity", constant=weighted_quantile),  # the median is next to the best
+    "huber": Loss(huber, "identity", constant=weighted_quantile),  # the median is close to the best
     "quantile": Loss(quantile, "identity", smooth=False, options={"level": "quantile"}, constant=weighted_quantile),
     "log_loss": Loss(log_loss, "softmax", monitor=None, classifies=True, constant=class_frequencies),
     "binary_log_loss": Loss(binary_log_loss, "logistic", monitor=None, classifies=True, constant=label_frequencies),

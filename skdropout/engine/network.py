@@ -62,7 +62,7 @@ class Network:
         return max(1, min(X.shape[0], BLOCK // max(1 if issparse(X) else X.shape[1], *widths)))
 
     def _one_block(self, X, output):
-        """The output for rows that fit in one block, which need no arrays to use again: faster for a single row."""
+        """The output for rows that fit in one block, without reusable buffers: faster for a single row."""
         dtype = self.coefs[0].dtype
         x = X.astype(dtype, copy=False)
         activations = [*(ACTIVATIONS[name].forward for name in self.activations), output]

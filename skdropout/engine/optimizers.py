@@ -4,12 +4,12 @@
 ``penalise(part, scratch)``, which may add to the gradient; the sum of what it returns is returned, or NaN if the step
 overflows. (A maximum or dot product of a chunk in cache takes 4 or 5 µs, under 1 % of a step of 784-256-256-10.)
 
-An optimizer is made by ``Optimizer(size, dtype, learning_rate, *settings)``, the settings being the values of the
-estimator's parameters that its attribute ``settings`` names. It has the attributes ``learning_rate`` and ``factor``,
-1.0 at first, which are changed between steps: the step size is their product. ``vars`` of it is its state.
+An optimizer is created by ``Optimizer(size, dtype, learning_rate, *settings)``; the class attribute ``settings`` names
+the estimator parameters whose values it gets. The attributes ``learning_rate`` and ``factor`` (initially 1.0) are
+changed between steps: the step size is their product. The ``vars`` of an optimizer are its state.
 
-``resume(last)`` copies the state of an earlier optimizer of the same class, whose settings may differ. Without it the
-settings of the earlier one stay.
+``resume(last)`` copies the state of an earlier optimizer of the same class, whose settings may differ. Without this
+method the settings of the earlier one are kept.
 """
 
 import copy
@@ -73,7 +73,7 @@ class SGD:
         return in_chunks(update, params.size, params.dtype)
 
     def resume(self, last):
-        """Copy the velocity. It contains η: where the learning rate is lower now, so is the velocity."""
+        """Copy the velocity. It contains the learning rate, so a lower rate scales it down."""
         if self.velocity.size == last.velocity.size:
             self.velocity[:] = last.velocity
             if self.learning_rate < last.learning_rate:
@@ -142,7 +142,7 @@ class Adam:
         return in_chunks(update, params.size, params.dtype)
 
     def resume(self, last):
-        """Copy the moments; with another β they are rescaled so that their bias-corrected estimates stay."""
+        """Copy the moments; if β changed, rescale them to keep the bias-corrected estimates."""
         self.t = last.t
         if self.t > 0:
             for name, now, then in (("mean", self.beta_1, last.beta_1), ("square", self.beta_2, last.beta_2)):
@@ -152,7 +152,7 @@ class Adam:
 
 
 def _sum_of_powers(beta, n):
-    """1 + β + ... + βⁿ⁻¹: by what a moment, as ``Adam`` keeps it, exceeds its bias-corrected estimate."""
+    """1 + β + ... + βⁿ⁻¹, the ratio of a moment as ``Adam`` stores it to its bias-corrected estimate."""
     return (1 - beta**n) / (1 - beta)
 
 
@@ -160,7 +160,7 @@ def resume(optimizer, last):
     """Let an optimizer continue from the state of an earlier one of its class."""
     if hasattr(optimizer, "resume"):
         optimizer.resume(last)
-    else:  # a user's own
+    else:  # a custom optimizer
         now = {"learning_rate": optimizer.learning_rate, "factor": 1.0}
         vars(optimizer).update(copy.deepcopy(vars(last)) | now)
 

@@ -1,20 +1,20 @@
-"""Tables of names that users may add lines to."""
+"""Tables in which users may register names."""
 
 from collections.abc import Callable
 
 
 class Registry(dict):
-    """What each name stands for. A name that is looked up and not there is an error that says where to register it.
+    """Maps names to components. Looking up an unknown name raises an error that says where to register it.
 
     Parameters
     ----------
     what : str
-        What a name names, for the error.
+        What the names stand for, for the error.
     path : str
         The module and the name of the table.
     rows : dict
     row_type : type, default=Callable
-        What a row is; a class is callable, too.
+        Type of the rows; classes are callable too.
     """
 
     def __init__(self, what, path, rows, row_type=Callable):
@@ -29,5 +29,5 @@ class Registry(dict):
     def __missing__(self, name):
         raise ValueError(
             f"The {self.what} {name!r} is not registered in this process: add it to {self.path}, as was done where "
-            f"the network was fitted. Registered are {sorted(self)}."
+            f"the network was fitted. Registered names: {sorted(self)}."
         )

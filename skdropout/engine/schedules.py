@@ -13,8 +13,8 @@ class Constant:
     """The learning rate stays; a plateau ends the training."""
 
     moves = False  # whether `factor` is not 1 throughout
-    of_rows = False  # whether `after_epoch` depends on the rows seen and not on the rate reached
-    sgd_only = False  # whether the other solvers ignore it, as in scikit-learn
+    of_rows = False  # whether `after_epoch` depends on the rows seen and not on the current rate
+    sgd_only = False  # whether other solvers ignore it, as in scikit-learn
 
     def __init__(self, learning_rate_init, power_t=0.5):
         self.initial, self.power_t = float(learning_rate_init), float(power_t)

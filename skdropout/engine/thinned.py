@@ -24,8 +24,8 @@ class Kept:
 class ThinNoise(Noise):
     """Dropout of 0 or 1 / (1 - rate) with one mask for the batch, between two thinned layers.
 
-    ``kept`` is None at rate 0, where all units are there. A sparse input is not thinned but multiplied, as is a mask of
-    numbers.
+    ``kept`` is None at rate 0, where no unit is dropped. A sparse input is multiplied instead of thinned, and
+    masks of numbers likewise multiply.
     """
 
     def __init__(self, spec, dtype, n_units, is_input):

@@ -31,7 +31,7 @@ class Batches:
     Attributes
     ----------
     scale : ndarray of shape (n_features,) or None
-        Factor of each column of X in a batch; None, at first, for 1.
+        Factor for each column of X in a batch; None (the initial value) for 1.
     """
 
     def __init__(self, X, Y, sample_weight, rows, batch_size, dtype, shuffle, n_drawn=None):

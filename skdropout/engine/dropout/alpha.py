@@ -24,7 +24,7 @@ class Alpha(Dropout):
     G. Klambauer et al. (2017). Self-Normalizing Neural Networks. NeurIPS 30.
     """
 
-    takes_sparse = False  # it would become dense
+    takes_sparse = False  # dropped zeros would make it dense
 
     def set_rate(self, rate):
         self.keep.set_rate(rate)

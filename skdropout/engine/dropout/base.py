@@ -18,8 +18,8 @@ class Dropout(ABC):
     -----
     * ``forward(x, rng)`` returns the noisy input in a buffer of its own; x, (n, n_in) dense or CSR, is not modified,
       unless it is handed over as ``out``.
-    * ``backward(d)`` is the vector-Jacobian product of the last forward; it may overwrite d. On the input of the
-      network it is not called: nothing needs the gradient with respect to X.
+    * ``backward(d)`` is the vector-Jacobian product of the last forward; it may overwrite d. It is not called for
+      noise on the input of the network, since nothing needs the gradient with respect to X.
     * Every number is drawn from `rng`, afresh at each forward, independently for every row and unit
       (or group of units); with `shared` for every unit only: the rows of a batch have one mask.
     * ``mean(x)`` and ``variance(x)`` are those of ``forward(x)``, element by element: what the tests hold it to.
@@ -43,8 +43,8 @@ class Dropout(ABC):
         self.room = Room(dtype)  # for the noisy input
         self.set_rate(rate)
 
-    takes_sparse = True  # whether forward takes a CSR x, and returns one
-    uses_groups = False  # whether it is handed `groups`, by group_size and input_groups
+    takes_sparse = True  # whether forward accepts a CSR x and returns one
+    uses_groups = False  # whether it gets `groups`, from group_size and input_groups
 
     @abstractmethod
     def set_rate(self, rate):
@@ -71,8 +71,8 @@ class Multiplicative(Dropout):
     """Noise that multiplies: forward is x · noise · scale. A kind of it writes ``sample``, ``set_rate``, ``variance``.
 
     ``sample(x, rng)`` returns independent noise for each element of x, or for each stored value of a sparse x:
-    a zero stays zero, so noise on the stored values is all there is. ``scale`` makes its mean 1. What a kind
-    overrides is called wherever the kind is used.
+    a zero stays zero, so noise on the stored values is all there is. ``scale`` makes its mean 1. Methods that a
+    kind overrides are called wherever the kind is used.
     """
 
     scale = 1.0
@@ -82,7 +82,7 @@ class Multiplicative(Dropout):
         """Independent noise for each element of x, or for each stored value of a sparse x."""
 
     def draw(self, x, rng):
-        """The noise for x: of each element, or of each unit if it is shared."""
+        """The noise for x: for each element, or for each unit if it is shared."""
         return self.of_units(x.shape[1], rng) if self.shared else self.sample(x, rng)
 
     def forward(self, x, rng, out=None):
@@ -123,15 +123,16 @@ def multiplies(kind):
 
 
 class Masking(Multiplicative):
-    """Noise of 0 or 1 / (1 - rate): x · m / q, m ~ Bernoulli(q), q = 1 - rate. A kind of it writes ``sample``.
+    """Noise of 0 or 1 / (1 - rate): x · m / q, m ~ Bernoulli(q), q = 1 - rate. Subclasses implement ``sample``.
 
-    Masks that are boolean save work: one mask for a ReLU and the noise after it, units that are not computed at all. A
-    kind that overrides ``forward``, ``draw``, ``apply`` or ``backward``, or whose masks are numbers, goes without.
+    Boolean masks save work: one mask serves a ReLU and the noise after it, and dropped units need not be computed.
+    Kinds that override ``forward``, ``draw``, ``apply`` or ``backward``, or whose masks are numbers, are computed
+    without these shortcuts.
     """
 
     @classmethod
     def is_plain(cls):
-        """Whether what is called is that of `Multiplicative`, so that layers may do the same at less cost."""
+        """Whether all methods are those of `Multiplicative`, so that layers may use shortcuts."""
         names = "forward", "draw", "apply", "backward"
         return all(getattr(cls, name) is getattr(Multiplicative, name) for name in names)
 
