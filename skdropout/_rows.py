@@ -55,6 +55,8 @@ def positive_weights(sample_weight, X, dtype, name):
     if sample_weight is None:
         return None
     check_kinds(sample_weight, f"`{name}`", "mMV")
+    if isinstance(sample_weight, complex | np.complexfloating):  # of a number scikit-learn keeps the real part
+        raise ValueError(f"`{name}` must be real, got {sample_weight!r}.")
     try:
         sample_weight = check_sample_weight(sample_weight, X, dtype=np.float64)
     except (ValueError, TypeError) as error:  # what cannot be cast is not called by its name

@@ -349,3 +349,9 @@ def test_zeros_and_ones_in_any_container_are_the_same_indicators(build):
     np.testing.assert_array_equal(flat(clf.coefs_), flat(model(DropoutMLPClassifier).fit(TABLE, INDICATORS).coefs_))
     clf.log_predictive_density(TABLE, y)
     clf.partial_fit(TABLE, y)
+
+
+@pytest.mark.parametrize("weight", [1j, 1 + 0j, np.complex64(1)])
+def test_a_complex_number_as_weight_is_refused(weight):
+    with pytest.raises(ValueError, match="`sample_weight` must be real"):
+        DropoutMLPRegressor(max_iter=2).fit(np.eye(4), np.arange(4.0), sample_weight=weight)
