@@ -93,7 +93,7 @@ def show(values):
 def main(n_splits):
     warnings.simplefilter("ignore", ConvergenceWarning)
     for sizes, held_out in product(NETWORKS, (False, True)):
-        print(f"\nhidden layers {sizes}, noise from {'rows held out' if held_out else 'the training rows'}")
+        print(f"\nhidden layers {sizes}, noise from {'validation rows' if held_out else 'the training rows'}")
         columns = ["noise", "default", "default - noise", "default - constant", "default - raw", "default - normal"]
         columns.append("RMSE passes/free")
         print(" " * 10 + "".join(f"{column:>19}" for column in columns))
@@ -102,7 +102,7 @@ def main(n_splits):
             noise, default, raw, normal, constant, ratio = np.transpose(found)
             shown = (noise, default, *(default - other for other in (noise, constant, raw, normal)), ratio)
             print(f"{name:10}" + "".join(f"{show(values):>19}" for values in shown), flush=True)
-    print("\nnetworks that overfit: noise from the training rows, from rows held out, difference")
+    print("\nnetworks that overfit: noise from the training rows, from validation rows, difference")
     for name in SETS:
         found = [overfit(*split, seed) for seed, split in enumerate(splits(name, n_splits))]
         seen, held_out = np.transpose(found)

@@ -355,7 +355,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     unchanged. Masks are drawn with p rounded to a multiple of 2⁻¹⁶.
 
     In training with dropout, columns of X whose root mean square is large compared with the targets are divided by
-    powers of two inside the network. Afterwards their weights in ``coefs_`` are divided likewise. Both are exact.
+    powers of two inside the network. Their weights in ``coefs_`` are divided by the same powers. Both are exact.
 
     **In full-batch training a weight of k equals k copies.** When all rows fit in one batch, equal rows (same
     features, same target) share one mask, rows of weight 0 are left out first, and the order of the rows does not

@@ -78,7 +78,7 @@ def register_onnx() -> None:
 
 
 def _parse_inside(scope, model, inputs, custom_parsers=None):
-    """Parse the estimator inside a container in place of the container."""
+    """Parse the estimator inside a container instead of the container."""
     from skl2onnx._parse import _parse_sklearn
 
     inner = getattr(model, CONTAINERS[type(model)])

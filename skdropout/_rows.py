@@ -75,9 +75,9 @@ def _some_positive(sample_weight, name):
 
 
 def split_off(rows, validation_fraction, stratify, random_state, known=None):
-    """The rows to train on, as an index, the rows held out, and their mask; a dense X is not copied.
+    """The rows to train on, as an index, the validation set, and its mask; a dense X is not copied.
 
-    `known` is the mask of the rows that an earlier split held out. It is used again if both parts have the same sizes.
+    `known` is the mask of an earlier validation set. It is reused if both parts have the same sizes.
     """
     try:
         train, test = train_test_split(

@@ -249,7 +249,7 @@ class Training:
                     loss = next(losses)
                     estimator.n_iter_ = epoch
                     estimator.t_ += self.batches.n_rows
-                    if self._record(loss) and estimator.early_stopping:
+                    if self._record(loss):
                         self.best_weights = copy.deepcopy((params.vector, moments, estimator.dropout_))
                     if estimator.verbose:
                         print(progress(estimator, self._rates_in_force(), perf_counter() - start))
@@ -430,7 +430,7 @@ class Training:
                 self.best = -loss if self.stops_by_loss else score
 
     def _record(self, loss):
-        """Note how the epoch went; True if no epoch before was as good."""
+        """Record an epoch; return whether early stopping keeps its weights, as the best so far."""
         estimator = self.estimator
         if not isfinite(loss):
             raise estimator._diverged(self._what_overflowed(loss), self.rows)
@@ -446,7 +446,7 @@ class Training:
         else:
             judged = (loss,) if self.judge_by is None else self._recent_losses(loss)
             stalled = self.is_meaningful and all(map(gt, judged, (best - estimator.tol for best in self.best)))
-            better, self.best = False, tuple(map(min, judged, self.best))
+            better, self.best = False, tuple(map(min, judged, self.best))  # without early stopping the last are kept
             estimator.best_loss_ = min(loss, estimator.best_loss_)
         estimator._no_improvement_count = estimator._no_improvement_count + 1 if stalled else 0
         return better

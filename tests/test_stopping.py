@@ -257,3 +257,33 @@ def test_early_stopping_with_dropout_monitors_the_loss(dropout):
     assert by_default.validation_scores_[:10] == by_accuracy.validation_scores_[:10]  # accuracies
     best = np.argmin(by_default.validation_loss_curve_) if dropout else np.argmax(by_default.validation_scores_)
     assert by_default.best_validation_score_ == by_default.validation_scores_[best]
+
+
+def epochs_until_both_stall(noise_free, noisy, window, tol=1e-4, n_iter_no_change=10):
+    """The number of epochs until both losses, averaged over a window, have stopped improving."""
+    best, n_stalled = [np.inf, np.inf], 0
+    for epoch in range(1, len(noisy) + 1):
+        means = [np.mean(losses[max(0, epoch - window) : epoch]) for losses in (noise_free, noisy)]
+        n_stalled = n_stalled + 1 if all(m > b - tol for m, b in zip(means, best, strict=True)) else 0
+        best = [min(m, b) for m, b in zip(means, best, strict=True)]
+        if n_stalled > n_iter_no_change:
+            return epoch
+    return len(noisy)
+
+
+def test_training_ends_when_both_losses_have_stalled_in_the_mean_over_a_window(judged):
+    data, labels = fluctuating()
+    params = {"mask_sharing": "batch", "dropout": 0.5, "batch_size": 400, "learning_rate_init": 0.02, "alpha": 0.0}
+    clf = DropoutMLPClassifier(hidden_layer_sizes=5, max_iter=600, random_state=0, **params).fit(data, labels)
+    assert clf.n_iter_ < 600
+    assert epochs_until_both_stall(judged, clf.loss_curve_, window=10) == clf.n_iter_
+    assert epochs_until_both_stall(judged, clf.loss_curve_, window=1) < clf.n_iter_
+
+
+def test_training_continues_while_running_moments_lag_behind_the_weights(judged):
+    """With one full batch, the loss at the running moments of batch normalization rises while training learns."""
+    data, labels = load_iris(return_X_y=True)
+    clf = DropoutMLPClassifier(batch_norm="before_activation", batch_size=150, random_state=0).fit(data, labels)
+    assert epochs_until_both_stall(judged, judged, window=10) < 40
+    assert clf.n_iter_ > 100
+    assert clf.score(data, labels) > 0.9
