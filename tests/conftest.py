@@ -6,10 +6,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one process a core already
 
 import pytest
 
-collect_ignore = ["fuzz_atheris.py"]  # a program, which needs atheris
+collect_ignore = ["estimators/fuzz_atheris.py"]  # a program, which needs atheris
 
 
 @pytest.fixture
 def global_random_seed():
-    """The fixture of scikit-learn's own tests (test_upstream.py)."""
+    """The fixture of scikit-learn's own tests (estimators/test_upstream.py)."""
     return 42

@@ -8,7 +8,7 @@ import pytest
 
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
 
-sys.path.append(str(Path(__file__).parents[1]))
+sys.path.append(str(Path(__file__).parents[2]))
 from benchmarks.rss import AnonymousMemory
 
 pytestmark = [

@@ -1,4 +1,7 @@
-"""A search on Dask that loses a worker, the README's recipe: `pytest -m slow -s tests/test_cluster.py` prints a log."""
+"""A search on Dask that loses a worker, as in the README.
+
+`pytest -m slow -s tests/estimators/test_cluster.py` prints a log.
+"""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The cases of test_fuzz.py, guided by coverage: ``python tests/fuzz_atheris.py -runs=100000 [corpus]``.
+"""The cases of test_fuzz.py, guided by coverage: ``python tests/estimators/fuzz_atheris.py -runs=100000 [corpus]``.
 
 It needs ``pip install atheris`` and takes the options of libFuzzer. What may come of a case is test_fuzz.py's to say;
 the first that comes to another thing ends the run, with its bytes in a file ``crash-...``: given alone, it runs again.

@@ -31,5 +31,5 @@ def test_a_package_that_is_not_there_is_said(capsys, monkeypatch):
 
 
 def test_every_dependency_is_shown():
-    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     assert {re.match(r"[\w-]+", line).group() for line in project["dependencies"]} <= set(_show_versions.PACKAGES)

@@ -12,7 +12,7 @@ import without_dropout
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 EXCLUDED = {
-    "test_gradient": "calls the private _loss_grad_lbfgs; ours is tests/test_gradients.py",
+    "test_gradient": "calls the private _loss_grad_lbfgs; ours is tests/engine/test_gradients.py",
     "test_mlp_diverging_loss": "wants a NaN validation score to pass unnoticed, which is on our list of things to mend",
 }
 

@@ -16,7 +16,7 @@ from sklearn.utils.fixes import parse_version
 
 import skdropout
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PUBLIC = [getattr(skdropout, name) for name in skdropout.__all__]
 HAVE_CALLBACKS = parse_version(sklearn.__version__) >= parse_version("1.9.dev0")
 CLASSES = [public for public in PUBLIC if inspect.isclass(public)]

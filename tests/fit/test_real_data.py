@@ -9,7 +9,7 @@ import pytest
 
 from skdropout import DropoutMLPClassifier
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # the loaders are the benchmarks'
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the loaders are the benchmarks'
 
 pytestmark = [
     pytest.mark.slow,

@@ -238,7 +238,7 @@ def test_weights_that_a_user_put_in_are_kept(tmp_path):
 
 # Releases
 
-FILES = Path(__file__).parent / "files"
+FILES = Path(__file__).parents[1] / "files"
 CORPUS = sorted(path for path in FILES.glob("*/*") if path.stem != "expected")
 
 
@@ -431,7 +431,7 @@ def test_the_blocks_of_code_in_the_user_guide_run(tmp_path, monkeypatch):
     for name in ("skops", "skl2onnx", "onnxruntime"):
         pytest.importorskip(name)
     monkeypatch.chdir(tmp_path)
-    page = (Path(__file__).parents[1] / "doc" / "persistence.rst").read_text()
+    page = (Path(__file__).parents[2] / "doc" / "persistence.rst").read_text()
     blocks = re.findall(r"code-block:: python\n\n((?:   .*\n|\n)+)", page)
     assert len(blocks) == 2
     for block in blocks:

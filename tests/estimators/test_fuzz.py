@@ -1,7 +1,7 @@
 """Bad input, by the thousand: a correct result or a sentence that helps, and nothing else.
 
-``pytest tests/test_fuzz.py`` tries a few hundred cases, ``pytest -m slow tests/test_fuzz.py`` many thousands
-(``SKDROPOUT_FUZZ`` says how many), ``python tests/fuzz_atheris.py`` lets coverage guide them.
+``pytest tests/estimators/test_fuzz.py`` tries a few hundred cases; with ``-m slow`` it tries thousands (set the number
+with ``SKDROPOUT_FUZZ``). ``python tests/estimators/fuzz_atheris.py`` lets coverage guide them.
 """
 
 import copy

@@ -24,7 +24,7 @@ from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
 from skdropout._diagnosis import Diagnosis
 from skdropout._sklearn import StrOptions
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CLASSES = [Diagnosis, *(obj for obj in vars(skdropout).values() if inspect.isclass(obj))]
 ESTIMATORS = [DropoutMLPClassifier, DropoutMLPRegressor]
 # which the package imports for type checkers only
