@@ -12,19 +12,15 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-import sklearn
+from helpers import HAVE_CALLBACKS, needs_callbacks
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.fixes import parse_version
 
 from skdropout import Checkpoint, DropoutMLPClassifier, DropoutMLPRegressor, EarlyStopping
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-HAVE_CALLBACKS = parse_version(sklearn.__version__) >= parse_version("1.9.dev0")
-needs_callbacks = pytest.mark.skipif(not HAVE_CALLBACKS, reason="sklearn.callback is new in 1.9")
 X, y = load_iris(return_X_y=True)
 X = (X - X.mean(axis=0)) / X.std(axis=0)
 Small = partial(DropoutMLPClassifier, 8, batch_size=50, max_iter=6, random_state=0)

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import sklearn
+from helpers import needs_callbacks
 from resumable import FITS, digits, images, leavings, make, patients, progression
 from scipy import sparse
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
-from sklearn.utils.fixes import parse_version
 
 from skdropout import (
     Checkpoint,
@@ -24,12 +23,7 @@ from skdropout import (
 )
 from skdropout._callbacks import is_whole_fit
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.skipif(
-        parse_version(sklearn.__version__) < parse_version("1.9.dev0"), reason="sklearn.callback is new in 1.9"
-    ),
-]
+pytestmark = needs_callbacks
 
 
 class PowerFailure(Exception):

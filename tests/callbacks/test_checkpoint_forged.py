@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import pickle
 import random
 import re
@@ -12,22 +13,16 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
-import sklearn
 from forgery import body, content, label, leaves, replaced, sealed, write
+from helpers import needs_callbacks
 from resumable import FITS, digits, images, leavings, make, names, patients, progression
 from sklearn.metrics import accuracy_score, make_scorer
-from sklearn.utils.fixes import parse_version
 from test_checkpoint import FailAfter, Other, PowerFailure, mlp
 
 from skdropout import Checkpoint, DropoutMLPClassifier, DropoutMLPRegressor, EarlyStopping
 from skdropout._codec import LENGTH
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.skipif(
-        parse_version(sklearn.__version__) < parse_version("1.9.dev0"), reason="sklearn.callback is new in 1.9"
-    ),
-]
+pytestmark = needs_callbacks
 OLD = b"skdropout checkpoint 1\n"
 
 
@@ -187,7 +182,8 @@ print(events)
 def test_nothing_is_unpickled_or_executed(path):
     """Audit hooks report every class and function that an unpickler looks up."""
     command = [sys.executable, "-W", "ignore", "-c", WATCHED, str(path)]
-    done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=300)
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "pickle.find_class" in done.stdout
 

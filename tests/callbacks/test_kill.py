@@ -7,18 +7,12 @@ from collections import Counter
 
 import numpy as np
 import pytest
-import sklearn
+from helpers import needs_callbacks
 from resumable import FITS, fit_and_tell
-from sklearn.utils.fixes import parse_version
 
 from skdropout import Checkpoint
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        parse_version(sklearn.__version__) < parse_version("1.9.dev0"), reason="sklearn.callback is new in 1.9"
-    ),
-]
+pytestmark = [pytest.mark.slow, needs_callbacks]
 KILLS = 8  # of each of the fits
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(["resumable"])

@@ -19,7 +19,6 @@ from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
 from skdropout.engine.activations import ACTIVATIONS, Activation
 from skdropout.engine.dropout import DROPOUTS
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 rng = np.random.RandomState(0)
 X = scale(rng.normal(size=(90, 5)))
 VALUES = X[:, 0] + 0.1 * rng.normal(size=90)

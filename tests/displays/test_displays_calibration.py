@@ -1,12 +1,9 @@
 """The displays of calibration: known numbers, two ways to one curve, several on one axis, errors with a way out."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from helpers import classifier, legend, regressor
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.calibration import calibration_curve
 from sklearn.compose import TransformedTargetRegressor
@@ -17,19 +14,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdropout import CoverageDisplay, DropoutMLPClassifier, DropoutMLPRegressor, ReliabilityDisplay
-
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
-
-
-def legend(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
+from skdropout import CoverageDisplay, ReliabilityDisplay
 
 
 def classification(n_classes=3):
@@ -43,16 +28,6 @@ def regression(n_outputs=1):
     X = rng.normal(size=(90, 4)) * [1, 10, 1, 1] + 5
     y = 100 + 30 * (X[:, :n_outputs] + rng.normal(size=(90, n_outputs)))
     return X, y if n_outputs > 1 else y.ravel()
-
-
-def classifier(**parameters):
-    return DropoutMLPClassifier(10, max_iter=20, random_state=0, **parameters)
-
-
-def regressor(**parameters):
-    return DropoutMLPRegressor(
-        hidden_layer_sizes=10, dropout_schedule="constant", max_iter=20, random_state=0, **parameters
-    )
 
 
 # --- reliability ---

@@ -2,14 +2,11 @@
 
 from functools import cache
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import classifier, legend
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.stats import uniform
@@ -33,8 +30,6 @@ from skdropout import (
 )
 from skdropout.engine import network as engine_network
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
 rng = np.random.RandomState(0)
 X = rng.normal(size=(120, 9)) * 3 + 1
 y = (X[:, 0] + rng.normal(size=120) > 1).astype(int)
@@ -42,22 +37,8 @@ X_val, y_val = X[90:], y[90:]
 X, y = X[:90], y[:90]
 
 
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
-
-
-def legend(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
-
-
 def ticks(ax):
     return {text.get_text(): x for x, text in zip(ax.get_xticks(), ax.get_xticklabels(), strict=True)}
-
-
-def classifier(**parameters):
-    return DropoutMLPClassifier(**{"hidden_layer_sizes": (8, 6), "max_iter": 6, "random_state": 0, **parameters})
 
 
 @cache
@@ -147,8 +128,8 @@ def test_without_validation_nothing_is_marked():
 def test_validation_that_begins_later_is_at_its_epochs():
     model = classifier(warm_start=True).fit(X, y).fit(X, y, X_val=X_val, y_val=y_val)
     disp = TrainingCurveDisplay.from_estimator(model)
-    assert len(disp.training_line_.get_xdata()) == 12
-    assert_array_equal(disp.validation_line_.get_xdata(), np.arange(7, 13))
+    assert len(disp.training_line_.get_xdata()) == 10
+    assert_array_equal(disp.validation_line_.get_xdata(), np.arange(6, 11))
 
 
 def test_several_fits_on_one_axis():
@@ -400,7 +381,7 @@ def test_the_greatest_units_come_first():
     assert_array_equal(disp.units, np.argsort(-norms)[:3])
     assert disp.images.shape == (3, 1, 9)
     assert disp.colorbar_ is None
-    assert_array_equal(FirstLayerWeightsDisplay.from_estimator(model, units=None).units, np.arange(8))
+    assert_array_equal(FirstLayerWeightsDisplay.from_estimator(model, units=None).units, np.arange(12))
 
 
 def test_three_channels():
@@ -419,7 +400,7 @@ def test_three_channels():
         ({"image_shape": (3, 4)}, r"image_shape must be .* product of 9, the inputs of the network, got \(3, 4\)"),
         ({"image_shape": (3, 1, 3, 1)}, "image_shape must be"),
         ({"units": 0}, "units == 0, must be >= 1"),
-        ({"units": [8]}, r"units must be among 0 to 7, the first layer's, got \[8\]"),
+        ({"units": [12]}, r"units must be among 0 to 11, the first layer's, got \[12\]"),
     ],
 )
 def test_bad_images(arguments, match):
@@ -468,7 +449,7 @@ def test_some_rows_are_drawn_at_random(convert):
     model = make_pipeline(StandardScaler(with_mean=False), classifier()).fit(rows, y)
     every = ActivationSparsityDisplay.from_estimator(model, rows, subsample=None).activations
     some = ActivationSparsityDisplay.from_estimator(model, rows, subsample=20).activations
-    assert some.shape == (20, 8)
+    assert some.shape == (20, 12)
     found = (np.abs(some[:, None] - every).max(axis=2) < 1e-9).any(axis=1)
     assert found.all()
     other = ActivationSparsityDisplay.from_estimator(model, rows, subsample=20, random_state=1).activations

@@ -14,7 +14,6 @@ from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
 from skdropout.engine.dropout import DROPOUTS
 from skdropout.engine.dropout.base import Multiplicative
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 rng = np.random.RandomState(0)
 X = rng.normal(size=(60, 4))
 y = X[:, 0] + 0.3 * rng.normal(size=60)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers import stream
 from scipy import sparse
 
 from skdropout.engine.dropout import DROPOUTS
@@ -20,10 +21,6 @@ def every_kind(test):
     for case in cases:
         test = case(test)
     return test
-
-
-def stream(seed=0):
-    return np.random.Generator(np.random.SFC64(seed))
 
 
 class Untouchable:

@@ -8,6 +8,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
+from helpers import stream
 from scipy import sparse
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
@@ -37,10 +38,6 @@ def make_backprop(rates=(0.0, 0.0), batch_size=10, dtype=np.float64, alpha=0.1):
     params = make_params(dtype=dtype)
     specs = [LayerSpec(7, "relu", rate=rates[0]), LayerSpec(3, "identity", rate=rates[1])]
     return Backprop(params, specs, "log_loss", batch_size, alpha=alpha)
-
-
-def stream(seed=0):
-    return np.random.Generator(np.random.SFC64(seed))
 
 
 X = np.random.default_rng(0).normal(size=(10, 5))

@@ -4,6 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from helpers import stream
 from scipy import sparse, special
 
 from skdropout.engine.activations import ACTIVATIONS, softmax
@@ -27,10 +28,6 @@ from skdropout.engine.thinned import Kept, ThinAffine, ThinNoise, _take
 from skdropout.engine.training import Batches, clip, epochs, lbfgs
 
 BATCH_NORMS = [None, "before_activation", "after_activation", "after_dropout"]
-
-
-def stream(seed=0):
-    return np.random.Generator(np.random.SFC64(seed))
 
 
 # Activations

@@ -33,7 +33,6 @@ from skdropout.engine.schedules import DROPOUT_SCHEDULES, LEARNING_RATES, Consta
 from skdropout.engine.thinned import ThinNoise
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     pytest.mark.filterwarnings("ignore:.* has no effect with:UserWarning"),
 ]
 rng = np.random.RandomState(0)

@@ -5,6 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from covering import covering
+from helpers import stream
 from scipy import sparse
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.preprocessing import scale
@@ -19,8 +20,6 @@ from skdropout.engine.layers import LayerSpec
 from skdropout.engine.params import Params
 from skdropout.engine.thinned import Kept, ThinAffine, ThinNoise
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
 N, UNITS = 9, (6, 8, 5, 3)
 X = np.random.default_rng(0).normal(size=(N, UNITS[0]))
 X_SPARSE = sparse.csr_array(X * (X > 0))
@@ -28,10 +27,6 @@ Y = np.random.default_rng(1).integers(3, size=N)
 X_iris, y_iris = load_iris(return_X_y=True)
 X_iris = scale(X_iris)
 X_diabetes, y_diabetes = load_diabetes(return_X_y=True, scaled=True)
-
-
-def stream(seed=0):
-    return np.random.Generator(np.random.SFC64(seed))
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ from skdropout.engine.network import Network
 from skdropout.engine.params import Params
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     pytest.mark.filterwarnings("ignore:.* has no effect with"),  # anything is combined with anything
 ]
 settings.register_profile("skdropout", deadline=None, max_examples=40, derandomize=True)

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from helpers import stream
 from scipy.special import log_softmax
 
 from skdropout.engine.activations import softmax
@@ -33,10 +34,6 @@ def forward(backprop, x, rng):
     for layer in backprop.layers:
         x = layer.forward(x, rng, None)
     return x
-
-
-def stream():
-    return np.random.Generator(np.random.SFC64(5))
 
 
 class Replay:
@@ -74,7 +71,7 @@ def test_the_expected_gradient_of_a_linear_model_is_ridge_for_every_kind(kind):
     rate, copies = 0.3, 4000
     backprop = linear_network(rate, kind)
     gradients = np.empty((copies, D + 1))
-    noise = stream()
+    noise = stream(5)
     for sample in gradients:
         backprop.loss_and_grad(X, Y, None, noise)
         sample[:] = backprop.gradient
@@ -90,7 +87,7 @@ def test_the_mean_of_noisy_passes_of_a_linear_network_is_its_prediction(kind):
     copies = 20_000
     backprop = linear_network(0.4, kind, copies)
     rows = np.tile(X, (copies, 1))
-    passes = forward(backprop, rows, stream()).reshape(copies, N)
+    passes = forward(backprop, rows, stream(5)).reshape(copies, N)
     prediction = Network([W], [B], (), "identity").predict(X).ravel()
     sigma = passes.std(0, ddof=1) / np.sqrt(copies)
     assert (np.abs(passes.mean(0) - prediction) < 5 * sigma).all()

@@ -13,8 +13,6 @@ from skdropout import DropoutMLPClassifier, DropoutMLPRegressor, diagnose
 from skdropout.engine.backprop import Backprop
 from skdropout.engine.optimizers import Adam
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
 rng = np.random.RandomState(0)
 X = rng.normal(size=(40, 5))
 LABELS = np.array(["no", "yes", "maybe"])[np.arange(40) % 3]

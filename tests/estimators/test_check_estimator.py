@@ -27,7 +27,6 @@ CONFIGURATIONS = [
 ]
 SKIPPED = {"check_classifiers_multilabel_output_format_decision_function"}  # there is no decision_function
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 estimators = pytest.mark.parametrize("estimator", [DropoutMLPClassifier, DropoutMLPRegressor])
 
 

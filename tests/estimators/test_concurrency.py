@@ -12,6 +12,7 @@ from multiprocessing.shared_memory import SharedMemory
 import joblib
 import numpy as np
 import pytest
+from helpers import classifier, regressor
 from numpy.testing import assert_array_equal
 from scipy import sparse
 from sklearn.base import clone, is_regressor
@@ -20,11 +21,9 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 import skdropout.engine.network
 import skdropout.engine.sampling
-from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
 from skdropout._uncertainty import ONE_BLAS_THREAD
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),  # Python 3.12, of fork
 ]
 rng = np.random.RandomState(0)
@@ -34,15 +33,6 @@ CODES = np.digitize(Y[:, 0], [0, 1])
 LABELS = np.array(["one", "three", "two"])[CODES]
 WEIGHTS = rng.uniform(size=120)
 SPARSE = sparse.csr_array(np.where(rng.random_sample(X.shape) < 0.6, 0, X))
-
-
-def classifier(**params):
-    return DropoutMLPClassifier(**{"hidden_layer_sizes": (16,), "max_iter": 3, "random_state": 0} | params)
-
-
-def regressor(**params):
-    params = {"hidden_layer_sizes": (16,), "dropout": 0.2, "dropout_schedule": "constant"} | params
-    return DropoutMLPRegressor(**{"max_iter": 3, "random_state": 0} | params)
 
 
 CASES = {

@@ -42,7 +42,6 @@ from skdropout import (
 )
 from skdropout._scoring import unwrap
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 rng = np.random.RandomState(0)
 X = rng.normal(5, 3, size=(80, 4))
 LABELS = np.where(X[:, 0] + rng.normal(size=80) > 7, "rare", "usual").astype(object)

@@ -14,8 +14,6 @@ from skdropout.engine.activations import ACTIVATIONS
 from skdropout.engine.dropout.bernoulli import Bernoulli
 from skdropout.engine.training import Batches
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
 X, y = load_iris(return_X_y=True)
 BINARY = y == 0
 

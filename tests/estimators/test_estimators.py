@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from helpers import SKLEARN
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris
@@ -23,9 +24,6 @@ from sklearn.utils import get_tags
 
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
-SKLEARN = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
 X_iris, y_iris = load_iris(return_X_y=True)
 X_cancer, y_cancer = load_breast_cancer(return_X_y=True)
 X_cancer = scale(X_cancer)

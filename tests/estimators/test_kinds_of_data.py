@@ -16,8 +16,6 @@ except ImportError:  # one of the test dependencies that may be missing
 
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor, diagnose
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
 N = 12
 GRID = np.arange(2 * N).reshape(-1, 2) % 7
 TABLE = GRID.astype(float)

@@ -13,7 +13,6 @@ from sklearn.utils.validation import validate_data
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor, _base
 from skdropout._rows import plain
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 rng = np.random.default_rng(0)
 X, y = rng.integers(0, 9, size=(40, 3)).astype(float), np.arange(40) % 3
 NAMES = ["a", "b", "c"]

@@ -30,7 +30,6 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from skdropout import DropoutMLPClassifier, DropoutRates, log_predictive_density_scorer, one_standard_error
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 X, y = load_iris(return_X_y=True)
 CV = StratifiedKFold(3, shuffle=True, random_state=0)
 RATES = [0.0, 0.4, (0.1, 0.6)]

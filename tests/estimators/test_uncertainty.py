@@ -27,9 +27,7 @@ from skdropout._rows import Rows
 from skdropout.engine.dropout import DROPOUTS
 from skdropout.engine.layers import EPSILON
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::sklearn.exceptions.ConvergenceWarning", "ignore:dropout_kind='alpha' keeps"
-)
+pytestmark = pytest.mark.filterwarnings("ignore:dropout_kind='alpha' keeps")
 rng = np.random.RandomState(0)
 X = rng.normal(size=(60, 4))
 y = X[:, 0] + np.sin(2 * X[:, 1]) + 0.3 * rng.normal(size=60)
@@ -37,16 +35,8 @@ Y2 = np.column_stack([y, X[:, 2] - y])
 LABELS = np.digitize(y, [-0.5, 0.5])
 MULTILABEL = (Y2 > 0).astype(int)
 T = 4000
-
-
-def regressor(**params):
-    params = {"hidden_layer_sizes": (12,), "dropout": 0.3, "dropout_schedule": "constant", **params}
-    return DropoutMLPRegressor(max_iter=15, random_state=0, **params)
-
-
-def classifier(**params):
-    params = {"hidden_layer_sizes": (12,), "dropout": 0.3, "dropout_schedule": "constant", **params}
-    return DropoutMLPClassifier(max_iter=15, random_state=0, **params)
+SMALL = {"hidden_layer_sizes": (12,), "dropout": 0.3, "dropout_schedule": "constant", "max_iter": 15, "random_state": 0}
+classifier, regressor = partial(DropoutMLPClassifier, **SMALL), partial(DropoutMLPRegressor, **SMALL)
 
 
 def assert_moments(samples, mean, variance):

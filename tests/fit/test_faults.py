@@ -21,8 +21,6 @@ from skdropout.engine.layers import LayerSpec
 from skdropout.engine.optimizers import SGD, Adam
 from skdropout.engine.params import Params
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
 rng = np.random.RandomState(0)
 X = rng.normal(size=(96, 6))
 LABELS, VALUES = np.arange(96) % 3, X[:, 0] + rng.normal(size=96)

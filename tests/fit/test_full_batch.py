@@ -11,8 +11,6 @@ from skdropout.engine.initializers import initialize
 from skdropout.engine.layers import LayerSpec
 from skdropout.engine.params import Params
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
 rng = np.random.RandomState(0)
 X = rng.normal(size=(30, 6)) * (rng.random_sample((30, 6)) < 0.7)
 TARGETS = {

@@ -16,8 +16,6 @@ from skdropout._callbacks import Callback
 from skdropout._rows import Rows
 from skdropout._scaling import column_exponents, column_rms, target_scale
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
 X, y = load_wine(return_X_y=True)
 EXPONENTS = np.array([2, 0, 0, 2, 5, 0, 0, 0, 0, 0, 0, 0, 8])  # root mean squares of 13, 2.6, ..., 101, ..., 811
 MODERATE = np.ldexp(X, -EXPONENTS)

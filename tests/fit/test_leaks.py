@@ -9,29 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import sklearn
-from sklearn.utils.fixes import parse_version
+from helpers import HAVE_CALLBACKS, classifier, regressor
 
 import skdropout._lbfgs
 import skdropout._training
 import skdropout._uncertainty
-from skdropout import DropoutMLPClassifier, DropoutMLPRegressor, EarlyStopping
+from skdropout import EarlyStopping
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-HAVE_CALLBACKS = parse_version(sklearn.__version__) >= parse_version("1.9.dev0")
 rng = np.random.RandomState(0)
 X = rng.normal(size=(40, 5))
 y = X[:, 0]
 LABELS = np.array(["no", "yes"])[(y > 0).astype(int)]
-
-
-def classifier(**params):
-    return DropoutMLPClassifier(**{"hidden_layer_sizes": 8, "max_iter": 2, "random_state": 0} | params)
-
-
-def regressor(**params):
-    params = {"hidden_layer_sizes": 8, "dropout": 0.2, "dropout_schedule": "constant"} | params
-    return DropoutMLPRegressor(max_iter=2, random_state=0, **params)
 
 
 def fails(call):

@@ -13,7 +13,6 @@ from benchmarks.rss import AnonymousMemory
 
 pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="RssAnon is in Linux's /proc"),
-    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
 ]
 
 N_ROWS, N_FEATURES = 100_000, 100

@@ -5,8 +5,8 @@ import warnings
 
 import numpy as np
 import pytest
-import sklearn
 from covering import covering
+from helpers import SKLEARN
 from scipy import sparse
 from sklearn.datasets import load_digits, make_multilabel_classification, make_regression
 from sklearn.exceptions import ConvergenceWarning
@@ -15,7 +15,6 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
 
 RTOL = 1e-9
-SKLEARN = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
 PAIRS = {"classifier": (MLPClassifier, DropoutMLPClassifier), "regressor": (MLPRegressor, DropoutMLPRegressor)}
 
 

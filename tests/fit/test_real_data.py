@@ -14,7 +14,6 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # the loaders are the benchm
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif("SKDROPOUT_DATA" not in os.environ, reason="needs the folder SKDROPOUT_DATA"),
-    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
 ]
 
 

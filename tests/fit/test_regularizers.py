@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 from covering import covering
+from helpers import classifier
 from scipy import sparse
 from scipy.special import erf, expit, softmax
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
@@ -23,8 +24,6 @@ from skdropout.engine.params import Params
 from skdropout.engine.schedules import DROPOUT_SCHEDULES, LEARNING_RATES, warm_up
 from skdropout.engine.training import clip
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
 X_iris, y_iris = load_iris(return_X_y=True)
 X_iris = scale(X_iris)
 X_cancer, y_cancer = load_breast_cancer(return_X_y=True)
@@ -32,10 +31,6 @@ X_cancer = scale(X_cancer)
 X_diabetes, y_diabetes = (scale(a) for a in load_diabetes(return_X_y=True))
 POSITIONS = ["before_activation", "after_activation", "after_dropout"]
 SELU = {"activation": "selu"}
-
-
-def classifier(**params):
-    return DropoutMLPClassifier(**{"max_iter": 5, "random_state": 0, "hidden_layer_sizes": (12, 8)} | params)
 
 
 # Kinds
@@ -614,7 +609,7 @@ def test_label_smoothing_is_part_of_the_validation_loss():
     assert clf.validation_loss_curve_[-1] == pytest.approx(-np.mean(np.sum(target * np.log(P), axis=1)))
 
 
-def regressor(**params):
+def linear_regressor(**params):
     defaults = {"hidden_layer_sizes": (), "max_iter": 500, "n_iter_no_change": 500, "learning_rate_init": 0.02}
     return DropoutMLPRegressor(**defaults | {"random_state": 0, "alpha": 0.0, "learning_rate": "cosine"} | params)
 
@@ -624,9 +619,9 @@ def test_losses_estimate_what_they_are_for():
     y = np.random.RandomState(0).exponential(size=400)
     X = np.zeros((400, 1))
     got = {
-        "squared_error": regressor().fit(X, y),
-        "absolute_error": regressor(loss="absolute_error").fit(X, y),
-        "quantile": regressor(loss="quantile", quantile=0.8).fit(X, y),
+        "squared_error": linear_regressor().fit(X, y),
+        "absolute_error": linear_regressor(loss="absolute_error").fit(X, y),
+        "quantile": linear_regressor(loss="quantile", quantile=0.8).fit(X, y),
     }
     expected = {"squared_error": y.mean(), "absolute_error": np.median(y), "quantile": np.quantile(y, 0.8)}
     for loss, model in got.items():
@@ -637,7 +632,7 @@ def test_huber_shrugs_off_outliers():
     X = np.linspace(-1, 1, 200)[:, np.newaxis]
     y = 2 * X.ravel()
     y[::20] += 50
-    errors = {loss: abs(regressor(loss=loss).fit(X, y).intercepts_[0][0]) for loss in ("squared_error", "huber")}
+    errors = {loss: abs(linear_regressor(loss=loss).fit(X, y).intercepts_[0][0]) for loss in ("squared_error", "huber")}
     assert errors["huber"] < 0.2 < 2 < errors["squared_error"]
 
 

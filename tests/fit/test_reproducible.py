@@ -13,8 +13,6 @@ from threadpoolctl import threadpool_limits
 
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
 
 def test_processes_with_other_hashes_give_the_same_digests():
     """Sets and dicts of strings are walked in another order in each: names of classes, groups, parameters."""

@@ -1,7 +1,6 @@
 """Training continues from weights that a user assigns, and a stream of partial_fit continues exactly."""
 
 import copy
-import io
 import pickle
 import re
 import subprocess
@@ -11,6 +10,7 @@ from itertools import chain, pairwise
 import joblib
 import numpy as np
 import pytest
+from helpers import by_cloudpickle, by_joblib, by_pickle, by_skops
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.neural_network import MLPClassifier
@@ -22,7 +22,6 @@ from skdropout.engine.optimizers import SGD, Adam
 from skdropout.engine.params import Params
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     pytest.mark.filterwarnings("ignore:.* has no effect with:UserWarning"),
 ]
 CLASSIFIER, REGRESSOR = DropoutMLPClassifier, DropoutMLPRegressor
@@ -257,28 +256,6 @@ def test_unfold_is_the_inverse_of_fold(batch_norm, dtype):
 
 
 # Streams
-
-
-def by_joblib(model):
-    file = io.BytesIO()
-    joblib.dump(model, file)
-    file.seek(0)
-    return joblib.load(file)
-
-
-def by_skops(model):
-    skops_io = pytest.importorskip("skops.io")
-    data = skops_io.dumps(model)
-    assert len(skops_io.get_untrusted_types(data=data)) == 1
-    return skops_io.loads(data, trusted=skops_io.get_untrusted_types(data=data))
-
-
-def by_cloudpickle(model):
-    return pickle.loads(pytest.importorskip("cloudpickle").dumps(model))
-
-
-def by_pickle(model):
-    return pickle.loads(pickle.dumps(model))
 
 
 WAYS = [copy.copy, copy.deepcopy, by_pickle, by_joblib, by_cloudpickle, by_skops]

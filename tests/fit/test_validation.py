@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from helpers import needs_callbacks
 from scipy.sparse import csr_array
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_diabetes, load_iris
@@ -44,9 +45,6 @@ from sklearn.utils.fixes import parse_version
 
 from skdropout import Checkpoint, DropoutMLPClassifier, DropoutMLPRegressor, EarlyStopping
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-HAVE_CALLBACKS = parse_version(sklearn.__version__) >= parse_version("1.9.dev0")
-needs_callbacks = pytest.mark.skipif(not HAVE_CALLBACKS, reason="sklearn.callback is new in 1.9")
 rng = np.random.default_rng(0)
 X = rng.normal(size=(120, 4))
 CODES = np.digitize(X[:, 0] + 0.5 * rng.normal(size=120), [-0.6, 0.3, 1.0])

@@ -13,8 +13,6 @@ from sklearn.preprocessing import StandardScaler
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
 from skdropout._without_effect import TABLE
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
 rng = np.random.RandomState(0)
 X = rng.normal(size=(40, 4))
 LABELS = np.arange(40) % 2

@@ -27,7 +27,6 @@ from skdropout.engine.losses import LOSSES
 onnxruntime = pytest.importorskip("onnxruntime")
 skl2onnx = pytest.importorskip("skl2onnx")
 pytestmark = [
-    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     pytest.mark.filterwarnings("ignore:batch_norm=.* has no effect:UserWarning"),  # without hidden layers
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of skl2onnx and onnx
 ]

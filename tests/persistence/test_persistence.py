@@ -1,7 +1,6 @@
 """Estimators in files: pickles, skops, .npz, ONNX and scikit-learn's own; files of older releases."""
 
 import copy
-import io
 import json
 import os
 import pickle
@@ -17,6 +16,7 @@ from types import SimpleNamespace
 import joblib
 import numpy as np
 import pytest
+from helpers import by_cloudpickle, by_joblib, by_skops
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -27,7 +27,6 @@ from sklearn.preprocessing import LabelBinarizer, StandardScaler
 import skdropout
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 CLASSIFIER, REGRESSOR = DropoutMLPClassifier, DropoutMLPRegressor
 
 rng = np.random.RandomState(0)
@@ -112,23 +111,6 @@ def assert_predict_the_same(a, b, rows=X):
 
 
 # Pickles, joblib, cloudpickle, skops
-
-
-def by_joblib(model):
-    file = io.BytesIO()
-    joblib.dump(model, file, compress=3)
-    file.seek(0)
-    return joblib.load(file)
-
-
-def by_skops(model):
-    skops_io = pytest.importorskip("skops.io")
-    data = skops_io.dumps(model)
-    return skops_io.loads(data, trusted=skops_io.get_untrusted_types(data=data))
-
-
-def by_cloudpickle(model):
-    return pickle.loads(pytest.importorskip("cloudpickle").dumps(model))
 
 
 WAYS = {

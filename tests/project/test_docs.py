@@ -9,16 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sklearn.datasets
+from helpers import HAVE_CALLBACKS
 from numpydoc.docscrape import ClassDoc, FunctionDoc
 from numpydoc.validate import validate
 from sklearn.base import BaseEstimator
-from sklearn.utils.fixes import parse_version
 
 import skdropout
 
 ROOT = Path(__file__).parents[2]
 PUBLIC = [getattr(skdropout, name) for name in skdropout.__all__]
-HAVE_CALLBACKS = parse_version(sklearn.__version__) >= parse_version("1.9.dev0")
 CLASSES = [public for public in PUBLIC if inspect.isclass(public)]
 ESTIMATORS = [cls for cls in CLASSES if issubclass(cls, BaseEstimator)]
 DOC = ROOT / "doc"
@@ -50,7 +49,6 @@ def test_both_estimators_say_the_same():
         assert len(set(a) & set(b)) > 0.7 * len(a)
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("cls", ESTIMATORS)
 def test_every_fitted_attribute_is_documented(cls):
     import pandas as pd
