@@ -1,6 +1,6 @@
 """Write what this release writes: ``python tests/files/make.py``, at every release, with the oldest and newest NumPy.
 
-tests/test_persistence.py loads all of it with every later release, and compares with the predictions beside it.
+tests/persistence/test_persistence.py loads all of it with every later release and compares the predictions.
 """
 
 import pickle

@@ -1,0 +1,555 @@
+"""The displays of training, rates and units: what is drawn is what was fitted, wherever the network is."""
+
+from functools import cache
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import classifier, legend
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from scipy.stats import uniform
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.exceptions import NotFittedError
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, RandomizedSearchCV, ShuffleSplit
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skdropout import (
+    ActivationSparsityDisplay,
+    DropoutMLPClassifier,
+    DropoutMLPRegressor,
+    DropoutRateDisplay,
+    FirstLayerWeightsDisplay,
+    TrainingCurveDisplay,
+    one_standard_error,
+)
+from skdropout.engine import network as engine_network
+
+rng = np.random.RandomState(0)
+X = rng.normal(size=(120, 9)) * 3 + 1
+y = (X[:, 0] + rng.normal(size=120) > 1).astype(int)
+X_val, y_val = X[90:], y[90:]
+X, y = X[:90], y[:90]
+
+
+def ticks(ax):
+    return {text.get_text(): x for x, text in zip(ax.get_xticks(), ax.get_xticklabels(), strict=True)}
+
+
+@cache
+def wrapped(wrapping):
+    """An estimator fitted inside of another, and the network in it."""
+    inner = {"hidden_layer_sizes": (8, 6), "max_iter": 6, "random_state": 0, "early_stopping": True}
+    if wrapping == "pipeline":
+        model = make_pipeline(StandardScaler(), DropoutMLPClassifier(**inner)).fit(X, y)
+        return model, model[-1]
+    if wrapping == "search":
+        model = GridSearchCV(make_pipeline(StandardScaler(), DropoutMLPClassifier(**inner)), {}, cv=2).fit(X, y)
+        return model, model.best_estimator_[-1]
+    if wrapping == "transformed target":
+        regressor = TransformedTargetRegressor(DropoutMLPRegressor(**inner), transformer=StandardScaler())
+        model = make_pipeline(StandardScaler(), regressor).fit(X, X[:, 0])
+        return model, model[-1].regressor_
+    model = {"scikit-learn": MLPClassifier, "scikit-learn's regressor": MLPRegressor}[wrapping](**inner)
+    return model.fit(X, y), model
+
+
+EVERYWHERE = pytest.mark.parametrize(
+    "wrapping", ["pipeline", "search", "transformed target", "scikit-learn", "scikit-learn's regressor"]
+)
+
+
+# --- training ---
+
+
+@EVERYWHERE
+def test_the_curves_are_those_of_the_fit_wherever_it_is(wrapping):
+    model, mlp = wrapped(wrapping)
+    disp = TrainingCurveDisplay.from_estimator(model)
+    assert_array_equal(disp.training_line_.get_xdata(), np.arange(6) + 1)
+    assert_array_equal(disp.training_line_.get_ydata(), mlp.loss_curve_)
+    best = int(np.argmax(mlp.validation_scores_)) + 1
+    if hasattr(mlp, "validation_loss_curve_"):  # with dropout, ours stop by the loss
+        best = int(np.argmin(mlp.validation_loss_curve_)) + 1
+    assert disp.best_epoch == best
+    assert legend(disp.ax_)[-1] == f"{type(mlp).__name__}, best epoch {best}"
+    if hasattr(mlp, "validation_loss_curve_"):
+        assert_array_equal(disp.validation_line_.get_ydata(), mlp.validation_loss_curve_)
+        assert disp.validation_line_.get_color() == disp.training_line_.get_color()
+    else:  # scikit-learn's: the mark is on the loss
+        assert disp.validation_line_ is None
+    line = disp.validation_line_ or disp.training_line_
+    assert line.get_markevery() == [best - 1]
+    scores = TrainingCurveDisplay.from_estimator(model, curve="score")
+    assert scores.training_line_ is None
+    assert_array_equal(scores.validation_line_.get_ydata(), mlp.validation_scores_)
+
+
+def test_the_best_epoch_is_the_one_whose_weights_were_kept():
+    settings = {"early_stopping": True, "learning_rate_init": 0.1}
+    model = classifier(max_iter=30, **settings).fit(X, y)
+    best = TrainingCurveDisplay.from_estimator(model).best_epoch
+    assert 1 < best < model.n_iter_
+    assert np.argmin(model.validation_loss_curve_) + 1 == best  # with dropout it is the loss that is watched
+    assert np.argmax(model.validation_scores_) + 1 != best
+    for n_epochs in (best - 1, best):
+        shorter = classifier(max_iter=n_epochs, **settings).fit(X, y)
+        assert np.array_equal(shorter.coefs_[0], model.coefs_[0]) == (n_epochs == best)
+
+
+def test_without_early_stopping_the_best_of_what_is_drawn_is_marked():
+    model = classifier(max_iter=20, learning_rate_init=0.1).fit(X, y, X_val=X_val, y_val=y_val)
+    least, most = np.argmin(model.validation_loss_curve_), np.argmax(model.validation_scores_)
+    assert least != most
+    disp = TrainingCurveDisplay.from_estimator(model, name="net")
+    assert legend(disp.ax_) == ["training", "validation", f"net, best epoch {least + 1}"]
+    assert disp.validation_line_.get_markevery() == [least]
+    disp.plot(curve="score")
+    assert legend(disp.ax_) == [f"net, best epoch {most + 1}"]
+
+
+def test_without_validation_nothing_is_marked():
+    disp = TrainingCurveDisplay.from_estimator(classifier().fit(X, y))
+    assert legend(disp.ax_) == ["training", "DropoutMLPClassifier"]
+    assert disp.training_line_.get_marker() == "None"
+    with pytest.raises(ValueError, match="there are none: fit with early_stopping=True, or with rows"):
+        disp.plot(curve="score")
+    assert legend(TrainingCurveDisplay([2.0, 1.0]).plot().ax_) == ["training"]
+    interrupted = TrainingCurveDisplay([], validation_loss_curve=[], validation_scores=[])  # in the first epoch
+    for curve in ("loss", "score"):
+        assert not any(label.startswith("best") for label in legend(interrupted.plot(curve=curve, name="net").ax_))
+
+
+def test_validation_that_begins_later_is_at_its_epochs():
+    model = classifier(warm_start=True).fit(X, y).fit(X, y, X_val=X_val, y_val=y_val)
+    disp = TrainingCurveDisplay.from_estimator(model)
+    assert len(disp.training_line_.get_xdata()) == 10
+    assert_array_equal(disp.validation_line_.get_xdata(), np.arange(6, 11))
+
+
+def test_several_fits_on_one_axis():
+    ax = None
+    for rate in (0.0, 0.2, 0.5):
+        model = classifier(dropout=rate).fit(X, y, X_val=X_val, y_val=y_val)
+        disp = TrainingCurveDisplay.from_estimator(model, name=f"dropout {rate}", ax=ax)
+        ax = disp.ax_
+    labels = legend(ax)
+    assert labels[:2] == ["training", "validation"]
+    assert [label.split(",")[0] for label in labels[2:]] == ["dropout 0.0", "dropout 0.2", "dropout 0.5"]
+    colors = [line.get_color() for line in ax.lines if len(line.get_xdata())]
+    assert colors[::2] == colors[1::2]
+    assert len(set(colors)) == 3
+    red = TrainingCurveDisplay.from_estimator(model, c="red", ax=ax)
+    assert red.validation_line_.get_color() == red.training_line_.get_color() == "red"
+
+
+def test_no_curve_to_draw():
+    for model in (classifier(solver="lbfgs", dropout=0), MLPClassifier(4, solver="lbfgs", max_iter=2)):
+        with pytest.raises(ValueError, match=r"solver='lbfgs' and has no loss_curve_.*solver='adam' or 'sgd'"):
+            TrainingCurveDisplay.from_estimator(model.fit(X, y))
+    with pytest.raises(NotFittedError):
+        TrainingCurveDisplay.from_estimator(classifier())
+    with pytest.raises(ValueError, match="curve must be 'loss' or 'score', got 'accuracy'"):
+        TrainingCurveDisplay([1.0]).plot(curve="accuracy")
+
+
+# --- rates ---
+
+
+SINGLES, TUPLES = [0.4, 0.0, 0.2], [(0.4, 0.2), (0.0, 0.2)]
+
+
+@pytest.fixture(scope="module")
+def search():
+    model = make_pipeline(StandardScaler(), classifier())
+    grid = {"dropoutmlpclassifier__dropout": SINGLES + TUPLES}
+    scoring = ["neg_log_loss", "accuracy"]
+    return GridSearchCV(model, grid, cv=3, scoring=scoring, refit="neg_log_loss").fit(X, y)
+
+
+def points(container):
+    """x, y and half the length of the error bar."""
+    line, _, (bars,) = container.lines
+    segments = np.array(bars.get_segments())
+    return (*line.get_data(), np.ptp(segments[:, :, 1], axis=1) / 2)
+
+
+@pytest.mark.parametrize("negate", [False, True])
+def test_the_points_are_the_search_s(search, negate):
+    disp = DropoutRateDisplay.from_search(search, negate_score=negate)
+    assert disp.rates == [0.0, 0.2, 0.4, (0.0, 0.2), (0.4, 0.2)]
+    results, sign = search.cv_results_, -1 if negate else 1
+    mean = sign * results["mean_test_neg_log_loss"]
+    error = results["std_test_neg_log_loss"] / np.sqrt(3 - 1)
+    x, score, bar = points(disp.errorbar_)
+    order = np.argsort(SINGLES)
+    assert_array_equal(x, np.sort(SINGLES))
+    assert_allclose(score, mean[:3][order])
+    assert_allclose(bar, error[:3][order])
+    x, score, bar = points(disp.tuple_errorbar_)
+    places = ticks(disp.ax_)
+    assert_array_equal(x, [places["(0, 0.2)"], places["(0.4, 0.2)"]])
+    assert 0.4 < x[0] < x[1]
+    assert_allclose(score, mean[[4, 3]])
+    assert_allclose(bar, error[[4, 3]])
+    assert_allclose(disp.baseline_.get_ydata(), mean[1])
+    band = disp.ax_.transData.inverted().transform(disp.band_.get_window_extent())
+    assert_allclose(band[:, 1], [mean[1] - error[1], mean[1] + error[1]])
+    assert_allclose(disp.best_.get_ydata(), sign * results["mean_test_neg_log_loss"].max())
+    assert disp.best_rate == search.best_params_["dropoutmlpclassifier__dropout"]
+    assert disp.ax_.get_ylabel() == ("Log loss" if negate else "Negative log loss")
+    assert disp.ax_.get_xlabel().startswith("dropout: one rate for all")
+    assert disp.ax_.get_xscale() == "linear"
+
+
+def test_the_choice_is_the_least_rate_within_one_standard_error():
+    scores = np.array([[0.5, 0.6], [0.7, 0.9], [0.8, 0.9], [0.75, 0.85]])
+    disp = DropoutRateDisplay([0.0, 0.4, 0.6, (0.1, 0.3)], scores).plot()  # the best mean 0.85, s.e. 0.05
+    assert_allclose(disp.standard_errors, [0.05, 0.1, 0.05, 0.05])
+    assert disp.best_rate == 0.6
+    assert disp.one_standard_error_rate == (0.1, 0.3)
+    assert_allclose(disp.choice_.get_xydata(), [[ticks(disp.ax_)["(0.1, 0.3)"], 0.8]])
+    assert legend(disp.ax_) == ["no dropout ± s.e.", "best", "least rate within one s.e. of the best"]
+
+
+def test_one_split_has_no_error_bars():
+    disp = DropoutRateDisplay.from_estimator(classifier(), X, y, rates=[0, 0.3], cv=ShuffleSplit(1, random_state=0))
+    assert np.isnan(disp.standard_errors).all()
+    assert disp.one_standard_error_rate is disp.choice_ is disp.band_ is None
+    assert disp.baseline_ is not None
+    disp.figure_.canvas.draw()
+
+
+def test_a_rate_that_failed_is_not_drawn():
+    scores = [[np.nan, np.nan], [0.2, 0.4], [0.5, np.nan]]
+    disp = DropoutRateDisplay([0.0, 0.2, 0.5], scores).plot()
+    assert disp.best_rate == disp.one_standard_error_rate == 0.2
+    assert disp.baseline_ is None
+    with pytest.raises(ValueError, match="every rate is NaN: search with error_score='raise'"):
+        DropoutRateDisplay([0.0], [[np.nan, 1.0]])
+
+
+def test_from_estimator_is_the_search_it_runs(search):
+    model = make_pipeline(StandardScaler(), classifier())
+    arguments = {"rates": np.array([0.0, 0.2, 0.4]), "cv": 3, "scoring": "neg_log_loss"}
+    disp = DropoutRateDisplay.from_estimator(model, X, y, **arguments)
+    assert disp.param_name == "dropoutmlpclassifier__dropout"
+    columns = [search.cv_results_[f"split{i}_test_neg_log_loss"][[1, 2, 0]] for i in range(3)]
+    assert_array_equal(disp.test_scores, np.column_stack(columns))
+    weight = np.where(y, 5.0, 1.0)
+    fit_params = {"dropoutmlpclassifier__sample_weight": weight}
+    weighted = DropoutRateDisplay.from_estimator(model, X, y, fit_params=fit_params, **arguments)
+    assert not np.allclose(weighted.test_scores, disp.test_scores)
+
+
+def test_the_rate_is_found_inside_of_a_transformed_target():
+    regressor = DropoutMLPRegressor(hidden_layer_sizes=(5,), max_iter=3, dropout_schedule="constant", random_state=0)
+    model = make_pipeline(StandardScaler(), TransformedTargetRegressor(regressor, transformer=StandardScaler()))
+    disp = DropoutRateDisplay.from_estimator(model, X, X[:, 0], rates=[(0.1,), (0.3,)], cv=2)
+    assert disp.param_name == "transformedtargetregressor__regressor__dropout"
+    assert disp.errorbar_ is None
+    assert list(ticks(disp.ax_)) == ["(0.1)", "(0.3)"]
+    assert disp.ax_.get_ylabel() == "Score"
+    disp = DropoutRateDisplay.from_estimator(
+        model, X, X[:, 0], rates=[0.0, 0.3], cv=2, param_name="transformedtargetregressor__regressor__input_dropout"
+    )
+    assert disp.ax_.get_xlabel() == "input_dropout"
+
+
+def test_of_other_parameters_the_best_is_taken():
+    params = [{"alpha": a, "dropout": rate} for a in (1, 2) for rate in (0.3, 0.0)] + [{"alpha": 3}]
+    scores = np.array([[0.7, 0.8], [np.nan, 0.9], [0.8, 0.9], [0.2, 0.3], [0.9, 0.9]])
+    results = {
+        "params": params,
+        "param_dropout": np.ma.array([0.3, 0.0, 0.3, 0.0, 0.0], mask=[False] * 4 + [True]),
+        "mean_test_score": scores.mean(axis=1),
+        "split0_test_score": scores[:, 0],
+        "split1_test_score": scores[:, 1],
+    }
+    disp = DropoutRateDisplay.from_cv_results(results, score_name="accuracy")
+    assert disp.rates == [0.0, 0.3]
+    assert_allclose(disp.test_scores, [[0.2, 0.3], [0.8, 0.9]])  # not the last, which leaves the rate alone
+    assert disp.ax_.get_ylabel() == "Accuracy"
+
+
+def test_a_randomized_search():
+    model = classifier(hidden_layer_sizes=(4,))
+    search = RandomizedSearchCV(model, {"dropout": uniform(0, 0.5)}, n_iter=3, cv=2, random_state=0).fit(X, y)
+    disp = DropoutRateDisplay.from_search(search)
+    assert_array_equal(disp.errorbar_[0].get_xdata(), np.sort(search.cv_results_["param_dropout"].astype(float)))
+    assert disp.baseline_ is None
+    assert legend(disp.ax_)[-1] == "DropoutMLPClassifier"
+
+
+def test_a_halving_search_is_drawn_by_iteration():
+    model = classifier(dropout=0)
+    halving = HalvingGridSearchCV(
+        model, {"input_dropout": [0.0, 0.2, 0.5, 0.8]}, factor=2, resource="max_iter", min_resources=2, max_resources=4,
+        cv=2, random_state=0,
+    ).fit(X, y)  # fmt: skip
+    disp = DropoutRateDisplay.from_search(halving, name="net")
+    results = pd.DataFrame(halving.cv_results_)
+    assert legend(disp.ax_)[-2:] == ["net, n_resources=2", "net, n_resources=4"]
+    last = results[results.iter == 1].sort_values("param_input_dropout")
+    assert disp.rates == last.param_input_dropout.tolist()
+    assert_allclose(disp.mean_scores, last.mean_test_score)
+
+
+def test_several_searches_share_the_places_of_tuples():
+    first = DropoutRateDisplay([0.0, 0.3, (0.2, 0.2)], rng.rand(3, 4), estimator_name="one").plot()
+    before = ticks(first.ax_)
+    second = DropoutRateDisplay([(0.1, 0.5), (0.2, 0.2), 0.1], rng.rand(3, 4)).plot(ax=first.ax_, name="two")
+    after = ticks(first.ax_)
+    assert {label: after[label] for label in before} == before
+    assert after["(0.1, 0.5)"] > after["(0.2, 0.2)"] > 0.3
+    assert_allclose(points(second.tuple_errorbar_)[0], [after["(0.1, 0.5)"], after["(0.2, 0.2)"]])
+    labels = legend(first.ax_)
+    assert labels == ["no dropout ± s.e.", "best", "least rate within one s.e. of the best", "one", "two"]
+    assert second.errorbar_[0].get_color() == second.choice_.get_color() != first.choice_.get_color()
+    with pytest.raises(
+        ValueError, match=r"left of the rate 0\.9: draw the display with the greatest single rate first"
+    ):
+        DropoutRateDisplay([0.9], [[1.0, 2.0]]).plot(ax=first.ax_)
+    later = DropoutRateDisplay([0.0, 0.5], rng.rand(2, 4)).plot()
+    DropoutRateDisplay([(0.2, 0.2)], rng.rand(1, 4)).plot(ax=later.ax_, color="red")
+    assert ticks(later.ax_)["(0.2, 0.2)"] > 0.5
+    assert ticks(later.ax_)["0"] == 0
+
+
+def test_the_legend_covers_no_point():
+    disp = DropoutRateDisplay([0.0, 0.3, (0.2, 0.2)], [[0, 2.0], [1, 2.0], [2, 2.0]], estimator_name="one").plot()
+    disp.figure_.canvas.draw()
+    bottom = disp.ax_.get_legend().get_window_extent().ymin
+    assert disp.ax_.transData.transform((0, 2.0))[1] < bottom
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "match"),
+    [
+        ({"metric": "f1"}, ValueError, r"metric='f1' is not .* choose one of \['neg_log_loss', 'accuracy'\]"),
+        ({"param_name": "alpha"}, ValueError, r"param_name='alpha' was not varied.*\['dropoutmlp"),
+    ],
+)
+def test_bad_searches(search, arguments, error, match):
+    with pytest.raises(error, match=match):
+        DropoutRateDisplay.from_search(search, **arguments)
+
+
+def test_bad_rates():
+    with pytest.raises(TypeError, match="not a search with cv_results_: draw the estimator by from_estimator"):
+        DropoutRateDisplay.from_search(LogisticRegression().fit(X, y))
+    with pytest.raises(ValueError, match=r"no parameter that ends in 'dropout' among .*'C'.*as param_name"):
+        DropoutRateDisplay.from_estimator(LogisticRegression(), X, y)
+    two = make_pipeline(TransformedTargetRegressor(DropoutMLPRegressor()), DropoutMLPClassifier())
+    with pytest.raises(
+        ValueError, match=r"several rates of dropout: choose one of them, param_name in .*regressor__dropout"
+    ):
+        DropoutRateDisplay.from_estimator(two, X, y)
+    with pytest.raises(ValueError, match=r"scoring must be one score, .*from_search"):
+        DropoutRateDisplay.from_estimator(classifier(), X, y, scoring=["accuracy", "f1"])
+
+
+# --- weights ---
+
+
+@EVERYWHERE
+def test_images_are_columns_of_the_first_weights(wrapping):
+    model, mlp = wrapped(wrapping)
+    disp = FirstLayerWeightsDisplay.from_estimator(model, units=[2, 0, 5])
+    shown = disp.image_.get_array()  # 2 x 2 images of 3 x 3, one column and row between them
+    assert shown.shape == (7, 7)
+    W = mlp.coefs_[0]
+    for (top, left), unit in zip([(0, 0), (0, 4), (4, 0)], [2, 0, 5], strict=True):
+        assert_array_equal(shown[top : top + 3, left : left + 3], W[:, unit].reshape(3, 3))
+    assert np.ma.getmaskarray(shown)[:3, 3].all()
+    assert np.ma.getmaskarray(shown)[4:, 4:].all()
+    limit = np.abs(W[:, [2, 0, 5]]).max()
+    assert disp.image_.get_clim() == (-limit, limit)
+    assert disp.ax_.get_title() == type(mlp).__name__
+    assert not [*disp.ax_.get_xticks(), *disp.ax_.get_yticks()]
+
+
+def test_the_greatest_units_come_first():
+    model = classifier().fit(X, y)
+    norms = np.linalg.norm(model.coefs_[0], axis=0)
+    disp = FirstLayerWeightsDisplay.from_estimator(model, units=3, image_shape=(1, 9), colorbar=False)
+    assert_array_equal(disp.units, np.argsort(-norms)[:3])
+    assert disp.images.shape == (3, 1, 9)
+    assert disp.colorbar_ is None
+    assert_array_equal(FirstLayerWeightsDisplay.from_estimator(model, units=None).units, np.arange(12))
+
+
+def test_three_channels():
+    model = classifier().fit(X, y)
+    ax = plt.subplots()[1]
+    disp = FirstLayerWeightsDisplay.from_estimator(model, image_shape=(1, 3, 3), units=[4], name="net", ax=ax, vmax=9)
+    assert disp.ax_ is ax
+    shown = disp.image_.get_array()
+    assert_allclose(shown, 0.5 + model.coefs_[0][:, 4].reshape(1, 3, 3) / 18)
+    assert disp.colorbar_ is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ({"image_shape": (3, 4)}, r"image_shape must be .* product of 9, the inputs of the network, got \(3, 4\)"),
+        ({"image_shape": (3, 1, 3, 1)}, "image_shape must be"),
+        ({"units": 0}, "units == 0, must be >= 1"),
+        ({"units": [12]}, r"units must be among 0 to 11, the first layer's, got \[12\]"),
+    ],
+)
+def test_bad_images(arguments, match):
+    with pytest.raises(ValueError, match=match):
+        FirstLayerWeightsDisplay.from_estimator(classifier(max_iter=1).fit(X, y), **arguments)
+
+
+def test_inputs_that_are_no_square():
+    with pytest.raises(ValueError, match=r"7 inputs, which are no square image: give image_shape=\(height, width\)"):
+        FirstLayerWeightsDisplay.from_estimator(classifier(max_iter=1).fit(X[:, :7], y))
+
+
+# --- activations ---
+
+
+@EVERYWHERE
+@pytest.mark.parametrize("layer", [0, -1])
+def test_activations_are_those_of_a_loop_over_coefs(wrapping, layer):
+    model, mlp = wrapped(wrapping)
+    disp = ActivationSparsityDisplay.from_estimator(model, X, layer=layer)
+    x = X if wrapping.startswith("scikit-learn") else StandardScaler().fit_transform(X)
+    for W, b in zip(mlp.coefs_[: layer % 2 + 1], mlp.intercepts_, strict=False):
+        x = np.maximum(x @ W + b, 0)
+    assert_allclose(disp.activations, x)
+    assert_allclose(disp.mean_activations, x.mean(axis=0))
+    assert disp.share_of_zeros == pytest.approx(np.mean(x == 0))
+    shares, edges, _ = disp.histogram_.get_data()
+    assert_allclose(shares, np.histogram(x, edges)[0] / x.size)
+    assert shares.sum() == pytest.approx(1)
+    assert legend(disp.ax_) == [f"{type(mlp).__name__}: {100 * np.mean(x == 0):.0f} % zeros, mean {x.mean():.2f}"]
+
+
+def test_blocks_and_sparse_rows_make_no_difference(monkeypatch):
+    model = classifier(batch_norm="before_activation").fit(X, y)
+    whole = ActivationSparsityDisplay.from_estimator(model, X).activations
+    predicted = model.predict_proba(X)
+    monkeypatch.setattr(engine_network, "BLOCK", 64)  # 7 rows
+    assert_allclose(ActivationSparsityDisplay.from_estimator(model, X).activations, whole)
+    assert_allclose(ActivationSparsityDisplay.from_estimator(model, sparse.csr_array(X)).activations, whole)
+    assert_allclose(model.predict_proba(X), predicted)
+
+
+@pytest.mark.parametrize("convert", [np.asarray, pd.DataFrame, sparse.csr_array, np.ndarray.tolist])
+def test_some_rows_are_drawn_at_random(convert):
+    rows = convert(X)
+    model = make_pipeline(StandardScaler(with_mean=False), classifier()).fit(rows, y)
+    every = ActivationSparsityDisplay.from_estimator(model, rows, subsample=None).activations
+    some = ActivationSparsityDisplay.from_estimator(model, rows, subsample=20).activations
+    assert some.shape == (20, 12)
+    found = (np.abs(some[:, None] - every).max(axis=2) < 1e-9).any(axis=1)
+    assert found.all()
+    other = ActivationSparsityDisplay.from_estimator(model, rows, subsample=20, random_state=1).activations
+    assert not np.array_equal(some, other)
+
+
+def test_histograms_on_one_axis_share_their_bins():
+    first = ActivationSparsityDisplay(np.array([[0.0, 1.0, 2.0, 4.0]]), estimator_name="one").plot(bins=4)
+    second = ActivationSparsityDisplay(np.array([[0.0, 0.0, -1.5, 7.0]])).plot(ax=first.ax_, name="two", color="red")
+    shares, edges, _ = second.histogram_.get_data()
+    assert_allclose(edges, np.arange(-2, 9))
+    assert_allclose(shares, [0.25, 0, 0.5, 0, 0, 0, 0, 0, 0, 0.25])
+    assert legend(first.ax_) == ["one: 25 % zeros, mean 1.75", "two: 50 % zeros, mean 1.38"]
+    third = ActivationSparsityDisplay(np.array([[0.0, 1e9]])).plot(ax=first.ax_)
+    shares, edges, _ = third.histogram_.get_data()
+    assert len(edges) <= 1002
+    assert shares.sum() == 1
+    assert ActivationSparsityDisplay(np.zeros((3, 2))).plot().histogram_.get_data().values.sum() == 1
+
+
+def test_means_of_the_units():
+    disp = ActivationSparsityDisplay(np.array([[0.0, 1.0], [0.0, 3.0]])).plot(kind="means", bins=2)
+    assert_allclose(disp.histogram_.get_data().values, [0.5, 0, 0.5])
+    assert disp.ax_.get_ylabel() == "Share of units"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ({"layer": 2}, "layer must be one of the 2 hidden layers, from 0 on, got 2"),
+        ({"layer": -3}, "layer must be one of"),
+        ({"kind": "mean"}, "kind must be 'activations' or 'means', got 'mean'"),
+        ({"bins": 0}, "bins == 0, must be >= 1"),
+        ({"subsample": 0}, "subsample == 0, must be >= 1"),
+        ({"X": X[:, 1:]}, "X has 8 features, but DropoutMLPClassifier is expecting 9"),
+    ],
+)
+def test_bad_activations(arguments, match):
+    model = classifier(max_iter=1).fit(X, y)
+    with pytest.raises(ValueError, match=match):
+        ActivationSparsityDisplay.from_estimator(model, **{"X": X, **arguments})
+
+
+# --- all ---
+
+
+@pytest.mark.parametrize("cls", [TrainingCurveDisplay, FirstLayerWeightsDisplay, ActivationSparsityDisplay])
+def test_something_else_than_a_perceptron(cls):
+    data = [X] if cls is ActivationSparsityDisplay else []
+    no_refit = GridSearchCV(LogisticRegression(), {}, cv=2, refit=False).fit(X, y)
+    for model in (LogisticRegression().fit(X, y), no_refit):
+        with pytest.raises(TypeError, match=r"no fitted multi-layer perceptron.* in .*\(.*refit"):
+            cls.from_estimator(model, *data)
+
+
+@pytest.mark.parametrize(
+    "disp",
+    [
+        TrainingCurveDisplay([1.0]),
+        DropoutRateDisplay([0.0], [[1.0, 2.0]]),
+        FirstLayerWeightsDisplay(np.zeros((1, 2, 2))),
+        ActivationSparsityDisplay(np.zeros((1, 2))),
+    ],
+    ids=lambda disp: type(disp).__name__,
+)
+def test_plot_returns_the_display_and_needs_matplotlib(disp, monkeypatch):
+    assert disp.plot() is disp
+    assert disp.figure_ is disp.ax_.figure
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=rf"{type(disp).__name__}\.plot requires matplotlib"):
+        disp.plot()
+
+
+def test_the_ring_is_the_choice_of_the_rule_where_several_rates_vary():
+    scores = np.array([[0.9, 0.8], [0.89, 0.79], [0.91, 0.83]])
+    params = [
+        {"mlp__dropout": 0.0, "mlp__input_dropout": 0.4},
+        {"mlp__dropout": (0.2, 0.2), "mlp__input_dropout": 0.0},
+        {"mlp__dropout": 0.5, "mlp__input_dropout": 0.0},
+    ]
+    results = {f"split{i}_test_score": column for i, column in enumerate(scores.T)}
+    results |= {"mean_test_score": scores.mean(axis=1), "params": params}
+    for name in params[0]:
+        results[f"param_{name}"] = np.empty(3, dtype=object)
+        for i, candidate in enumerate(params):
+            results[f"param_{name}"][i] = candidate[name]
+    assert one_standard_error(results) == 1
+    disp = DropoutRateDisplay.from_cv_results(results)
+    assert disp.one_standard_error_rate == (0.2, 0.2)
+    assert DropoutRateDisplay.from_cv_results(results, param_name="mlp__input_dropout").one_standard_error_rate == 0.0
+    labels = disp.ax_.get_legend_handles_labels()[1]
+    assert "no dropout ± s.e." in labels
+    disp = DropoutRateDisplay([0.0, 0.2], scores[:2], param_name="mlp__input_dropout").plot()
+    assert "input_dropout 0 ± s.e." in disp.ax_.get_legend_handles_labels()[1]
+
+
+def test_rates_of_which_no_candidate_has_a_value_and_a_single_split():
+    results = {"split0_test_score": np.array([0.9, 0.8]), "mean_test_score": np.array([0.9, 0.8])}
+    results |= {"param_dropout": np.ma.array([0.0, 0.5], mask=True), "param_input_dropout": np.array([0.0, 0.2])}
+    results["params"] = [{"input_dropout": 0.0}, {"input_dropout": 0.2}]
+    with pytest.raises(ValueError, match=r"No candidate of this search has a value of dropout\."):
+        DropoutRateDisplay.from_cv_results(results, param_name="dropout")
+    assert DropoutRateDisplay.from_cv_results(results, param_name="input_dropout").one_standard_error_rate is None

@@ -1,0 +1,321 @@
+"""The laws of the engine."""
+
+import copy
+import pickle
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+
+import numpy as np
+import pytest
+from helpers import stream
+from scipy import sparse
+from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
+
+from skdropout.engine import network
+from skdropout.engine.backprop import Backprop
+from skdropout.engine.buffers import CHUNK, in_chunks
+from skdropout.engine.initializers import initialize
+from skdropout.engine.layers import LayerSpec
+from skdropout.engine.network import Network
+from skdropout.engine.optimizers import SGD, Adam
+from skdropout.engine.params import Params
+from skdropout.engine.penalty import Penalty
+from skdropout.engine.rng import mask_stream, resume_stream
+from skdropout.engine.schedules import LEARNING_RATES
+from skdropout.engine.training import Batches, epochs
+
+UNITS = (5, 7, 3)
+
+
+def make_params(units=UNITS, dtype=np.float64):
+    params = Params(units, dtype)
+    initialize(params, ["relu"] * (len(params.units) - 1), np.random.RandomState(0))
+    return params
+
+
+def make_backprop(rates=(0.0, 0.0), batch_size=10, dtype=np.float64, alpha=0.1):
+    params = make_params(dtype=dtype)
+    specs = [LayerSpec(7, "relu", rate=rates[0]), LayerSpec(3, "identity", rate=rates[1])]
+    return Backprop(params, specs, "log_loss", batch_size, alpha=alpha)
+
+
+X = np.random.default_rng(0).normal(size=(10, 5))
+CODES = np.random.default_rng(1).integers(3, size=10)
+
+
+# One flat vector
+
+
+@pytest.mark.parametrize("twin", [copy.deepcopy, lambda p: pickle.loads(pickle.dumps(p)), copy.copy])
+def test_views_are_rebuilt(twin):
+    params = twin(make_params())
+    for view in (*params.coefs, *params.intercepts, params.weights):
+        assert np.shares_memory(view, params.vector)
+    params.vector[:] = np.arange(params.vector.size)
+    np.testing.assert_array_equal(np.concatenate([W.ravel() for W in params.coefs]), params.weights)
+    np.testing.assert_array_equal(np.concatenate(params.intercepts), params.vector[params.weights.size :])
+
+
+def test_a_pickle_holds_the_vector_once():
+    params = make_params((300, 200, 10))
+    assert len(pickle.dumps(params)) < params.vector.nbytes + 2000
+
+
+def test_pack_is_the_inverse_of_the_views():
+    params = make_params()
+    packed = Params.pack(params.coefs, params.intercepts, np.float64)
+    np.testing.assert_array_equal(packed.vector, params.vector)
+    assert packed.units == params.units
+    assert not np.shares_memory(packed.vector, params.vector)
+
+
+# Optimizers: scikit-learn's, whose numbers are the promise
+
+
+@pytest.mark.parametrize("size", [1, 100, CHUNK, 2 * CHUNK + 17])
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (lambda n: SGD(n, float, 0.1, 0.9, True), lambda w: SGDOptimizer([w], 0.1, "constant", 0.9, True)),
+        (lambda n: SGD(n, float, 0.1, 0.9, False), lambda w: SGDOptimizer([w], 0.1, "constant", 0.9, False)),
+        (lambda n: SGD(n, float, 0.1, 0.0, True), lambda w: SGDOptimizer([w], 0.1, "constant", 0.0, True)),
+        (lambda n: Adam(n, float, 0.1, 0.9, 0.99, 1e-8), lambda w: AdamOptimizer([w], 0.1, 0.9, 0.99, 1e-8)),
+    ],
+)
+def test_optimizers_step_like_scikit_learn(ours, theirs, size):
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=size)
+    b = a.copy()
+    ours, theirs = ours(size), theirs(b)
+    for _ in range(5):
+        gradient = rng.normal(size=size)
+        assert ours.step(a, gradient.copy(), lambda part, scratch: float(len(scratch))) == size
+        theirs.update_params([b], [gradient])
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("n_weights", [5, CHUNK, CHUNK + 3, 2 * CHUNK + 17])
+def test_the_penalty_in_chunks_is_that_of_the_whole(n_weights, l1_ratio):
+    size, rng = 2 * CHUNK + 17, np.random.default_rng(0)
+    w, gradient = rng.normal(size=size), rng.normal(size=size)
+    penalty, before, weights = Penalty(0.3, l1_ratio, n_weights), gradient.copy(), w[:n_weights]
+    value = in_chunks(lambda *chunk: penalty.add(w, gradient, 7.0, *chunk), size, float)
+    assert value == pytest.approx(0.3 / 7 * (l1_ratio * np.abs(weights).sum() + (1 - l1_ratio) / 2 * weights @ weights))
+    slope = 0.3 / 7 * (l1_ratio * np.sign(weights) + (1 - l1_ratio) * weights)
+    np.testing.assert_allclose(gradient[:n_weights] - before[:n_weights], slope, rtol=1e-9, atol=1e-12)
+    np.testing.assert_array_equal(gradient[n_weights:], before[n_weights:])
+
+
+@pytest.mark.parametrize("n_decayed", [5, CHUNK, CHUNK + 3])
+def test_decay_across_the_borders_of_chunks(n_decayed):
+    w, adamw = np.ones(2 * CHUNK), Adam(2 * CHUNK, float, 0.1, 0.9, 0.99, 1e-8, decay=0.3, n_decayed=n_decayed)
+    adamw.step(w, np.zeros(w.size))
+    np.testing.assert_allclose(w, np.where(np.arange(w.size) < n_decayed, 1 - 0.1 * 0.3, 1))
+
+
+def test_a_bound_out_of_reach_changes_no_step():
+    losses = []
+    for clip_norm in (None, 1e9):
+        backprop = make_backprop(batch_size=4)
+        backprop.penalty.l1 = 0.05
+        optimizer = Adam(backprop.params.vector.size, np.float64, 0.05, 0.9, 0.999, 1e-8)
+        batches = Batches(X, CODES, None, np.arange(10), 4, np.float64, shuffle=True)
+        run = epochs(backprop, optimizer, batches, np.random.RandomState(0), None, clip_norm=clip_norm)
+        losses.append([*islice(run, 5), *backprop.params.vector])
+    np.testing.assert_allclose(*losses, rtol=1e-12)
+
+
+def test_optimizers_keep_float32():
+    for optimizer in (SGD(9, np.float32, 0.1, 0.9, True), Adam(9, np.float32, 0.1, 0.9, 0.99, 1e-8)):
+        w = np.ones(9, np.float32)
+        optimizer.step(w, np.ones(9, np.float32))
+        assert {v.dtype for v in vars(optimizer).values() if isinstance(v, np.ndarray)} == {np.dtype(np.float32)}
+        assert (w < 1).all()
+
+
+def test_learning_rates():
+    constant, scaling, adaptive = (LEARNING_RATES[name](0.5, 0.5) for name in ("constant", "invscaling", "adaptive"))
+    assert constant.after_epoch(0.5, 99) == 0.5
+    assert constant.on_plateau(0.5) is None
+    assert scaling.after_epoch(0.5, 99) == pytest.approx(0.05)
+    assert scaling.on_plateau(0.5) is None
+    assert adaptive.on_plateau(0.5) == pytest.approx(0.1)
+    assert adaptive.on_plateau(1e-6) is None
+
+
+# Streams
+
+
+def test_the_mask_stream_leaves_the_random_state_alone_and_resumes():
+    random_state = np.random.RandomState(3)
+    rng = mask_stream(random_state)
+    assert random_state.randint(1 << 30) == np.random.RandomState(3).randint(1 << 30)
+    saved = rng.bit_generator.state
+    first = rng.integers(1 << 60, size=3)
+    np.testing.assert_array_equal(resume_stream(saved).integers(1 << 60, size=3), first)
+    assert (mask_stream(random_state).integers(1 << 60, size=3) != first).all()
+
+
+@pytest.mark.parametrize("rates", [(0.0, 0.0), (0.5, 0.0), (0.0, 0.5), (0.3, 0.3)])
+def test_a_layer_draws_if_and_only_if_it_has_noise(rates):
+    backprop, rng = make_backprop(rates), stream()
+    before = rng.bit_generator.state
+    backprop.loss_and_grad(X, CODES, None, rng)
+    unchanged = all(
+        np.array_equal(a, b)
+        for a, b in zip(*(s["state"]["state"] for s in (before, rng.bit_generator.state)), strict=True)
+    )
+    assert unchanged == (rates == (0.0, 0.0))
+
+
+def test_without_noise_no_generator_is_needed():
+    make_backprop().loss_and_grad(X, CODES, None, None)
+
+
+# Buffers
+
+
+def test_forward_and_backward_leave_data_and_parameters_alone():
+    backprop = make_backprop((0.5, 0.5))
+    data = [X.copy(), CODES.copy(), np.arange(10.0)]
+    for array in data:
+        array.flags.writeable = False
+    backprop.params.vector.flags.writeable = False
+    backprop.loss_and_grad(*data, stream())
+
+
+@pytest.mark.parametrize("as_sparse", [False, True])
+def test_a_short_batch_equals_a_twin_of_its_size(as_sparse):
+    rows = sparse.csr_array(X) if as_sparse else X
+    large, small = make_backprop((0.3, 0.3)), make_backprop((0.3, 0.3), batch_size=4)
+    large.loss_and_grad(rows, CODES, None, stream(1))
+    losses = [b.loss_and_grad(rows[:4], CODES[:4], None, stream(2)) for b in (large, small)]
+    assert losses[0] == losses[1]
+    np.testing.assert_array_equal(large.gradient, small.gradient)
+
+
+def test_sparse_and_dense_give_one_gradient():
+    backprop = make_backprop((0.0, 0.4))  # noise on the input draws one number per stored value
+    dense = backprop.loss_and_grad(X, CODES, None, stream(1)), backprop.gradient.copy()
+    loss = backprop.loss_and_grad(sparse.csr_array(X), CODES, None, stream(1))
+    assert loss == pytest.approx(dense[0], rel=1e-14)
+    np.testing.assert_allclose(backprop.gradient, dense[1], rtol=1e-12, atol=1e-16)
+
+
+def test_a_step_allocates_little():
+    """At 256 x 400 units in float32 a buffer is 400 kB; a step may allocate random words, not activations."""
+    params = Params((400, 400, 10), np.float32)
+    initialize(params, ["relu"] * (len(params.units) - 1), np.random.RandomState(0))
+    specs = [LayerSpec(400, "relu", rate=0.2), LayerSpec(10, "identity", rate=0.5)]
+    backprop = Backprop(params, specs, "log_loss", 256, alpha=1e-4)
+    rows = np.zeros((256, 400), np.float32), np.zeros(256, int), None, stream()
+    backprop.data_loss_and_grad(*rows)
+    tracemalloc.start()
+    backprop.data_loss_and_grad(*rows)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 * 256 * 400 * 1.1 + 50_000
+
+
+# Prediction
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+@pytest.mark.parametrize("dtypes", [(np.float32, np.float64), (np.float64, np.float32)])
+def test_weights_of_another_dtype_are_cast(layer, dtypes):
+    params = make_params((5, 50, 3), dtypes[0])
+    coefs = list(params.coefs)
+    coefs[layer] = coefs[layer].astype(dtypes[1])
+    net = Network(coefs, params.intercepts, ("relu",), "softmax")
+    np.testing.assert_allclose(net.predict(X), make_network().predict(X), rtol=1e-5)
+
+
+def make_network():
+    params = make_params((5, 50, 3))
+    return Network(params.coefs, params.intercepts, ("relu",), "softmax")
+
+
+def test_blocks_are_seamless(monkeypatch):
+    rows = np.random.default_rng(0).normal(size=(101, 5))
+    whole = make_network().predict(rows)
+    for block in (1, 50, 350, 5000):
+        monkeypatch.setattr(network, "BLOCK", block)
+        np.testing.assert_allclose(make_network().predict(rows), whole, rtol=1e-13)
+        np.testing.assert_allclose(make_network().predict(sparse.csr_array(rows)), whole, rtol=1e-13)
+
+
+def test_prediction_memory_does_not_grow_with_the_rows():
+    net = Network(*(lambda p: (p.coefs, p.intercepts))(make_params((5, 500, 1))), ("tanh",), "identity")
+    rows = np.zeros((200_000, 5))
+    tracemalloc.start()
+    net.predict(rows)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 200_000 * 8 + 20e6  # the result and some blocks; one pass would take 800 MB
+
+
+def test_one_network_serves_many_threads():
+    net, rows = make_network(), np.random.default_rng(0).normal(size=(40, 257, 5))
+    serial = [net.predict(batch) for batch in rows]
+    with ThreadPoolExecutor(8) as pool:
+        for expected, got in zip(serial, pool.map(net.predict, rows), strict=True):
+            np.testing.assert_array_equal(got, expected)
+
+
+def test_a_network_pickles_small():
+    net = make_network()
+    twin = pickle.loads(pickle.dumps(net))
+    np.testing.assert_array_equal(twin.predict(X), net.predict(X))
+    assert set(vars(net)) == {"coefs", "intercepts", "activations", "output"}
+
+
+# The loop
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.uint8, bool])
+def test_batches_hold_the_right_rows(dtype):
+    rng = np.random.default_rng(0)
+    rows = (rng.random((11, 3)) * 9).astype(dtype)
+    Y, weights = np.arange(11), rng.random(11)
+    for data in (rows, sparse.csr_array(rows), np.asfortranarray(rows)):
+        batches = Batches(data, Y, weights, np.arange(2, 11), 4, np.float64, shuffle=True)
+        random_state, seen = np.random.RandomState(0), []
+        for _ in range(2):
+            for x, y, w in batches.epoch(random_state):
+                np.testing.assert_array_equal(x.toarray() if sparse.issparse(x) else x, rows[y].astype(float))
+                np.testing.assert_array_equal(w, weights[y])
+                assert x.dtype == np.float64
+                seen.append(y)
+        assert [len(y) for y in seen] == [4, 4, 1] * 2
+        assert sorted(np.concatenate(seen[:3])) == list(range(2, 11))
+        assert not np.array_equal(np.concatenate(seen[:3]), np.concatenate(seen[3:]))
+
+
+def test_a_batch_of_zero_weight_is_left_out():
+    weights = np.array([1.0, 1, 0, 0, 1])
+    batches = Batches(X[:5], CODES[:5], weights, np.arange(5), 2, np.float64, shuffle=False)
+    assert [list(w) for _, _, w in batches.epoch(None)] == [[1, 1], [1]]
+
+
+def test_epochs_stop_at_the_first_loss_that_is_not_finite():
+    backprop = make_backprop(batch_size=2)
+    backprop.params.vector[0] = np.nan
+    steps = []
+
+    class Recorder:
+        def step(self, *args):
+            steps.append(1)
+
+    batches = Batches(X, CODES, None, np.arange(10), 2, np.float64, shuffle=False)
+    assert np.isnan(next(epochs(backprop, Recorder(), batches, None, None)))
+    assert not steps
+
+
+def test_epochs_go_on_as_long_as_they_are_asked():
+    backprop = make_backprop(batch_size=4)
+    optimizer = Adam(backprop.params.vector.size, np.float64, 0.05, 0.9, 0.999, 1e-8)
+    batches = Batches(X, CODES, None, np.arange(10), 4, np.float64, shuffle=True)
+    losses = list(islice(epochs(backprop, optimizer, batches, np.random.RandomState(0), None), 200))
+    assert losses[-1] < 0.5 * losses[0]

@@ -1,0 +1,78 @@
+"""The same seed on the same machine: the same numbers, whatever Python's hashes, the order of names and the threads."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from digests import CLASSIFIERS, LABELS, X, all_digests, classifier, of_classifier
+from threadpoolctl import threadpool_limits
+
+from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
+
+
+def test_processes_with_other_hashes_give_the_same_digests():
+    """Sets and dicts of strings are walked in another order in each: names of classes, groups, parameters."""
+    seeds = ["0", "1", "2"]
+    children = [
+        subprocess.Popen(
+            [sys.executable, Path(__file__).with_name("digests.py")],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            stdout=subprocess.PIPE,
+        )
+        for seed in seeds
+    ]
+    expected = all_digests()
+    assert len(set(expected.values())) == len(expected)
+    for child in children:
+        assert json.loads(child.communicate(timeout=120)[0]) == expected
+        assert child.returncode == 0
+
+
+def backwards(value):
+    return {key: backwards(value[key]) for key in reversed(value)} if isinstance(value, dict) else value
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_the_order_of_names_changes_nothing(name):
+    params, data, y = CLASSIFIERS[name]
+    expected = of_classifier(classifier(**params).fit(data, y), data)
+    everything = classifier(**params).get_params()
+    assert of_classifier(DropoutMLPClassifier(**backwards(everything)).fit(data, y), data) == expected
+    one_by_one = DropoutMLPClassifier()
+    for key, value in backwards(everything).items():
+        one_by_one.set_params(**{key: value})
+    assert of_classifier(one_by_one.fit(data, y), data) == expected
+
+
+def test_a_fit_leaves_the_global_random_state_alone_and_is_left_alone_by_it():
+    digests = []
+    for seed in range(2):
+        np.random.seed(seed)
+        before = np.random.get_state()[1]
+        digests.append(of_classifier(classifier().fit(X, LABELS), X))
+        np.testing.assert_array_equal(np.random.get_state()[1], before)
+    assert digests[0] == digests[1]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "params"),
+    [
+        (DropoutMLPClassifier, {"dropout": 0.2, "batch_norm": "before_activation"}),
+        (DropoutMLPClassifier, {"dropout": 0.5, "hidden_layer_sizes": (128, 128)}),
+        (DropoutMLPRegressor, {"dropout": 0.2, "early_stopping": True}),
+    ],
+    ids=["batch norm", "two layers", "regressor"],
+)
+def test_one_blas_thread_and_two_agree_to_rounding(estimator, params):
+    wide = np.random.RandomState(0).normal(size=(400, 900))  # from some 800 columns on their last digits differ
+    y = wide[:, 0] > 0 if estimator is DropoutMLPClassifier else wide[:, 0]
+    predictions = []
+    for n_threads in (1, 2):
+        with threadpool_limits(n_threads, "blas"):
+            model = estimator(**{"hidden_layer_sizes": (128,), "max_iter": 10, "random_state": 0} | params).fit(wide, y)
+            predictions.append(getattr(model, "predict_proba", model.predict)(wide))
+    np.testing.assert_allclose(*predictions, rtol=1e-6, atol=1e-9)

@@ -1,0 +1,288 @@
+"""When training under noise ends: convergence is judged without the noise."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris, load_wine
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.preprocessing import StandardScaler
+
+from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
+from skdropout._training import Training
+from skdropout.engine.losses import LOSSES
+
+rng = np.random.RandomState(0)
+X = rng.normal(size=(2500, 3))
+y = np.sin(X[:, 0]) + X[:, 1] + 0.1 * rng.normal(size=2500)
+
+
+@pytest.fixture
+def judged(monkeypatch):
+    """What convergence is judged by, epoch by epoch."""
+    losses, noise_free_loss = [], Training._noise_free_loss
+
+    def note(self):
+        losses.append(noise_free_loss(self))
+        return losses[-1]
+
+    monkeypatch.setattr(Training, "_noise_free_loss", note)
+    return losses
+
+
+@pytest.mark.parametrize("extra", [{}, {"l1_ratio": 0.5}, {"batch_norm": "before_activation"}], ids=str)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n_rows", [900, 2500])
+def test_the_objective_without_noise_on_at_most_1000_rows_is_judged(judged, n_rows, weighted, extra):
+    params = dict(extra)
+    objectives, weight = [], np.ones(n_rows)
+    if weighted:
+        weight = rng.uniform(0.5, 2, size=n_rows) * (np.arange(n_rows) % 2)
+    rows = np.flatnonzero(weight)
+    if len(rows) > 1000:
+        rows = np.random.RandomState(0).choice(rows, 1000, replace=False)
+
+    def note(estimator, X, y):
+        loss = np.average((estimator.predict(X) - y) ** 2, weights=weight[rows]) / 2
+        l1, W = params.get("l1_ratio", 0), estimator.coefs_
+        if params.get("batch_norm"):  # the penalty is on the weights as they are trained
+            W = [estimator._unfolded[1][: 3 * 20 + 20]]
+        penalty = sum(l1 * np.abs(w).sum() + (1 - l1) / 2 * (w**2).sum() for w in W)
+        objectives.append(loss + 0.1 * penalty / (weight.sum() / np.ceil(n_rows / 200)))
+        return 0
+
+    params |= {"dropout": 0.3, "dropout_schedule": "constant", "alpha": 0.1, "scoring": note}
+    model = DropoutMLPRegressor(hidden_layer_sizes=(20,), max_iter=8, n_iter_no_change=7, **params)
+    model.fit(X[:n_rows], y[:n_rows], weight if weighted else None, X_val=X[rows], y_val=y[rows])
+    np.testing.assert_allclose(judged, objectives[-8:], rtol=1e-9)
+    assert judged[-1] < model.loss_curve_[-1]  # with the noise on
+    assert model.best_loss_ == min(model.loss_curve_)
+
+
+def test_the_weights_judged_are_those_of_the_epoch(judged):
+    """Batch normalisation is folded into copies of them."""
+    params = {"batch_norm": "before_activation", "dropout": 0.3, "dropout_schedule": "constant", "alpha": 0.0}
+    DropoutMLPRegressor(max_iter=4, n_iter_no_change=3, **params).fit(X[:100], y[:100])
+    assert len(set(judged)) == 4
+
+
+def test_partial_fit_after_fit_is_judged_by_its_own_losses():
+    model = DropoutMLPRegressor(
+        solver="sgd", learning_rate="adaptive", dropout=0.5, dropout_schedule="constant", max_iter=30, random_state=0
+    ).fit(X[:200], y[:200])
+    for _ in range(30):
+        model.partial_fit(X[:200], y[:200])
+    assert model.best_loss_ == min(model.loss_curve_)
+    assert model._optimizer.learning_rate > 1e-4
+
+
+def patience_on(losses, tol=1e-4, n_iter_no_change=10):
+    """The epochs it takes to stop on a curve of losses."""
+    best, n_stalled = np.inf, 0
+    for epoch, loss in enumerate(losses, 1):
+        n_stalled = n_stalled + 1 if loss > best - tol else 0
+        best = min(best, loss)
+        if n_stalled > n_iter_no_change:
+            return epoch
+    return len(losses)
+
+
+def test_training_does_not_stop_because_of_the_noise():
+    data, labels = load_iris(return_X_y=True)
+    data = StandardScaler().fit_transform(data)
+    params = {"max_iter": 700, "random_state": 0}
+    noisy = DropoutMLPClassifier(dropout=0.5, dropout_schedule="constant", **params).fit(data, labels)
+    quiet = DropoutMLPClassifier(dropout=0, **params).fit(data, labels)
+    assert patience_on(noisy.loss_curve_) < 250
+    assert noisy.n_iter_ > 400
+    assert quiet.n_iter_ > 400
+    assert quiet.n_iter_ == min(patience_on(quiet.loss_curve_), 700)  # as scikit-learn's
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"early_stopping": True},
+        {"n_iter_no_change": np.inf},
+        {"n_iter_no_change": 3},  # there is no epoch left to stop before
+        {"dropout": 0},
+        {"dropout_schedule": "flat_cos"},
+        {"learning_rate": "cosine"},
+    ],
+    ids=str,
+)
+def test_where_it_is_not_needed_it_costs_nothing(monkeypatch, params):
+    defaults = {"max_iter": 3, "n_iter_no_change": 2, "dropout": 0.3, "dropout_schedule": "constant"}
+    model = DropoutMLPRegressor(**defaults | params)
+
+    def fail(self):
+        raise AssertionError
+
+    monkeypatch.setattr(Training, "_noise_free_loss", fail)
+    model.fit(X[:100], y[:100])
+    if "early_stopping" not in params and "learning_rate" not in params:
+        model.partial_fit(X[:100], y[:100])
+    with pytest.raises(AssertionError):
+        DropoutMLPRegressor(**defaults).fit(X[:100], y[:100])
+
+
+def fluctuating(n_rows=400):
+    """Noisy labels, which one mask for all rows makes hard to learn."""
+    rng = np.random.RandomState(1)
+    data = rng.normal(size=(n_rows, 10))
+    return data, (data[:, 0] + data[:, 1] * data[:, 2] + rng.normal(size=n_rows) > 0).astype(int)
+
+
+@pytest.mark.parametrize("batch_norm", [False, "before_activation", "after_activation"])
+def test_one_mask_for_all_rows_does_not_end_training_early(batch_norm):
+    """A lucky epoch sets a minimum that is out of reach for the next ones."""
+    data, labels = fluctuating()
+    params = {"mask_sharing": "batch", "dropout": 0.5, "batch_norm": batch_norm, "batch_size": 400, "max_iter": 150}
+    losses = []
+    for seed in range(4):
+        clf = DropoutMLPClassifier(random_state=seed, **params).fit(data, labels)
+        to_the_end = DropoutMLPClassifier(random_state=seed, n_iter_no_change=np.inf, **params).fit(data, labels)
+        losses.append([-clf.log_predictive_density(data, labels, dropout=0, n_samples=1).mean()])
+        losses[-1].append(-to_the_end.log_predictive_density(data, labels, dropout=0, n_samples=1).mean())
+    ours, end = np.mean(losses, axis=0)
+    assert ours < end + 0.02
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [(name, {}) for name in LOSSES]
+    + [("log_loss", {"smoothing": 0.2}), ("binary_log_loss", {"smoothing": 0.2}), ("quantile", {"level": 0.8})],
+)
+def test_no_constant_is_better_than_the_best(name, options, weighted):
+    rng = np.random.RandomState(0)
+    Y = {"log_loss": rng.choice(3, 200, p=[0.6, 0.3, 0.1]), "binary_log_loss": rng.uniform(size=(200, 3)) < 0.3}
+    Y = Y.get(name, rng.exponential(size=(200, 3)))
+    weights = rng.uniform(0.1, 2, size=200) if weighted else None
+    loss = LOSSES[name].bind(**options)
+    best = loss.of_constant(Y, weights, 3)
+    constant = np.asarray(loss.constant(Y, weights, 3), dtype=float)
+    for step in (1e-3, 0.05):
+        for direction in rng.normal(size=(20, 3)):
+            if name == "log_loss":
+                direction -= direction.mean()  # probabilities sum to 1
+            other = np.clip(constant + step * direction, 1e-3, None)
+            found = loss.function(np.tile(other, (200, 1)), Y, weights)
+            assert found > best - (0.02 * best if name == "huber" else 1e-9)
+
+
+def test_a_loss_without_a_constant_formula_is_never_flagged():
+    assert LOSSES["squared_error"]._replace(constant=None).of_constant(None, None, 1) == np.inf
+
+
+def test_patience_does_not_count_before_the_loss_is_meaningful():
+    """Wine's columns, in thousands, on weights that a user scaled: the loss is above that of a constant for long."""
+    data, labels = load_wine(return_X_y=True)
+    params = {"random_state": 0, "learning_rate_init": 1e-5, "tol": 1.0, "n_iter_no_change": 3, "max_iter": 40}
+    clf = DropoutMLPClassifier(dropout_kind="alpha", activation="selu", input_dropout=0.1, **params)
+    with pytest.warns(ConvergenceWarning, match="worse than a constant"):
+        clf.fit(data, labels)
+    assert clf.n_iter_ == 40
+    assert clf.set_params(learning_rate_init=1e-3, max_iter=300, input_dropout=0).fit(data, labels).n_iter_ < 300
+
+
+WORSE = "worse than a constant: its loss without dropout is .* To learn, (.*) or raise max_iter"
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"dropout": 0},
+        {"dropout": 0, "solver": "lbfgs"},
+        {"dropout": 0.3, "dropout_kind": "alpha", "activation": "selu", "input_dropout": 0.1},
+        {"dropout": 0.2, "early_stopping": True, "learning_rate_init": 1e-5},
+        {"dropout": 0.2, "batch_norm": "before_activation", "learning_rate_init": 1e-6, "class_weight": "balanced"},
+    ],
+    ids=str,
+)
+def test_a_fit_that_is_worse_than_a_constant_says_so(params):
+    data, labels = load_wine(return_X_y=True)
+    clf = DropoutMLPClassifier(max_iter=1, random_state=0, **params)
+    with pytest.warns(ConvergenceWarning, match=WORSE) as caught:
+        clf.fit(data, labels)
+    (message,) = [str(w.message) for w in caught if "constant" in str(w.message)]
+    assert "scale the inputs (for example with StandardScaler; column 12 reaches 1.68e+03)" in message
+    reg = DropoutMLPRegressor(max_iter=1, random_state=0, **{k: v for k, v in params.items() if k != "class_weight"})
+    with pytest.warns(ConvergenceWarning, match=WORSE):
+        reg.fit(data, np.where(labels, 1.0, -1.0))
+
+
+@pytest.mark.parametrize("width", [0.01, 1e-4])
+@pytest.mark.parametrize(
+    "params",
+    [{"dropout": 0}, {"dropout": 0.1}, {"dropout": 0.1, "early_stopping": True}, {"dropout": 0, "solver": "lbfgs"}],
+    ids=str,
+)
+def test_targets_of_a_narrow_range_are_no_excuse(params, width):
+    """The loss of the best constant is below `tol`, R² is far below 0, and scikit-learn is silent."""
+    data, labels = load_iris(return_X_y=True)
+    data = StandardScaler().fit_transform(data)
+    target = 1 + width * data[:, 0]
+    reg = DropoutMLPRegressor(random_state=0, max_iter=30 if "solver" not in params else 5, **params)
+    with pytest.warns(ConvergenceWarning, match="To learn, scale y, whose standard deviation is "):
+        reg.fit(data[:, 1:], target)
+    assert reg.score(data[:, 1:], target) < 0
+    with pytest.warns(ConvergenceWarning, match="worse than a constant"):
+        DropoutMLPRegressor(random_state=0, max_iter=1, dropout=0).fit(data, np.column_stack([target, labels * 0.0]))
+
+
+@pytest.mark.filterwarnings("error:The network predicts its training rows worse than a constant")
+@pytest.mark.parametrize("dropout", [0, 0.2])
+def test_a_fit_that_learns_is_silent(dropout):
+    data, labels = load_iris(return_X_y=True)
+    data = StandardScaler().fit_transform(data)
+    params = {"dropout": dropout, "learning_rate_init": 0.01, "max_iter": 500, "random_state": 0}
+    DropoutMLPClassifier(**params).fit(data, labels)
+    DropoutMLPClassifier(**params, alpha=1e4).fit(data, labels)  # close to a constant, but not worse
+    DropoutMLPRegressor(**params).fit(data, labels)
+    DropoutMLPClassifier(**params).fit(data, np.zeros(150))
+    DropoutMLPRegressor(**params).fit(data, np.zeros(150))
+
+
+@pytest.mark.parametrize("dropout", [0, 0.2])
+def test_early_stopping_with_dropout_monitors_the_loss(dropout):
+    data, labels = load_iris(return_X_y=True)
+    data = StandardScaler().fit_transform(data)
+    params = {"early_stopping": True, "random_state": 0, "dropout": dropout}
+    by_default = DropoutMLPClassifier(**params).fit(data, labels)
+    by_loss = DropoutMLPClassifier(**params, scoring="loss").fit(data, labels)
+    by_accuracy = DropoutMLPClassifier(**params, scoring="accuracy").fit(data, labels)
+    same = by_loss if dropout else by_accuracy
+    np.testing.assert_array_equal(by_default.coefs_[0], same.coefs_[0])
+    assert by_accuracy.n_iter_ < 40 < 100 < by_loss.n_iter_
+    assert by_default.validation_scores_[:10] == by_accuracy.validation_scores_[:10]  # accuracies
+    best = np.argmin(by_default.validation_loss_curve_) if dropout else np.argmax(by_default.validation_scores_)
+    assert by_default.best_validation_score_ == by_default.validation_scores_[best]
+
+
+def epochs_until_both_stall(noise_free, noisy, window, tol=1e-4, n_iter_no_change=10):
+    """The number of epochs until both losses, averaged over a window, have stopped improving."""
+    best, n_stalled = [np.inf, np.inf], 0
+    for epoch in range(1, len(noisy) + 1):
+        means = [np.mean(losses[max(0, epoch - window) : epoch]) for losses in (noise_free, noisy)]
+        n_stalled = n_stalled + 1 if all(m > b - tol for m, b in zip(means, best, strict=True)) else 0
+        best = [min(m, b) for m, b in zip(means, best, strict=True)]
+        if n_stalled > n_iter_no_change:
+            return epoch
+    return len(noisy)
+
+
+def test_training_ends_when_both_losses_have_stalled_in_the_mean_over_a_window(judged):
+    data, labels = fluctuating()
+    params = {"mask_sharing": "batch", "dropout": 0.5, "batch_size": 400, "learning_rate_init": 0.02, "alpha": 0.0}
+    clf = DropoutMLPClassifier(hidden_layer_sizes=5, max_iter=600, random_state=0, **params).fit(data, labels)
+    assert clf.n_iter_ < 600
+    assert epochs_until_both_stall(judged, clf.loss_curve_, window=10) == clf.n_iter_
+    assert epochs_until_both_stall(judged, clf.loss_curve_, window=1) < clf.n_iter_
+
+
+def test_training_continues_while_running_moments_lag_behind_the_weights(judged):
+    """With one full batch, the loss at the running moments of batch normalization rises while training learns."""
+    data, labels = load_iris(return_X_y=True)
+    clf = DropoutMLPClassifier(batch_norm="before_activation", batch_size=150, random_state=0).fit(data, labels)
+    assert epochs_until_both_stall(judged, judged, window=10) < 40
+    assert clf.n_iter_ > 100
+    assert clf.score(data, labels) > 0.9

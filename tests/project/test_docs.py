@@ -1,0 +1,146 @@
+"""What is written is true: docstrings agree with each other and with the signatures, versions with the changelog."""
+
+import inspect
+import re
+import runpy
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sklearn.datasets
+from helpers import HAVE_CALLBACKS
+from numpydoc.docscrape import ClassDoc, FunctionDoc
+from numpydoc.validate import validate
+from sklearn.base import BaseEstimator
+
+import skdropout
+
+ROOT = Path(__file__).parents[2]
+PUBLIC = [getattr(skdropout, name) for name in skdropout.__all__]
+CLASSES = [public for public in PUBLIC if inspect.isclass(public)]
+ESTIMATORS = [cls for cls in CLASSES if issubclass(cls, BaseEstimator)]
+DOC = ROOT / "doc"
+
+
+def parameters(doc):
+    """Name -> description; an entry may name several."""
+    return {name.lstrip("*"): (p.type, p.desc) for p in doc["Parameters"] for name in re.split(r",\s*", p.name)}
+
+
+def attributes(doc):
+    return {name: (p.type, p.desc) for p in doc["Attributes"] for name in re.split(r",\s*", p.name)}
+
+
+@pytest.mark.parametrize("public", PUBLIC)
+def test_every_parameter_is_documented_in_order(public):
+    doc = ClassDoc(public) if public in CLASSES else FunctionDoc(public)
+    assert list(parameters(doc)) == list(inspect.signature(public).parameters)
+
+
+def test_both_estimators_say_the_same():
+    classifier, regressor = (ClassDoc(cls) for cls in (skdropout.DropoutMLPClassifier, skdropout.DropoutMLPRegressor))
+    for table in (parameters, attributes):
+        a, b = table(classifier), table(regressor)
+        for name in set(a) & set(b) - {"scoring", "dropout", "dropout_schedule"}:  # accuracy, R²; defaults
+            assert a[name] == b[name], name
+    for section in ("Notes", "References"):
+        a, b = ("\n".join(doc[section]).splitlines() for doc in (classifier, regressor))
+        assert len(set(a) & set(b)) > 0.7 * len(a)
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS)
+def test_every_fitted_attribute_is_documented(cls):
+    import pandas as pd
+
+    X = pd.DataFrame(np.random.RandomState(0).normal(size=(30, 3)), columns=list("abc"))
+    extra = {"class_weight": "balanced"} if "Classifier" in cls.__name__ else {}
+    model = cls(max_iter=2, batch_norm="before_activation", **extra).fit(X, np.arange(30) % 2)
+    fitted = {name for name in vars(model) if name.endswith("_") and not name.startswith("_")}
+    assert fitted == set(attributes(ClassDoc(cls)))
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_public_methods_document_their_parameters(cls):
+    for name, method in inspect.getmembers(cls, inspect.isroutine):  # classmethods too
+        if not name.startswith("_") and method.__module__.startswith("skdropout"):
+            expected = [p for p in inspect.signature(method).parameters if p != "self"]
+            assert list(parameters(FunctionDoc(method))) == expected, name
+
+
+# Checks of numpydoc that are left out, as scikit-learn leaves them out
+LEFT_OUT = {
+    "GL01",  # the summary is on the line of the quotes: older versions of numpydoc want it on the next
+    "RT02",  # a single returned value may have a name
+}
+LEFT_OUT_FOR_METHODS = {"ES01", "EX01", "SA01"}  # extended summary, examples, see also: the class has them
+
+
+def documented():
+    """The dotted name of everything public, and whether it is a method."""
+    for public in PUBLIC:
+        name = f"{public.__module__}.{public.__name__}"
+        yield name, False
+        for method, function in inspect.getmembers(public, inspect.isroutine):
+            ours = not method.startswith("_") and function.__module__.startswith("skdropout")
+            if ours and function.__doc__ is not None:  # None is inherited
+                yield f"{name}.{method}", True
+
+
+@pytest.mark.parametrize(("name", "is_method"), [*documented()])
+def test_numpydoc_has_nothing_to_say(name, is_method):
+    left_out = LEFT_OUT | (LEFT_OUT_FOR_METHODS if is_method else set())
+    assert [error for error in validate(name)["errors"] if error[0] not in left_out] == []
+
+
+def test_every_attribute_of_a_display_is_documented():
+    for disp in (
+        skdropout.ReliabilityDisplay.from_predictions([0, 1], [0.2, 0.7]),
+        skdropout.CoverageDisplay.from_predictions([0, 1], [0, 1], [1, 1]),
+        skdropout.TrainingCurveDisplay([2, 1]).plot(),
+        skdropout.DropoutRateDisplay([0, 0.5], [[1, 2], [2, 3]]).plot(),
+        skdropout.FirstLayerWeightsDisplay(np.ones((1, 2, 2))).plot(),
+        skdropout.ActivationSparsityDisplay(np.ones((1, 2))).plot(),
+    ):
+        doc = ClassDoc(type(disp))
+        assert set(vars(disp)) == {*parameters(doc), *attributes(doc)}
+
+
+def test_the_version_is_in_the_changelog_and_the_citation():
+    assert f"## {skdropout.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+    assert f"version: {skdropout.__version__}" in (ROOT / "CITATION.cff").read_text()
+
+
+def test_the_code_in_the_readme_runs(capsys, monkeypatch):
+    for name in ("load_digits", "load_diabetes"):  # a sixth of the rows
+        load = getattr(sklearn.datasets, name)
+        monkeypatch.setattr(sklearn.datasets, name, lambda load=load, **kw: tuple(a[::6] for a in load(**kw)))
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        if HAVE_CALLBACKS or "set_callbacks" not in block:
+            exec(compile(block, "README.md", "exec"), {})
+
+
+def test_every_public_name_has_a_page():
+    public = (DOC / "api.rst").read_text().split(".. currentmodule:: ")[1]  # of skdropout; the engine's come after
+    assert public.startswith("skdropout\n")
+    assert sorted(re.findall(r"^   (\w+)$", public, re.MULTILINE)) == sorted(skdropout.__all__)
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS)
+def test_the_link_of_the_html_representation_is_that_of_the_page(cls):
+    folder = re.search(r":toctree: (\w+)/", (DOC / "api.rst").read_text()).group(1)
+    assert cls()._get_doc_link().endswith(f"/stable/{folder}/skdropout.{cls.__name__}.html")
+
+
+def test_the_gallery_has_an_order():
+    order = runpy.run_path(DOC / "gallery_order.py")["ORDER"]
+    assert sorted(order) == sorted(path.name for path in (ROOT / "examples").glob("plot_*.py"))
+
+
+def test_no_file_names_the_workplace():
+    folders = [(ROOT / name).rglob("*.py") for name in ("skdropout", "benchmarks", "examples")]
+    for path in chain(ROOT.glob("*.*"), ROOT.glob(".*.yaml"), DOC.glob("*.*"), *folders):
+        if path.suffix in {".py", ".md", ".toml", ".cff", ".rst", ".yaml"}:
+            assert "../shared" not in path.read_text(), path
