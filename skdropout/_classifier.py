@@ -1,4 +1,4 @@
-"""The classifier."""
+"""Multi-layer perceptron classifier with dropout."""
 
 from __future__ import annotations
 
@@ -302,7 +302,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
     }
 
-    loss = "log_loss"  # an attribute as in scikit-learn, not a parameter
+    loss = "log_loss"  # a class attribute, as in scikit-learn, not a parameter
 
     classes_: NDArray[Any]
     class_weight_: FloatArray
@@ -395,77 +395,85 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     def partial_fit(
         self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
     ) -> Self:
-        """Train for one epoch on the given rows, from the weights as they are.
+        """Train for one epoch on the given rows, starting from the current state.
 
-        Each call goes on where the last one ended: masks, permutations, moments of the optimizer and of batch
-        normalisation. With ``shuffle=False``, a constant learning rate and constant dropout rates, calls on consecutive
-        parts of a multiple of `batch_size` rows equal one call on the whole, bit for bit, and N calls on the same rows,
-        more of them than `batch_size`, equal an epoch each of ``fit(max_iter=N)``. With ``shuffle=True`` rows are
-        permuted within a call. With dropout, the rows of the first call determine the powers of two that large columns
-        of X are divided by; parts equal the whole only if the first part gives the same powers. Start a stream with
-        typical rows. Schedules count a call as an epoch of `max_iter`, and ``loss_curve_`` gets one entry.
-        A copy or a pickle made after a call continues identically. A pickle made after ``fit`` starts with the moments
-        of the optimizer at zero. Changes by ``set_params`` take effect at the next call, also for parameters of the
-        optimizer. A learning rate that 'adaptive' has lowered is kept until `solver`, `learning_rate` or
-        `learning_rate_init` changes. Training continues from weights assigned to ``coefs_`` and ``intercepts_``.
+        Masks, permutations, and the moments of the optimizer and of batch normalization continue from the previous
+        call. Schedules count a call as one of `max_iter` epochs, and ``loss_curve_`` gets one entry. Parameters changed
+        by ``set_params`` and weights assigned to ``coefs_`` and ``intercepts_`` are used from the next call on.
+
+        With dropout, large columns of X are divided by powers of two, which are determined by the rows of the first
+        call: start a stream with typical rows. See :doc:`/scaling` for streams, and :doc:`/persistence` for what copies
+        and files keep.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows.
+            Training data.
 
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Their labels; not every class need be there.
+            Class labels. Classes may be missing in a call.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights.
+            Non-negative sample weights; equal weights if None.
 
         classes : array-like of shape (n_classes,), default=None
-            All the labels there will ever be; needed in the first call.
+            All classes of the stream. Required in the first call.
 
         Returns
         -------
         self : object
-            The estimator, trained. If the call fails, as it was.
+            The trained estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are invalid, or if training diverges. The estimator is then unchanged.
+
+        Warns
+        -----
+        UserWarning
+            If a 'cosine' or 'onecycle' learning rate has ended, after `max_iter` calls.
         """
         return self._attempt(X, y, sample_weight, incremental=True, classes=classes)
 
     @from_snapshot
     def predict_proba(self, X: MatrixLike) -> FloatArray:
-        """Probability of each class.
+        """Predict the probability of each class.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The rows to predict.
+            The input data.
 
         Returns
         -------
         P : ndarray of shape (n_samples, n_classes)
-            Columns in the order of ``classes_``. Rows sum to 1, but not with multilabel targets.
+            Probabilities, in the order of ``classes_``. Rows sum to 1, except with multilabel targets.
         """
         X = self._validate_predict(X)
         return self._one_column_per_class(self._output(X))
 
     @from_snapshot
     def predict_log_proba(self, X: MatrixLike) -> FloatArray:
-        """Logarithm of the probability of each class, finite where the probability rounds to 0.
+        """Predict the logarithm of the probability of each class.
+
+        It is finite where the probability rounds to 0.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The rows to predict.
+            The input data.
 
         Returns
         -------
         log_P : ndarray of shape (n_samples, n_classes)
-            Columns in the order of ``classes_``.
+            Log-probabilities, in the order of ``classes_``.
         """
         X = self._validate_predict(X)
         return self._output(X, self._log_proba, raw=True)
 
     def _log_proba(self, Z):
-        """Logarithm of the probability of each class from the output before its activation."""
+        """Return the log-probability of each class, given the output before its activation."""
         P = Z.copy()
         OUTPUTS[self.out_activation_](P)
         P = self._one_column_per_class(P)
@@ -487,42 +495,41 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         mask_sharing: MaskSharing = "sample",
         n_jobs: Int | None = None,
     ) -> FloatArray:
-        """Probability of each class in noisy passes through the network (Monte-Carlo dropout).
+        """Sample the probability of each class with dropout (Monte Carlo dropout).
 
-        After a schedule that ended at 0, and with no rates given, the passes use the rates that the schedule started
-        from, and their logits are shifted so that their mean is that of ``predict_proba``. The mean is computed from at
-        least 100 passes, even if `n_samples` is smaller. ``predict_uncertainty`` and ``log_predictive_density`` use the
-        same passes.
+        If a schedule ended at 0 and no rates are given, the passes use the rates at the start of the schedule, and
+        their logits are shifted so that their mean is that of ``predict_proba``. The mean is computed from at least 100
+        passes. ``predict_uncertainty`` and ``log_predictive_density`` use the same passes.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples_X, n_features)
-            The rows to predict.
+            The input data.
 
         n_samples : int, default=1
-            Number of passes, at least 1.
+            Number of Monte Carlo passes, at least 1.
 
         random_state : int, RandomState instance or None, default=0
-            Seeds the masks.
+            Determines the random masks.
 
         dropout : float or array-like of shape (n_hidden,), default=None
-            Rate of the hidden layers while sampling, in [0, 1). None for the rates at the end of training, or, if a
-            schedule ended at 0, the rates that it started from. 0 for no noise.
+            Dropout rate of the hidden layers during sampling, in [0, 1). None for the rates at the end of training, or,
+            if a schedule ended at 0, for the rates at its start. 0 for no noise.
 
         input_dropout : float, default=None
-            The same for the inputs.
+            Dropout rate of the inputs during sampling, with the same default.
 
         mask_sharing : {'sample', 'batch'}, default='sample'
-            Whether each row has masks of its own in each pass, or all rows of X share them: then each pass is
-            one function, the same for any X.
+            Whether each row has its own masks in each pass, or all rows of X share them. With 'batch' each pass is one
+            function, the same for any X.
 
         n_jobs : int, default=None
-            Threads of joblib; the numbers do not depend on it.
+            Number of threads of joblib. The results do not depend on it.
 
         Returns
         -------
         P : ndarray of shape (n_samples_X, n_classes, n_samples)
-            One pass in each ``P[:, :, t]``. It is all in memory: ``predict_uncertainty`` is not, and has their mean.
+            Pass t is ``P[:, :, t]``. For the mean only, ``predict_uncertainty`` needs less memory.
         """
         X = self._validate_predict(X)
         return self._sample(
@@ -549,46 +556,46 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         mask_sharing: MaskSharing = "sample",
         n_jobs: Int | None = None,
     ) -> Bunch:
-        """Mean probabilities of noisy passes and how uncertain they are (Monte-Carlo dropout).
+        """Predict mean probabilities and their uncertainty by Monte Carlo dropout.
 
-        With p_t the probabilities of the t-th of T passes [1]_, p̄ their mean and H the entropy in nats::
+        With p_t the probabilities of pass t of T [1]_, p̄ their mean and H the entropy in nats::
 
-            H(p̄) = 1/T Σ_t H(p_t) + I:
+            H(p̄) = 1/T Σ_t H(p_t) + I.
 
-        The predictive entropy is the expected entropy, doubt that more training data would not remove, and the mutual
-        information I of label and weights, doubt about the network, greatest where the passes disagree [2]_.
+        The predictive entropy H(p̄) is the sum of the expected entropy, which more training data would not reduce, and
+        the mutual information I of label and weights [2]_, which is high where the passes disagree.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples_X, n_features)
-            The rows to predict.
+            The input data.
 
         n_samples : int, default=100
-            Number of noisy passes T, at least 1. Memory does not grow with it.
+            Number of Monte Carlo passes T, at least 1. Memory use does not depend on it.
 
         random_state : int, RandomState instance or None, default=0
-            Seeds the masks.
+            Determines the random masks.
 
         dropout : float or array-like of shape (n_hidden,), default=None
-            Rate of the hidden layers while sampling, in [0, 1). None for the rates at the end of training, or, if a
-            schedule ended at 0, the rates that it started from. 0 for no noise.
+            Dropout rate of the hidden layers during sampling, in [0, 1). None for the rates at the end of training, or,
+            if a schedule ended at 0, for the rates at its start. 0 for no noise.
 
         input_dropout : float, default=None
-            The same for the inputs.
+            Dropout rate of the inputs during sampling, with the same default.
 
         mask_sharing : {'sample', 'batch'}, default='sample'
-            Whether each row has masks of its own in each pass, or all rows of X share them: then each pass is
-            one function.
+            Whether each row has its own masks in each pass, or all rows of X share them. With 'batch' each pass is one
+            function of X.
 
         n_jobs : int, default=None
-            Threads of joblib; the numbers do not depend on it.
+            Number of threads of joblib. The results do not depend on it.
 
         Returns
         -------
         uncertainty : :class:`~sklearn.utils.Bunch`
-            With the fields `proba`, of shape (n_samples_X, n_classes): p̄, often better calibrated than
-            ``predict_proba``; and `predictive_entropy`, `expected_entropy` and `mutual_information`, of shape
-            (n_samples_X,), or (n_samples_X, n_classes) with multilabel targets, each label by itself.
+            Dictionary-like object with `proba`, p̄ of shape (n_samples_X, n_classes), and `predictive_entropy`,
+            `expected_entropy` and `mutual_information` of shape (n_samples_X,). With multilabel targets they have
+            shape (n_samples_X, n_classes), one column per label.
 
         References
         ----------
@@ -635,12 +642,12 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         return outputs
 
     def _probabilities_and_entropies(self, outputs, rows):
-        """Their sums over the passes."""
+        """Return the sums of the probabilities and of the entropies over the passes."""
         P = self._one_column_per_class(outputs.transpose(1, 2, 0).astype(float))
         return P.sum(axis=2), self._entropy(P).sum(axis=-1)
 
     def _entropy(self, P):
-        """Entropy over the classes, axis 1, or of each label by itself."""
+        """Return the entropy over the classes (axis 1), or of each label with multilabel targets."""
         return entr(P) + entr(1 - P) if self._is_multilabel() else entr(P).sum(axis=1)
 
     def _is_multilabel(self):
@@ -655,7 +662,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         return np.log(np.where(Y, P, 1 - P)).sum(axis=2)
 
     def _one_column_per_class(self, P):
-        """P, (n, n_outputs, ...), with a column for each class."""
+        """Return P, of shape (n, n_outputs, ...), with one column per class."""
         if len(self.classes_) == 1:
             return np.ones_like(P)
         return np.hstack([1 - P, P]) if self.n_outputs_ == 1 else P
@@ -665,8 +672,8 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         if incremental:
             if self.class_weight == "balanced":
                 raise ValueError(
-                    "class_weight='balanced' needs all rows at once, and partial_fit sees some: compute the weights "
-                    "with sklearn.utils.class_weight.compute_class_weight and give them as a dict."
+                    "class_weight='balanced' needs all rows at once, but partial_fit gets only some: compute the "
+                    "weights with sklearn.utils.class_weight.compute_class_weight and pass them as a dict."
                 )
             try:
                 first = check_partial_fit_first_call(self, classes)
@@ -697,11 +704,11 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         if len(unseen):
             raise ValueError(
                 f"`{name}` has classes not in `self.classes_`: {unseen}. `self.classes_` has {self.classes_}: "
-                "the first call must know them all."
+                "the first call must include all classes."
             )
         if fitted:
             return y.astype(bool)
-        codes = np.searchsorted(self.classes_, y)  # a row of class indicators each would not scale
+        codes = np.searchsorted(self.classes_, y)  # one-hot rows would not scale to many classes
         return codes if binarizer.y_type_ == "multiclass" else codes.astype(bool).reshape(-1, 1)
 
     def _weigh_classes(self, y, sample_weight, dtype, learn):
@@ -720,7 +727,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
                 self.class_weight_ = compute_class_weight(
                     self.class_weight, classes=self.classes_, y=y, sample_weight=sample_weight
                 )
-            except ValueError as error:  # it names the classes without weight
+            except ValueError as error:  # the message names the classes without a weight
                 if not isinstance(self.class_weight, dict):
                     raise
                 known = self.classes_.tolist()
@@ -733,7 +740,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
             if self.class_weight != "balanced" and not np.isfinite(self.class_weight_).all():
                 raise ValueError(f"class_weight must be finite, got {self.class_weight!r}.")
         weights = self.class_weight_[np.searchsorted(self.classes_, y)].astype(dtype)
-        if sample_weight is not None:  # a class of weight 0 has infinite balanced weight, and no row to use it
+        if sample_weight is not None:  # a class of weight 0 has an infinite balanced weight that no row uses
             weights = np.multiply(weights, sample_weight, where=sample_weight > 0, out=np.zeros_like(sample_weight))
         if not weights.any():
             raise ValueError(f"class_weight={self.class_weight!r} leaves no row with a positive weight.")

@@ -1,4 +1,4 @@
-"""The regressor."""
+"""Multi-layer perceptron regressor with dropout."""
 
 from __future__ import annotations
 
@@ -359,35 +359,41 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     @available_if(BaseDropoutMLP._has_partial_fit)
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Train for one epoch on the given rows, from the weights as they are.
+        """Train for one epoch on the given rows, starting from the current state.
 
-        Each call goes on where the last one ended: masks, permutations, moments of the optimizer and of batch
-        normalisation. With ``shuffle=False``, a constant learning rate and constant dropout rates, calls on consecutive
-        parts of a multiple of `batch_size` rows equal one call on the whole, bit for bit, and N calls on the same rows,
-        more of them than `batch_size`, equal an epoch each of ``fit(max_iter=N)``. With ``shuffle=True`` rows are
-        permuted within a call. With dropout, the rows of the first call determine the powers of two that large columns
-        of X are divided by; parts equal the whole only if the first part gives the same powers. Start a stream with
-        typical rows. Schedules count a call as an epoch of `max_iter`, and ``loss_curve_`` gets one entry.
-        A copy or a pickle made after a call continues identically. A pickle made after ``fit`` starts with the moments
-        of the optimizer at zero. Changes by ``set_params`` take effect at the next call, also for parameters of the
-        optimizer. A learning rate that 'adaptive' has lowered is kept until `solver`, `learning_rate` or
-        `learning_rate_init` changes. Training continues from weights assigned to ``coefs_`` and ``intercepts_``.
+        Masks, permutations, and the moments of the optimizer and of batch normalization continue from the previous
+        call. Schedules count a call as one of `max_iter` epochs, and ``loss_curve_`` gets one entry. Parameters changed
+        by ``set_params`` and weights assigned to ``coefs_`` and ``intercepts_`` are used from the next call on.
+
+        With dropout, large columns of X are divided by powers of two, which are determined by the rows of the first
+        call: start a stream with typical rows. See :doc:`/scaling` for streams, and :doc:`/persistence` for what copies
+        and files keep.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows.
+            Training data.
 
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Their targets.
+            Target values.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights.
+            Non-negative sample weights; equal weights if None.
 
         Returns
         -------
         self : object
-            The estimator, trained. If the call fails, as it was.
+            The trained estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are invalid, or if training diverges. The estimator is then unchanged.
+
+        Warns
+        -----
+        UserWarning
+            If a 'cosine' or 'onecycle' learning rate has ended, after `max_iter` calls.
         """
         return self._attempt(X, y, sample_weight, incremental=True)
 
@@ -416,58 +422,53 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         mask_sharing: MaskSharing = "sample",
         n_jobs: Int | None = None,
     ) -> FloatArray | tuple[FloatArray, FloatArray]:
-        """Predict the targets of X, without noise, or by Monte-Carlo dropout with a standard deviation.
+        """Predict the targets of X, optionally with standard deviations from Monte Carlo dropout.
 
-        With ``return_std=True``, T noisy passes f_t with mean f̄ give the total standard deviation::
+        With ``return_std=True``, T Monte Carlo passes f_t with mean f̄ give the total standard deviation σ::
 
             σ² = noise_variance_ + 1/T Σ_t (f_t(x) - f̄(x))².
 
         The mean µ depends on the rates at the end of training:
 
-        - Above 0, as with ``dropout_schedule='constant'``: µ is f̄, often the more accurate prediction, above all in
-          networks with more than one hidden layer, where the noise-free pass is biased. The same holds with early
-          stopping if the rates of the best epoch were above 0, and whenever all rates are given.
-        - At 0 (or below 1 % of `dropout`), as with the default schedule 'flat_cos': the passes use the rates that the
-          schedule started from, `dropout` and `input_dropout` of the training, and µ is the noise-free prediction,
-          ``predict(X)``. The network was not trained at those rates in the end, so f̄ is less accurate, but the spread
-          of the passes is still informative.
-        - Without dropout all passes are the same, and σ² is ``noise_variance_``, one number for all rows. A warning
-          says so, once for each training.
+        - Above 0, as with ``dropout_schedule='constant'``, or if all rates are given: µ is f̄.
+        - At 0 (or below 1 % of `dropout`), as with the default schedule 'flat_cos': the passes use the rates at the
+          start of the schedule, and µ is the noise-free prediction, ``predict(X)``.
+        - Without dropout, all passes are equal, and σ² is ``noise_variance_`` for all rows.
 
-        The other parameters apply only to ``return_std=True``.
+        The parameters after `return_std` apply only if it is True. See :doc:`/uncertainty`.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples_X, n_features)
-            The rows to predict.
+            The input data.
 
         return_std : bool, default=False
-            Whether to sample, and to return a standard deviation beside the mean.
+            Whether to also return the standard deviation.
 
         n_samples : int, default=100
-            Number of noisy passes T, at least 1. Memory does not grow with it.
+            Number of Monte Carlo passes T, at least 1. Memory use does not depend on it.
 
         random_state : int, RandomState instance or None, default=0
-            Seeds the masks.
+            Determines the random masks.
 
         dropout : float or array-like of shape (n_hidden,), default=None
-            Rate of the hidden layers while sampling, in [0, 1). None for the rates at the end of training, or, if a
-            schedule ended at 0, the rates that it started from. 0 for no noise.
+            Dropout rate of the hidden layers during sampling, in [0, 1). None for the rates at the end of training, or,
+            if a schedule ended at 0, for the rates at its start. 0 for no noise.
 
         input_dropout : float, default=None
-            The same for the inputs.
+            Dropout rate of the inputs during sampling, with the same default.
 
         mask_sharing : {'sample', 'batch'}, default='sample'
-            Whether each row has masks of its own in each pass, or all rows of X share them: then each pass is
-            one function.
+            Whether each row has its own masks in each pass, or all rows of X share them. With 'batch' each pass is one
+            function of X.
 
         n_jobs : int, default=None
-            Threads of joblib; the numbers do not depend on it.
+            Number of threads of joblib. The results do not depend on it.
 
         Returns
         -------
         y_mean : ndarray of shape (n_samples_X,) or (n_samples_X, n_outputs)
-            The prediction: without noise, or µ.
+            Noise-free prediction, or µ with ``return_std=True``.
 
         y_std : ndarray of shape (n_samples_X,) or (n_samples_X, n_outputs)
             Standard deviation σ, in the units of the y given to ``fit``. Only with ``return_std=True``.
@@ -475,7 +476,8 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         Warns
         -----
         UserWarning
-            If the network was trained without dropout and no rate is given: once for each training.
+            If ``return_std=True``, the network was trained without dropout and no rate is given, once per training. If
+            a sampling parameter is given without ``return_std=True``.
         """
         if not return_std:
             warn_without_std(n_samples, random_state, dropout, input_dropout, mask_sharing)
@@ -484,7 +486,8 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         mean, std = (np.empty((X.shape[0], self.n_outputs_), self._network().coefs[0].dtype) for _ in range(2))
 
         def gather(blocks):
-            for rows, (_, mean[rows], variance) in over_passes(blocks, add_moments):
+            for rows, (_, mean_of_rows, variance) in over_passes(blocks, add_moments):
+                mean[rows] = mean_of_rows
                 std[rows] = np.sqrt(variance + self.noise_variance_)
 
         noisy_passes(
@@ -498,7 +501,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
             input_dropout=input_dropout,
             mask_sharing=mask_sharing,
             n_jobs=n_jobs,
-            recenter=False,  # the mean of the passes is replaced as a whole
+            recenter=False,  # the mean is replaced below
         )
         if ended_at_0(self, dropout, input_dropout):
             mean = self._output(X)
@@ -518,42 +521,42 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         mask_sharing: MaskSharing = "sample",
         n_jobs: Int | None = None,
     ) -> FloatArray:
-        """Noisy passes through the network, f_t(x): samples of its function, without observation noise.
+        """Sample predictions f_t(x) with dropout, without observation noise (Monte Carlo dropout).
 
-        Their mean and spread are those of ``predict(X, return_std=True)``. After a schedule that ended at 0, and with
-        no rates given, the passes therefore use the rates that the schedule started from and are centered on the
-        noise-free prediction f(x): ``f_t(x) - f̄(x) + f(x)``. f̄ is the mean of at least 100 passes, even if
-        `n_samples` is smaller. With ``loss='poisson'`` the centered passes are clipped at 0.
+        Their mean and variance are those of ``predict(X, return_std=True)`` without ``noise_variance_``. If a schedule
+        ended at 0 and no rates are given, the passes use the rates at the start of the schedule and are centered on
+        the noise-free prediction f(x): ``f_t(x) - f̄(x) + f(x)``, where f̄ is the mean of at least 100 passes. With
+        ``loss='poisson'`` the centered passes are clipped at 0.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples_X, n_features)
-            The rows to predict.
+            The input data.
 
         n_samples : int, default=1
-            Number of passes, at least 1.
+            Number of Monte Carlo passes, at least 1.
 
         random_state : int, RandomState instance or None, default=0
-            Seeds the masks.
+            Determines the random masks.
 
         dropout : float or array-like of shape (n_hidden,), default=None
-            Rate of the hidden layers while sampling, in [0, 1). None for the rates at the end of training, or, if a
-            schedule ended at 0, the rates that it started from. 0 for no noise.
+            Dropout rate of the hidden layers during sampling, in [0, 1). None for the rates at the end of training, or,
+            if a schedule ended at 0, for the rates at its start. 0 for no noise.
 
         input_dropout : float, default=None
-            The same for the inputs.
+            Dropout rate of the inputs during sampling, with the same default.
 
         mask_sharing : {'sample', 'batch'}, default='sample'
-            Whether each row has masks of its own in each pass, or all rows of X share them: then each pass is
-            one function, the same for any X.
+            Whether each row has its own masks in each pass, or all rows of X share them. With 'batch' each pass is one
+            function, the same for any X.
 
         n_jobs : int, default=None
-            Threads of joblib; the numbers do not depend on it.
+            Number of threads of joblib. The results do not depend on it.
 
         Returns
         -------
         y_samples : ndarray of shape (n_samples_X, n_samples) or (n_samples_X, n_outputs, n_samples)
-            One pass in each column. It is all in memory: ``predict(X, return_std=True)`` is not.
+            One pass per column. For mean and variance only, ``predict(X, return_std=True)`` needs less memory.
         """
         X = self._validate_predict(X)
         samples = self._sample(
@@ -580,14 +583,14 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         if self.noise_variance is None:
             squares = np.square(rows.Y - self._network().predict(rows.X), dtype=float)
             mean = np.average(squares, axis=0, weights=rows.sample_weight)
-            limits = np.finfo(float)  # of a network that fits its rows exactly, or whose squares overflow
+            limits = np.finfo(float)  # clip exact fits and overflow
             noise = np.clip(mean, limits.tiny, limits.max)
         else:
             noise = np.full(self.n_outputs_, self.noise_variance, dtype=float)
         self.noise_variance_ = float(noise[0]) if self.n_outputs_ == 1 else noise
 
     def _learn_labels(self, y, fresh, incremental, classes):
-        """A regressor has no labels; the noise of its targets may be known."""
+        """Check `noise_variance`; a regressor has no labels."""
         if self.noise_variance is None:
             return
         noise, n_outputs = np.asarray(self.noise_variance, dtype=object), y.shape[1] if y.ndim == 2 else 1
@@ -602,9 +605,9 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     def _encode(self, y, name):
         if y.dtype.kind not in "biuf":
             raise ValueError(f"`{name}` must be numeric, got dtype {y.dtype}: encode labels, or use a classifier.")
-        assert_all_finite(y, input_name=name)  # scikit-learn's check came before None was a float
+        assert_all_finite(y, input_name=name)  # scikit-learn's check ran before None was converted to NaN
         loss: Any = self.loss
-        known = isinstance(loss, str) and loss in LOSSES  # after set_params it may be anything
+        known = isinstance(loss, str) and loss in LOSSES  # set_params accepts anything
         if known and (y < LOSSES[loss].least).any():
             values = "negative values" if LOSSES[loss].least == 0 else f"values below {LOSSES[loss].least:g}"
             raise ValueError(f"`{name}` has {values}, but loss={loss!r} needs {name} >= {LOSSES[loss].least:g}.")
@@ -620,7 +623,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         return {keyword: float(getattr(self, name)) for keyword, name in LOSSES[self.loss].options.items()}
 
     def _watched(self):
-        """R² speaks of the mean: the loss is what tells quantiles and medians."""
+        """R² scores the mean; for median and quantile losses monitor the loss."""
         return LOSSES[self.loss].monitor if self.scoring is None else self.scoring
 
     def _default_score(self, y, y_pred, sample_weight):
