@@ -175,7 +175,8 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         computed, which makes wide layers faster, but the gradients are noisier. Use it for wide layers on large data.
     dropout_schedule : str or callable, default='constant'
         Factor of all dropout rates: a name, or a callable of the training progress t, from 0 to 1 at epoch `max_iter`.
-        Unless it is 'constant', training runs for `max_iter` epochs; `early_stopping` still restores the best weights.
+        Unless it is 'constant' or all rates are 0, training runs for `max_iter` epochs; `early_stopping` still restores
+        the best weights.
 
         - 'constant', 1.
         - 'flat_cos', 1 up to t = 1/2, then half a cosine to 0: for noisy as well as smooth targets.

@@ -138,7 +138,8 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         computed, which makes wide layers faster, but the gradients are noisier. Use it for wide layers on large data.
     dropout_schedule : str or callable, default='flat_cos'
         Factor of all dropout rates: a name, or a callable of the training progress t, from 0 to 1 at epoch `max_iter`.
-        Unless it is 'constant', training runs for `max_iter` epochs; `early_stopping` still restores the best weights.
+        Unless it is 'constant' or all rates are 0, training runs for `max_iter` epochs; `early_stopping` still restores
+        the best weights.
 
         - 'constant', 1.
         - 'flat_cos', 1 up to t = 1/2, then half a cosine to 0: for noisy as well as smooth targets.
@@ -173,8 +174,8 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         it by the log predictive density.
     scoring : str or callable, default=None
         Score of the validation set, which early stopping monitors: a scorer name, a callable
-        ``scorer(estimator, X, y)``, 'loss' for minus the loss, or None for R² (minus the loss for the losses of
-        medians, quantiles and outliers). Sample weights are passed to scorers that accept ``sample_weight``.
+        ``scorer(estimator, X, y)``, 'loss' for minus the loss, or None for R² (minus the loss if `loss` is
+        'absolute_error', 'huber' or 'quantile'). Sample weights are passed to scorers that accept ``sample_weight``.
     dtype : {'float32', 'float64', numpy.float32, numpy.float64}, default=None
         Floating-point type of the computation, or anything that ``numpy.dtype`` converts to one of these. None follows
         X, as in scikit-learn. float32 is about twice as fast. Training that continues keeps the dtype of its weights.
