@@ -502,7 +502,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
             input_dropout=input_dropout,
             mask_sharing=mask_sharing,
             n_jobs=n_jobs,
-            recenter=False,  # the mean is replaced below
+            recenter=False,  # the mean of the passes is replaced as a whole
         )
         if ended_at_0(self, dropout, input_dropout):
             mean = self._output(X)
