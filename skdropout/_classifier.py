@@ -1,4 +1,4 @@
-"""The classifier."""
+"""Multi-layer perceptron classifier with dropout."""
 
 from __future__ import annotations
 
@@ -84,264 +84,178 @@ def check_indicators(y, name):
 class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     """Multi-layer perceptron classifier with dropout.
 
-    Minimises the log loss of a network whose units are dropped at random while it trains::
+    This model minimizes the log loss (softmax output, or logistic for two classes and multilabel targets) of a network
+    whose units are dropped at random in training::
 
-        L = (sum_i w_i l(y_i, f(x_i; m_i)) + alpha/2 ||W||²) / sum_i w_i,
-        m_i ~ Bernoulli(1 - dropout),
+        L = (sum_i w_i l(y_i, f(x_i; m_i)) + alpha/2 ||W||²) / sum_i w_i,    m_i ~ Bernoulli(1 - dropout).
 
-    with softmax output for several classes, and logistic for two and for multilabel targets.
+    Seven parameters control dropout [1]_: `dropout` and `input_dropout` are the rates of the hidden layers and of the
+    input, `dropout_kind` is the type of noise, `dropout_schedule` varies the rates during training, `mask_sharing`
+    decides whether the rows of a mini-batch share a mask, and `group_size` and `input_groups` define units and columns
+    that are dropped together.
+
+    The user guide has more on :doc:`dropout </dropout>`, the :doc:`choice of rates </choosing>`,
+    :doc:`training </training>` and :doc:`uncertainty </uncertainty>`, with measurements and references.
 
     Parameters
     ----------
     hidden_layer_sizes : int or array-like of shape (n_hidden,), default=(100,)
-        Units of each hidden layer; ``()`` for none, which is a linear model.
-
+        Number of units in each hidden layer; ``()`` for no hidden layer, which is a linear model.
     activation : {'identity', 'logistic', 'tanh', 'relu', 'selu', 'elu', 'leaky_relu', 'gelu', 'silu'} or \
             list of them, default='relu'
-        Activation of the hidden layers, one for all or one each. Beside scikit-learn's first four: 'selu', which keeps
-        mean 0 and variance 1 from layer to layer on standardised inputs, for deep networks without normalisation [3]_,
-        and starts from LeCun-normal weights; 'elu', ``exp(z) - 1`` below 0, when units must not fall silent for good;
-        'leaky_relu', slope 0.01 below 0, the cheap way to the same; 'gelu', ``z Φ(z)``, and 'silu',
-        ``z / (1 + exp(-z))``, smooth ones, often better in deep networks [8]_ and slower. These four start from
-        He-normal weights, scikit-learn's from Glorot-uniform ones.
-
+        Activation function, one for all hidden layers or one per layer. 'selu' is for deep networks without
+        normalization on standardized inputs; 'elu' and 'leaky_relu' avoid dead units; 'gelu' and 'silu' are smooth, and
+        often better in deep networks, but slower.
     solver : {'lbfgs', 'sgd', 'adam', 'adamw'}, default='adam'
-        Optimizer. 'sgd', 'adam' and 'adamw' work on mini-batches; 'lbfgs' works on all rows at once, is good on
-        small data, computes in float64, and needs every rate at 0.
-
+        Optimizer. 'sgd', 'adam' and 'adamw' use mini-batches. 'lbfgs' uses all rows at once, works well on small data,
+        computes in float64, and requires all dropout rates to be 0.
     alpha : float, default=0.0001
-        Strength of the L2 penalty on the weights, in [0, inf); divided by the weight sum of the batch. With 'adamw' it
-        is the decoupled weight decay instead [9]_, whose effect Adam's step sizes do not change: each step shrinks the
-        weights by the learning rate times `alpha`, and 0.01 is a usual value.
-
+        Strength of the L2 regularization, in [0, inf), divided by the weight sum of the batch. With 'adamw', decoupled
+        weight decay: each step shrinks the weights by the learning rate times `alpha`, and 0.01 is a usual value.
     batch_size : int or 'auto', default='auto'
-        Rows of a mini-batch; 'auto' is ``min(200, n_samples)``.
-
+        Number of rows in a mini-batch; 'auto' is ``min(200, n_samples)``.
     learning_rate : {'constant', 'invscaling', 'adaptive', 'cosine', 'onecycle'}, default='constant'
-        Learning rate of 'sgd': constant; ``learning_rate_init / (t_ + 1) ** power_t``; or constant until
-        training has stopped improving, and a fifth of it at each such time. For every stochastic solver:
-        'cosine', from `learning_rate_init` to 0 over `max_iter` epochs, for a last bit of accuracy [10]_, and
-        'onecycle', from a 25th of it up and down again, with which fewer epochs and larger rates do [11]_. These two
-        run to their end, whatever `tol` says; ``partial_fit`` counts its calls as epochs and warns once they are over.
-
+        Learning rate schedule. Only for 'sgd': 'invscaling', ``learning_rate_init / (t_ + 1) ** power_t``, and
+        'adaptive', divided by 5 each time training stops improving. 'cosine' decreases to 0 over `max_iter` epochs;
+        'onecycle' increases from 1/25 to the full rate and decreases again. Both run to their end regardless of `tol`.
     learning_rate_init : float, default=0.001
-        Initial step size of the stochastic solvers, in (0, inf); the highest one of 'onecycle'.
-
+        Initial learning rate of the stochastic solvers, in (0, inf); the maximum with 'onecycle'.
     power_t : float, default=0.5
         Exponent of 'invscaling', in [0, inf).
-
     max_iter : int, default=200
-        Most epochs of the stochastic solvers or iterations of 'lbfgs'.
-
+        Maximum number of epochs of the stochastic solvers, or of iterations of 'lbfgs'.
     shuffle : bool, default=True
-        Whether to draw a new order of the rows at each epoch.
-
+        Whether to shuffle the rows in each epoch.
     random_state : int, RandomState instance or None, default=None
-        Seeds the initial weights, the validation split, the order of the rows and the masks. The masks
-        have a stream of their own: the rate changes neither the initial weights nor the batches.
-
+        Determines random number generation for the initial weights, the validation split, the order of the rows and the
+        dropout masks. The masks have a separate stream: the rates change neither the initial weights nor the batches.
     tol : float, default=1e-4
-        Least improvement of the loss, or of the validation score, that counts as one.
-
+        Minimum improvement of the loss or validation score. Smaller improvements do not reset `n_iter_no_change`.
     verbose : bool, default=False
-        Whether to print a line an epoch: training loss, loss and score of the rows held out, learning rate, the
-        largest dropout rate if a schedule moves it, and seconds.
-
+        Whether to print losses, validation score, learning rate, changing dropout rates and seconds of each epoch.
     warm_start : bool, default=False
-        Whether ``fit`` continues from the weights of the last ``fit``; patience starts from scratch. Early stopping
-        holds out the same rows again if the number of rows and `validation_fraction` are the same.
-
+        Whether ``fit`` continues from the weights of the previous ``fit``. The validation set stays the same as long as
+        the number of rows and `validation_fraction` do.
     momentum : float, default=0.9
         Momentum of 'sgd', in [0, 1].
-
     nesterovs_momentum : bool, default=True
-        Whether the momentum of 'sgd' is Nesterov's.
-
+        Whether 'sgd' uses Nesterov's momentum.
     early_stopping : bool, default=False
-        Whether to stop when `scoring`, on rows held out, has not improved by `tol` for `n_iter_no_change`
-        epochs, and to keep the best weights. If False, the training loss is watched; with dropout, whose noise
-        would end the training too early, also the noise-free loss of at most 1000 training rows, drawn at random, and
-        both must stall in the mean over the last `n_iter_no_change` epochs.
-
+        Whether to stop when the validation score (see `scoring`) has not improved by `tol` for `n_iter_no_change`
+        epochs, and to restore the best weights. If False, training stops when the training loss stalls; with dropout,
+        which makes that loss noisy, the noise-free loss of at most 1000 training rows must stall too.
     validation_fraction : float, default=0.1
-        Fraction of the training rows to hold out for early stopping, in [0, 1), unless ``fit`` gets `X_val`. The rows
-        are drawn at random, and stratified only in classification with two classes, as in scikit-learn.
-
+        Fraction of the training rows to set aside as validation set for early stopping, in [0, 1), unless ``fit`` gets
+        `X_val`. The split is stratified only in classification with two classes, as in scikit-learn.
     beta_1, beta_2 : float, default=0.9 and 0.999
-        Decay of the moments of 'adam' and 'adamw', in [0, 1).
-
+        Exponential decay rates of the moment estimates of 'adam' and 'adamw', in [0, 1).
     epsilon : float, default=1e-8
-        Added to the denominator of 'adam' and 'adamw', in (0, inf).
-
+        Value for numerical stability in the denominator of 'adam' and 'adamw', in (0, inf).
     n_iter_no_change : int or inf, default=10
-        Epochs without improvement before training stops.
-
+        Maximum number of epochs without an improvement by `tol`; inf to always train for `max_iter` epochs.
     max_fun : int, default=15000
-        Most evaluations of the loss by 'lbfgs'.
-
+        Maximum number of loss evaluations by 'lbfgs'.
     dropout : float or array-like of shape (n_hidden,), default=0.2
-        Probability in [0, 1) that a hidden unit is **dropped** in training, after its activation: one rate
-        for all hidden layers or one per layer. Usual values are 0.1 to 0.3 for layers of 64 to 256 units, and
-        0.5 for wide ones; too high a rate underfits. At 0 the weights are those of scikit-learn's MLP. The default is
-        by measurement: with all other parameters at theirs, error at 0.2 over error at 0 was 0.975 ± 0.008, and log
-        loss 0.976 ± 0.003, in the geometric mean over ten data sets (``benchmarks/defaults.py``, ten splits).
-
+        Probability in [0, 1) that a hidden unit is **dropped** in training, after its activation: one rate for all
+        hidden layers or one per layer. Use 0.1 to 0.3 for layers of 64 to 256 units and 0.5 for wide ones; too high a
+        rate underfits. At 0 the weights are those of scikit-learn's MLP.
     input_dropout : float, default=0.0
-        The same for the inputs. 0.1 to 0.2 suits many redundant features (pixels, bags of words); with
-        few informative features, above all in regression, it does harm.
-
+        Probability in [0, 1) that an input is dropped. Use 0.1 to 0.2 for many redundant features (pixels, bags of
+        words); it is harmful with few informative features, especially in regression.
     dropout_kind : {'bernoulli', 'gaussian', 'alpha', 'spatial'} or list of them, default='bernoulli'
-        What dropping does, in all layers, or one kind per hidden layer (the input then gets 'bernoulli').
-        Names that were added to ``skdropout.engine.dropout.DROPOUTS`` are kinds too.
+        Type of noise: one kind for all layers, or one per hidden layer (the input then gets 'bernoulli'). Names
+        registered in ``skdropout.engine.dropout.DROPOUTS`` are also valid.
 
-        - 'bernoulli', ``x m / (1 - p)``: the standard [2]_.
-        - 'gaussian', ``x ε`` with ε ~ N(1, p / (1 - p)): the same mean and variance without zeros; as good, now
-          and then better [2]_.
-        - 'alpha', dropped units go to -1.758 and all are rescaled: keeps the moments of 'selu' layers, for which it
-          is made, with rates of 0.05 to 0.1 [3]_. Good on noisy labels, harmful in regression.
-        - 'spatial', one mask for each group of units: for units or columns that are redundant within their group [4]_.
-
+        - 'bernoulli', ``x m / (1 - p)``: standard dropout.
+        - 'gaussian', ``x ε`` with ε ~ N(1, p / (1 - p)): the same mean and variance without zeros.
+        - 'alpha', dropped units are set to -1.758 and all are rescaled: for 'selu' layers, at rates of 0.05 to 0.1.
+        - 'spatial', one mask per group of units: for units or columns that are redundant within their group.
     mask_sharing : {'sample', 'batch'}, default='sample'
-        Whether every row of a mini-batch has a mask of its own, or its rows share one. With 'batch' the units dropped
-        are not computed at all [17]_: at rate 0.5, layers of 256 to 1024 units on batches of 128 to 512 rows train in
-        0.5 to 0.9 of the time they take without dropout ('bernoulli' and 'spatial' at rates from 0.15, on batches of
-        64 rows and more, without `batch_norm`; elsewhere it saves next to nothing). The mask is as random, the noise
-        of a step larger, since the rows no longer average over it. For large data: on 60 000 digits the errors are
-        those of 'sample' (-0.00 ± 0.04 points); on 5 000 two thirds of what dropout gains are lost (+0.27 ± 0.05
-        points), and in regression on tables of a few hundred or a thousand rows it mostly does harm.
-
+        Whether each row of a mini-batch has its own mask, or all rows share one. With 'batch' the dropped units are not
+        computed, which makes wide layers faster, but the gradients are noisier. Use it for wide layers on large data.
     dropout_schedule : str or callable, default='constant'
-        Factor of all rates over the progress t of the training, 0 to 1 at epoch `max_iter`. A callable maps t to the
-        factor; ``partial_fit`` counts its calls as epochs. Training runs to the end of the schedule, since losses at
-        different rates tell nothing of convergence; with `early_stopping` the best weights still come back.
+        Factor of all dropout rates: a name, or a callable of the training progress t, from 0 to 1 at epoch `max_iter`.
+        Unless it is 'constant' or all rates are 0, training runs for `max_iter` epochs; `early_stopping` still restores
+        the best weights.
 
         - 'constant', 1.
-        - 'flat_cos', 1 up to t = 1/2, then half a cosine to 0: keeps the gain on noisy targets and spares smooth ones;
-          made for regression [12]_. Here 'constant' was the better default: 0.980 ± 0.009 and 0.988 ± 0.002 of the
-          comparison above.
-        - 'annealed', ``1 - t``, the simplest of its sort [13]_.
-        - 'early', ``max(0, 1 - 6 t)``: against underfitting [5]_.
-        - 'late', 0 up to t = 1/6, then 1 [5]_.
-        - 'curriculum', ``1 - exp(-10 t)`` [6]_.
-
+        - 'flat_cos', 1 up to t = 1/2, then half a cosine to 0: for noisy as well as smooth targets.
+        - 'annealed', ``1 - t``.
+        - 'early', ``max(0, 1 - 6 t)``: against underfitting.
+        - 'late', 0 up to t = 1/6, then 1: against late overfitting.
+        - 'curriculum', ``1 - exp(-10 t)``.
     group_size : int or array-like of shape (n_hidden,), default=1
-        Adjacent units of a hidden layer that are dropped together; divides the layer's width. Only for 'spatial'.
-
+        Number of adjacent hidden units that are dropped together; must divide the number of units. Only for 'spatial'.
     input_groups : array-like of shape (n_features,), default=None
-        A label for each column of X: columns with the same label are dropped together, a one-hot block, the pixels
-        of a channel, a lag window; the kind of the input is then 'spatial'. Only with `input_dropout`. For raw 0/1
-        one-hot blocks this is no different from single columns.
-
+        Label of each column of X: columns with the same label (the pixels of a channel, a lag window) are dropped
+        together. The kind of the input is then 'spatial'. Requires `input_dropout`.
     batch_norm : {'before_activation', 'after_activation', 'after_dropout'} or False, default=False
-        Whether and where each hidden layer is normalised over the batch [14]_. Trains deep networks faster; on tables
-        it rarely helps. Dropout before a normalisation shifts its variance between training, where dropout adds to it,
-        and prediction [7]_: 'after_dropout', and dropout in any layer but the last, need small rates. A batch of one
-        row is normalised by the running moments, to which it adds nothing.
-
+        Whether and where to normalize hidden layers over the batch. It helps deep networks, and rarely helps on tables.
+        Combine it with small dropout rates, or with dropout in the last hidden layer only.
     max_norm : float, default=None
-        Bound in (0, inf) of the norm of the weights into each hidden unit. 1.5 to 4 goes with high rates and
-        large learning rates of 'sgd' [2]_; with 'adam' it does little. `batch_norm` is folded into ``coefs_`` after
-        the bound, and may exceed it there.
-
+        Upper bound, in (0, inf), of the norm of the weights into each hidden unit. Use 1.5 to 4 with high dropout rates
+        and large learning rates of 'sgd'; with 'adam' it has little effect.
     clip_norm : float, default=None
-        Bound in (0, inf) of the norm of the whole gradient, against steps that blow up [15]_.
-
+        Upper bound, in (0, inf), of the norm of the whole gradient, to prevent divergence.
     l1_ratio : float, default=0.0
-        Share in [0, 1] of `alpha` that is an L1 penalty, for many weights near 0: by its subgradient, so that they come
-        near 0 and not to it.
-
+        Fraction of `alpha`, in [0, 1], that is an L1 penalty. Its subgradient shrinks weights, but not exactly to 0.
     warmup_fraction : float, default=0.0
-        Share in [0, 1) of the training over which the learning rate climbs from 0, for large learning rates and
-        batches [16]_.
-
+        Fraction of the training, in [0, 1), over which the learning rate increases from 0. Use it with large learning
+        rates and batches.
     class_weight : dict or 'balanced', default=None
-        Weights of the classes, as everywhere in scikit-learn; they multiply `sample_weight`, and weigh the
-        validation rows too. Not for multilabel targets; ``partial_fit`` takes a dict only.
-
+        Weights of the classes, as in scikit-learn; they multiply `sample_weight`, also in the validation set. Not for
+        multilabel targets; ``partial_fit`` accepts a dict only.
     label_smoothing : float, default=0.0
-        Share ε in [0, 1) of the target that is spread over all classes: 1 - ε + ε/K for the class itself and ε/K for
-        the other K - 1 (for yes/no outputs, K = 2). Fewer errors on clean labels at 0.1, but probabilities that are
-        less sharp, and harm on noisy labels and to the area under the ROC curve [18]_.
-
+        Fraction ε of the target, in [0, 1), that is spread over all K classes (K = 2 for yes/no outputs): 1 - ε + ε/K
+        for the class itself, ε/K for the others. Use 0.1 on clean labels; it is harmful on noisy labels.
     scoring : str or callable, default=None
-        Score of the validation set: None for accuracy, 'loss' for minus the loss, a scorer name, or a callable
-        ``scorer(estimator, X, y)``. Early stopping monitors it; with dropout and None it monitors the loss, since
-        accuracy on few rows ends the training too early. Sample and class weights are passed to scorers that take
-        ``sample_weight``. If a class has no validation rows, log loss, Brier score and top-k accuracy still use all
-        known classes, areas under curves are averaged over the classes that have rows, and F-scores, precision and
-        recall count the class as 0. A score that is undefined without the class raises an error.
-
+        Score of the validation set: a scorer name, a callable ``scorer(estimator, X, y)``, 'loss' for minus the loss,
+        or None for accuracy. Early stopping monitors it; with None and dropout it monitors the loss, since accuracy on
+        few rows stops too early. Sample and class weights are passed to scorers that accept ``sample_weight``.
     dtype : {'float32', 'float64', numpy.float32, numpy.float64}, default=None
-        Floating-point type of the computation: one of the two names, or anything that ``numpy.dtype`` converts to one
-        of them, such as ``X.dtype``; None follows X, as scikit-learn does. float32 is about twice as fast. Training
-        that continues from earlier weights keeps their dtype.
+        Floating-point type of the computation, or anything that ``numpy.dtype`` converts to one of these. None follows
+        X, as in scikit-learn. float32 is about twice as fast. Training that continues keeps the dtype of its weights.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         Class labels.
-
     class_weight_ : ndarray of shape (n_classes,)
         Weight of each class; only with `class_weight`.
-
     coefs_ : list of ndarray of shape (n_in, n_out)
         Weights of each layer.
-
     intercepts_ : list of ndarray of shape (n_out,)
         Biases of each layer.
-
     dropout_ : tuple of float
-        Rate on the input of each layer, ``(input_dropout, *dropout)``, at the end of training: that of the last epoch,
-        or, with early stopping, of the one whose weights were kept.
-
+        Dropout rate of the input of each layer, ``(input_dropout, *dropout)``, in the last epoch, or, with early
+        stopping, in the epoch with the best weights.
     dropout_curve_ : list of tuple of float
-        The same at the end of each epoch. Not with 'lbfgs'.
-
-    batch_norm_scale_, batch_norm_shift_ : list of ndarray of shape (n_units,)
-        Scale and shift of each hidden layer; only with `batch_norm`. They are folded into ``coefs_`` and
-        ``intercepts_``.
-
-    batch_norm_mean_, batch_norm_var_ : list of ndarray of shape (n_units,)
-        Running mean and variance of each hidden layer; only with `batch_norm`.
-
+        The same rates at the end of each epoch. Not with 'lbfgs'.
+    batch_norm_scale_, batch_norm_shift_, batch_norm_mean_, batch_norm_var_ : list of ndarray of shape (n_units,)
+        Scale, shift, running mean and running variance of each hidden layer, which are folded into ``coefs_`` and
+        ``intercepts_``; only with `batch_norm`.
     loss_ : float
-        Training loss at the end: the mean over the last epoch, penalty included, with dropout on.
-
+        Training loss of the last epoch, with dropout and penalty.
     loss_curve_ : list of float
         Training loss of each epoch. Not with 'lbfgs'.
-
     best_loss_ : float or None
-        Least of `loss_curve_`; None with early stopping.
-
-    validation_scores_ : list of float or None
-        Score of each epoch on the rows held out, dropout off; None without such rows.
-
-    validation_loss_curve_ : list of float or None
-        Loss of each epoch on the rows held out, without penalty, dropout off.
-
+        Minimum of `loss_curve_`; None with early stopping.
+    validation_scores_, validation_loss_curve_ : list of float or None
+        Score and loss of the validation set in each epoch, without dropout or penalty; None without such a set.
     best_validation_score_ : float or None
-        Largest of `validation_scores_`; with early stopping, the score of the epoch whose weights were kept.
-
+        Maximum of `validation_scores_`; with early stopping, the score of the epoch with the best weights.
     n_iter_ : int
-        Epochs, or iterations of 'lbfgs', of the last call.
-
+        Number of epochs, or of iterations of 'lbfgs', in the last call.
     t_ : int
-        Training rows seen by a stochastic solver, copies and rows of weight 0 included.
-
-    n_layers_ : int
-        Number of layers, the input among them.
-
-    n_outputs_ : int
-        Number of outputs.
-
+        Number of training rows seen by the stochastic solver, including copies and rows of weight 0.
+    n_layers_, n_outputs_ : int
+        Number of layers, including the input, and number of outputs.
     out_activation_ : str
-        Activation of the output.
-
+        Name of the output activation function.
     n_features_in_ : int
         Number of features seen during ``fit``.
-
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, if X had names that are all strings.
+        Names of features seen during ``fit``, if X has feature names that are all strings.
 
     See Also
     --------
@@ -350,63 +264,21 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
 
     Notes
     -----
-    In training, the input x of a layer becomes, with standard dropout, ``x * m / (1 - p)``, with a fresh
-    ``m ~ Bernoulli(1 - p)`` for each unit of each row, so that its mean is x; prediction uses the whole network
-    unchanged. Masks are drawn with p rounded to a multiple of 2⁻¹⁶.
+    In training, standard dropout replaces the input x of a layer by ``x * m / (1 - p)``, with a new
+    ``m ~ Bernoulli(1 - p)`` for each unit, row and step, so that its mean is x. Prediction uses the whole network
+    unchanged.
 
-    In training with dropout, columns of X whose root mean square is large compared with the targets are divided by
-    powers of two inside the network. Their weights in ``coefs_`` are divided by the same powers. Both are exact.
+    With dropout, columns of X whose root mean square is large compared with the targets are divided by powers of two
+    inside the network, and their weights in ``coefs_`` by the same powers. Both are exact. In full-batch training a
+    sample weight of k equals k copies of the row, also with dropout.
 
-    **In full-batch training a weight of k equals k copies.** When all rows fit in one batch, equal rows (same
-    features, same target) share one mask, rows of weight 0 are left out first, and the order of the rows does not
-    matter. (Without noise this holds up to rounding. It does not hold for what counts rows: 'invscaling', and a
-    split by `validation_fraction`, in place of which `X_val` can be given.) With mini-batches a weight multiplies its
-    row in the mean over the batch, and each copy has a mask of its own: alike, but not equal.
-
-    Custom activations, dropout kinds, optimizers, schedules and regression losses can be registered by name: the user
-    guide has an example of each.
-
-    Where this class differs from scikit-learn's on purpose: ``partial_fit`` with an integer seed goes on with its
-    random stream instead of replaying the first permutation; a mini-batch of zero weights is skipped; a loss or
-    score that is not finite is an error at once; with ``warm_start`` patience starts afresh; 'lbfgs' warns that it
-    ignores `early_stopping`, and with several outputs minimises the squared error summed over them, so that its
-    loss and gradient agree; ``set_params`` between calls of ``partial_fit`` also changes the settings of the
-    optimizer; pickles after ``fit`` leave out the optimizer's moments (its learning rate is kept); prediction runs in
-    blocks of rows; ``predict_log_proba`` stays finite; ``predict_proba`` has one column per class even if there
-    is one class.
+    Custom activations, dropout kinds, optimizers, schedules and regression losses can be registered by name, see
+    :doc:`/extending`. The differences from scikit-learn's MLPs are listed in :doc:`/differences`.
 
     References
     ----------
-    .. [1] G. E. Hinton, N. Srivastava, A. Krizhevsky, I. Sutskever and R. Salakhutdinov (2012). Improving neural
-       networks by preventing co-adaptation of feature detectors. arXiv:1207.0580.
-    .. [2] N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever and R. Salakhutdinov (2014). Dropout: A Simple Way
-       to Prevent Neural Networks from Overfitting. Journal of Machine Learning Research 15.
-    .. [3] G. Klambauer, T. Unterthiner, A. Mayr and S. Hochreiter (2017). Self-Normalizing Neural Networks.
-       NeurIPS 30.
-    .. [4] J. Tompson, R. Goroshin, A. Jain, Y. LeCun and C. Bregler (2015). Efficient Object Localization Using
-       Convolutional Networks. CVPR.
-    .. [5] Z. Liu, Z. Xu, J. Jin, Z. Shen and T. Darrell (2023). Dropout Reduces Underfitting. ICML.
-    .. [6] P. Morerio, J. Cavazza, R. Volpi, R. Vidal and V. Murino (2017). Curriculum Dropout. ICCV.
-    .. [7] X. Li, S. Chen, X. Hu and J. Yang (2019). Understanding the Disharmony Between Dropout and Batch
-       Normalization by Variance Shift. CVPR.
-    .. [8] D. Hendrycks and K. Gimpel (2016). Gaussian Error Linear Units (GELUs). arXiv:1606.08415.
-    .. [9] I. Loshchilov and F. Hutter (2019). Decoupled Weight Decay Regularization. ICLR.
-    .. [10] I. Loshchilov and F. Hutter (2017). SGDR: Stochastic Gradient Descent with Warm Restarts. ICLR.
-    .. [11] L. N. Smith (2018). A disciplined approach to neural network hyper-parameters. arXiv:1803.09820.
-    .. [12] D. Holzmüller, L. Grinsztajn and I. Steinwart (2024). Better by Default: Strong Pre-Tuned MLPs and Boosted
-       Trees on Tabular Data. NeurIPS 37.
-    .. [13] S. J. Rennie, V. Goel and S. Thomas (2014). Annealed dropout training of deep networks. SLT.
-    .. [14] S. Ioffe and C. Szegedy (2015). Batch Normalization. ICML.
-    .. [15] R. Pascanu, T. Mikolov and Y. Bengio (2013). On the difficulty of training recurrent neural networks. ICML.
-    .. [16] P. Goyal et al. (2017). Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour. arXiv:1706.02677.
-    .. [17] B. Graham, J. Reizenstein and L. Robinson (2015). Efficient batchwise dropout training using submatrices.
-       arXiv:1502.02478.
-    .. [18] C. Szegedy, V. Vanhoucke, S. Ioffe, J. Shlens and Z. Wojna (2016). Rethinking the Inception Architecture
-       for Computer Vision. CVPR.
-    .. [19] Y. Gal and Z. Ghahramani (2016). Dropout as a Bayesian Approximation: Representing Model Uncertainty in
-       Deep Learning. ICML.
-    .. [20] N. Houlsby, F. Huszár, Z. Ghahramani and M. Lengyel (2011). Bayesian Active Learning for Classification and
-       Preference Learning. arXiv:1112.5745.
+    .. [1] N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever and R. Salakhutdinov (2014). Dropout: A Simple Way to
+       Prevent Neural Networks from Overfitting. Journal of Machine Learning Research 15.
 
     Examples
     --------
@@ -431,7 +303,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
     }
 
-    loss = "log_loss"  # an attribute as in scikit-learn, not a parameter
+    loss = "log_loss"  # a class attribute, as in scikit-learn, not a parameter
 
     classes_: NDArray[Any]
     class_weight_: FloatArray
@@ -524,77 +396,85 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     def partial_fit(
         self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
     ) -> Self:
-        """Train for one epoch on the given rows, from the weights as they are.
+        """Train for one epoch on the given rows, starting from the current state.
 
-        Each call goes on where the last one ended: masks, permutations, moments of the optimizer and of batch
-        normalisation. With ``shuffle=False``, a constant learning rate and constant dropout rates, calls on consecutive
-        parts of a multiple of `batch_size` rows equal one call on the whole, bit for bit, and N calls on the same rows,
-        more of them than `batch_size`, equal an epoch each of ``fit(max_iter=N)``. With ``shuffle=True`` rows are
-        permuted within a call. With dropout, the rows of the first call determine the powers of two that large columns
-        of X are divided by; parts equal the whole only if the first part gives the same powers. Start a stream with
-        typical rows. Schedules count a call as an epoch of `max_iter`, and ``loss_curve_`` gets one entry.
-        A copy or a pickle made after a call continues identically. A pickle made after ``fit`` starts with the moments
-        of the optimizer at zero. Changes by ``set_params`` take effect at the next call, also for parameters of the
-        optimizer. A learning rate that 'adaptive' has lowered is kept until `solver`, `learning_rate` or
-        `learning_rate_init` changes. Training continues from weights assigned to ``coefs_`` and ``intercepts_``.
+        Masks, permutations, and the moments of the optimizer and of batch normalization continue from the previous
+        call. Schedules count a call as one of `max_iter` epochs, and ``loss_curve_`` gets one entry. Parameters changed
+        by ``set_params`` and weights assigned to ``coefs_`` and ``intercepts_`` are used from the next call on.
+
+        With dropout, large columns of X are divided by powers of two, which are determined by the rows of the first
+        call: start a stream with typical rows. See :doc:`/scaling` for streams, and :doc:`/persistence` for what copies
+        and files keep.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows.
+            Training data.
 
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Their labels; not every class need be there.
+            Class labels. Classes may be missing in a call.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights.
+            Non-negative sample weights; equal weights if None.
 
         classes : array-like of shape (n_classes,), default=None
-            All the labels there will ever be; needed in the first call.
+            All classes of the stream. Required in the first call.
 
         Returns
         -------
         self : object
-            The estimator, trained. If the call fails, as it was.
+            The trained estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are invalid, or if training diverges. The estimator is then unchanged.
+
+        Warns
+        -----
+        UserWarning
+            If a 'cosine' or 'onecycle' learning rate has ended, after `max_iter` calls.
         """
         return self._attempt(X, y, sample_weight, incremental=True, classes=classes)
 
     @from_snapshot
     def predict_proba(self, X: MatrixLike) -> FloatArray:
-        """Probability of each class.
+        """Predict the probability of each class.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The rows to predict.
+            The input data.
 
         Returns
         -------
         P : ndarray of shape (n_samples, n_classes)
-            Columns in the order of ``classes_``. Rows sum to 1, but not with multilabel targets.
+            Probabilities, in the order of ``classes_``. Rows sum to 1, except with multilabel targets.
         """
         X = self._validate_predict(X)
         return self._one_column_per_class(self._output(X))
 
     @from_snapshot
     def predict_log_proba(self, X: MatrixLike) -> FloatArray:
-        """Logarithm of the probability of each class, finite where the probability rounds to 0.
+        """Predict the logarithm of the probability of each class.
+
+        It is finite where the probability rounds to 0.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The rows to predict.
+            The input data.
 
         Returns
         -------
         log_P : ndarray of shape (n_samples, n_classes)
-            Columns in the order of ``classes_``.
+            Log-probabilities, in the order of ``classes_``.
         """
         X = self._validate_predict(X)
         return self._output(X, self._log_proba, raw=True)
 
     def _log_proba(self, Z):
-        """Logarithm of the probability of each class from the output before its activation."""
+        """Return the log-probability of each class, given the output before its activation."""
         P = Z.copy()
         OUTPUTS[self.out_activation_](P)
         P = self._one_column_per_class(P)
@@ -616,42 +496,41 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         mask_sharing: MaskSharing = "sample",
         n_jobs: Int | None = None,
     ) -> FloatArray:
-        """Probability of each class in noisy passes through the network (Monte-Carlo dropout).
+        """Sample the probability of each class with dropout (Monte Carlo dropout).
 
-        After a schedule that ended at 0, and with no rates given, the passes use the rates that the schedule started
-        from, and their logits are shifted so that their mean is that of ``predict_proba``. The mean is computed from at
-        least 100 passes, even if `n_samples` is smaller. ``predict_uncertainty`` and ``log_predictive_density`` use the
-        same passes.
+        If a schedule ended at 0 and no rates are given, the passes use the rates at the start of the schedule, and
+        their logits are shifted so that their mean is that of ``predict_proba``. The mean is computed from at least 100
+        passes. ``predict_uncertainty`` and ``log_predictive_density`` use the same passes.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples_X, n_features)
-            The rows to predict.
+            The input data.
 
         n_samples : int, default=1
-            Number of passes, at least 1.
+            Number of Monte Carlo passes, at least 1.
 
         random_state : int, RandomState instance or None, default=0
-            Seeds the masks.
+            Determines the random masks.
 
         dropout : float or array-like of shape (n_hidden,), default=None
-            Rate of the hidden layers while sampling, in [0, 1). None for the rates at the end of training, or, if a
-            schedule ended at 0, the rates that it started from. 0 for no noise.
+            Dropout rate of the hidden layers during sampling, in [0, 1). None for the rates at the end of training, or,
+            if a schedule ended at 0, for the rates at its start. 0 for no noise.
 
         input_dropout : float, default=None
-            The same for the inputs.
+            Dropout rate of the inputs during sampling, with the same default.
 
         mask_sharing : {'sample', 'batch'}, default='sample'
-            Whether each row has masks of its own in each pass, or all rows of X share them: then each pass is
-            one function, the same for any X.
+            Whether each row has its own masks in each pass, or all rows of X share them. With 'batch' each pass is one
+            function, the same for any X.
 
         n_jobs : int, default=None
-            Threads of joblib; the numbers do not depend on it.
+            Number of threads of joblib. The results do not depend on it.
 
         Returns
         -------
         P : ndarray of shape (n_samples_X, n_classes, n_samples)
-            One pass in each ``P[:, :, t]``. It is all in memory: ``predict_uncertainty`` is not, and has their mean.
+            Pass t is ``P[:, :, t]``. For the mean only, ``predict_uncertainty`` needs less memory.
         """
         X = self._validate_predict(X)
         return self._sample(
@@ -678,46 +557,46 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         mask_sharing: MaskSharing = "sample",
         n_jobs: Int | None = None,
     ) -> Bunch:
-        """Mean probabilities of noisy passes and how uncertain they are (Monte-Carlo dropout).
+        """Predict mean probabilities and their uncertainty by Monte Carlo dropout.
 
-        With p_t the probabilities of the t-th of T passes [1]_, p̄ their mean and H the entropy in nats::
+        With p_t the probabilities of pass t of T [1]_, p̄ their mean and H the entropy in nats::
 
-            H(p̄) = 1/T Σ_t H(p_t) + I:
+            H(p̄) = 1/T Σ_t H(p_t) + I.
 
-        The predictive entropy is the expected entropy, doubt that more training data would not remove, and the mutual
-        information I of label and weights, doubt about the network, greatest where the passes disagree [2]_.
+        The predictive entropy H(p̄) is the sum of the expected entropy, which more training data would not reduce, and
+        the mutual information I of label and weights [2]_, which is high where the passes disagree.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples_X, n_features)
-            The rows to predict.
+            The input data.
 
         n_samples : int, default=100
-            Number of noisy passes T, at least 1. Memory does not grow with it.
+            Number of Monte Carlo passes T, at least 1. Memory use does not depend on it.
 
         random_state : int, RandomState instance or None, default=0
-            Seeds the masks.
+            Determines the random masks.
 
         dropout : float or array-like of shape (n_hidden,), default=None
-            Rate of the hidden layers while sampling, in [0, 1). None for the rates at the end of training, or, if a
-            schedule ended at 0, the rates that it started from. 0 for no noise.
+            Dropout rate of the hidden layers during sampling, in [0, 1). None for the rates at the end of training, or,
+            if a schedule ended at 0, for the rates at its start. 0 for no noise.
 
         input_dropout : float, default=None
-            The same for the inputs.
+            Dropout rate of the inputs during sampling, with the same default.
 
         mask_sharing : {'sample', 'batch'}, default='sample'
-            Whether each row has masks of its own in each pass, or all rows of X share them: then each pass is
-            one function.
+            Whether each row has its own masks in each pass, or all rows of X share them. With 'batch' each pass is one
+            function of X.
 
         n_jobs : int, default=None
-            Threads of joblib; the numbers do not depend on it.
+            Number of threads of joblib. The results do not depend on it.
 
         Returns
         -------
         uncertainty : :class:`~sklearn.utils.Bunch`
-            With the fields `proba`, of shape (n_samples_X, n_classes): p̄, often better calibrated than
-            ``predict_proba``; and `predictive_entropy`, `expected_entropy` and `mutual_information`, of shape
-            (n_samples_X,), or (n_samples_X, n_classes) with multilabel targets, each label by itself.
+            Dictionary-like object with `proba`, p̄ of shape (n_samples_X, n_classes), and `predictive_entropy`,
+            `expected_entropy` and `mutual_information` of shape (n_samples_X,). With multilabel targets they have
+            shape (n_samples_X, n_classes), one column per label.
 
         References
         ----------
@@ -764,12 +643,12 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         return outputs
 
     def _probabilities_and_entropies(self, outputs, rows):
-        """Their sums over the passes."""
+        """Return the sums of the probabilities and of the entropies over the passes."""
         P = self._one_column_per_class(outputs.transpose(1, 2, 0).astype(float))
         return P.sum(axis=2), self._entropy(P).sum(axis=-1)
 
     def _entropy(self, P):
-        """Entropy over the classes, axis 1, or of each label by itself."""
+        """Return the entropy over the classes (axis 1), or of each label with multilabel targets."""
         return entr(P) + entr(1 - P) if self._is_multilabel() else entr(P).sum(axis=1)
 
     def _is_multilabel(self):
@@ -784,7 +663,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         return np.log(np.where(Y, P, 1 - P)).sum(axis=2)
 
     def _one_column_per_class(self, P):
-        """P, (n, n_outputs, ...), with a column for each class."""
+        """Return P, of shape (n, n_outputs, ...), with one column per class."""
         if len(self.classes_) == 1:
             return np.ones_like(P)
         return np.hstack([1 - P, P]) if self.n_outputs_ == 1 else P
@@ -794,8 +673,8 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         if incremental:
             if self.class_weight == "balanced":
                 raise ValueError(
-                    "class_weight='balanced' needs all rows at once, and partial_fit sees some: compute the weights "
-                    "with sklearn.utils.class_weight.compute_class_weight and give them as a dict."
+                    "class_weight='balanced' needs all rows at once, but partial_fit gets only some: compute the "
+                    "weights with sklearn.utils.class_weight.compute_class_weight and pass them as a dict."
                 )
             try:
                 first = check_partial_fit_first_call(self, classes)
@@ -826,11 +705,11 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         if len(unseen):
             raise ValueError(
                 f"`{name}` has classes not in `self.classes_`: {unseen}. `self.classes_` has {self.classes_}: "
-                "the first call must know them all."
+                "the first call must include all classes."
             )
         if fitted:
             return y.astype(bool)
-        codes = np.searchsorted(self.classes_, y)  # a row of class indicators each would not scale
+        codes = np.searchsorted(self.classes_, y)  # one-hot rows would not scale to many classes
         return codes if binarizer.y_type_ == "multiclass" else codes.astype(bool).reshape(-1, 1)
 
     def _weigh_classes(self, y, sample_weight, dtype, learn):
@@ -849,7 +728,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
                 self.class_weight_ = compute_class_weight(
                     self.class_weight, classes=self.classes_, y=y, sample_weight=sample_weight
                 )
-            except ValueError as error:  # it names the classes without weight
+            except ValueError as error:  # the message names the classes without a weight
                 if not isinstance(self.class_weight, dict):
                     raise
                 known = self.classes_.tolist()
@@ -862,7 +741,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
             if self.class_weight != "balanced" and not np.isfinite(self.class_weight_).all():
                 raise ValueError(f"class_weight must be finite, got {self.class_weight!r}.")
         weights = self.class_weight_[np.searchsorted(self.classes_, y)].astype(dtype)
-        if sample_weight is not None:  # a class of weight 0 has infinite balanced weight, and no row to use it
+        if sample_weight is not None:  # a class of weight 0 has an infinite balanced weight that no row uses
             weights = np.multiply(weights, sample_weight, where=sample_weight > 0, out=np.zeros_like(sample_weight))
         if not weights.any():
             raise ValueError(f"class_weight={self.class_weight!r} leaves no row with a positive weight.")

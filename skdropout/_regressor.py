@@ -1,4 +1,4 @@
-"""The regressor."""
+"""Multi-layer perceptron regressor with dropout."""
 
 from __future__ import annotations
 
@@ -44,268 +44,181 @@ from .engine.losses import LOSSES
 class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     """Multi-layer perceptron regressor with dropout.
 
-    Minimises the loss of a network whose units are dropped at random while it trains::
+    This model minimizes the loss of a network whose units are dropped at random in training::
 
-        L = (sum_i w_i l(y_i, f(x_i; m_i)) + alpha/2 ||W||²) / sum_i w_i,
-        m_i ~ Bernoulli(1 - dropout).
+        L = (sum_i w_i l(y_i, f(x_i; m_i)) + alpha/2 ||W||²) / sum_i w_i,    m_i ~ Bernoulli(1 - dropout).
+
+    Seven parameters control dropout [1]_: `dropout` and `input_dropout` are the rates of the hidden layers and of the
+    input, `dropout_kind` is the type of noise, `dropout_schedule` varies the rates during training, `mask_sharing`
+    decides whether the rows of a mini-batch share a mask, and `group_size` and `input_groups` define units and columns
+    that are dropped together.
+
+    The user guide has more on :doc:`dropout </dropout>`, the :doc:`choice of rates </choosing>`,
+    :doc:`training </training>` and :doc:`uncertainty </uncertainty>`, with measurements and references.
 
     Parameters
     ----------
     loss : {'squared_error', 'poisson', 'absolute_error', 'huber', 'quantile'}, default='squared_error'
-        Half the squared error, for the mean; half the Poisson deviance with an exponential output, for counts,
-        y >= 0; the absolute error, for the median; Huber's, quadratic up to 1.35 and linear beyond, for outliers
-        (standardise y first) [18]_; the pinball loss, for the `quantile` [19]_.
-
+        Loss function: half the squared error, for the mean; half the Poisson deviance with an exponential output, for
+        counts (y >= 0); the absolute error, for the median; the Huber loss, quadratic up to 1.35 and linear beyond, for
+        targets with outliers (standardize y first); the pinball loss, for the `quantile`.
     hidden_layer_sizes : int or array-like of shape (n_hidden,), default=(100,)
-        Units of each hidden layer; ``()`` for none, which is a linear model.
-
+        Number of units in each hidden layer; ``()`` for no hidden layer, which is a linear model.
     activation : {'identity', 'logistic', 'tanh', 'relu', 'selu', 'elu', 'leaky_relu', 'gelu', 'silu'} or \
             list of them, default='relu'
-        Activation of the hidden layers, one for all or one each. Beside scikit-learn's first four: 'selu', which keeps
-        mean 0 and variance 1 from layer to layer on standardised inputs, for deep networks without normalisation [3]_,
-        and starts from LeCun-normal weights; 'elu', ``exp(z) - 1`` below 0, when units must not fall silent for good;
-        'leaky_relu', slope 0.01 below 0, the cheap way to the same; 'gelu', ``z Φ(z)``, and 'silu',
-        ``z / (1 + exp(-z))``, smooth ones, often better in deep networks [8]_ and slower. These four start from
-        He-normal weights, scikit-learn's from Glorot-uniform ones.
-
+        Activation function, one for all hidden layers or one per layer. 'selu' is for deep networks without
+        normalization on standardized inputs; 'elu' and 'leaky_relu' avoid dead units; 'gelu' and 'silu' are smooth, and
+        often better in deep networks, but slower.
     solver : {'lbfgs', 'sgd', 'adam', 'adamw'}, default='adam'
-        Optimizer. 'sgd', 'adam' and 'adamw' work on mini-batches; 'lbfgs' works on all rows at once, is good on
-        small data, computes in float64, and needs every rate at 0.
-
+        Optimizer. 'sgd', 'adam' and 'adamw' use mini-batches. 'lbfgs' uses all rows at once, works well on small data,
+        computes in float64, and requires all dropout rates to be 0.
     alpha : float, default=0.0001
-        Strength of the L2 penalty on the weights, in [0, inf); divided by the weight sum of the batch. With 'adamw' it
-        is the decoupled weight decay instead [9]_, whose effect Adam's step sizes do not change: each step shrinks the
-        weights by the learning rate times `alpha`, and 0.01 is a usual value.
-
+        Strength of the L2 regularization, in [0, inf), divided by the weight sum of the batch. With 'adamw', decoupled
+        weight decay: each step shrinks the weights by the learning rate times `alpha`, and 0.01 is a usual value.
     batch_size : int or 'auto', default='auto'
-        Rows of a mini-batch; 'auto' is ``min(200, n_samples)``.
-
+        Number of rows in a mini-batch; 'auto' is ``min(200, n_samples)``.
     learning_rate : {'constant', 'invscaling', 'adaptive', 'cosine', 'onecycle'}, default='constant'
-        Learning rate of 'sgd': constant; ``learning_rate_init / (t_ + 1) ** power_t``; or constant until
-        training has stopped improving, and a fifth of it at each such time. For every stochastic solver:
-        'cosine', from `learning_rate_init` to 0 over `max_iter` epochs, for a last bit of accuracy [10]_, and
-        'onecycle', from a 25th of it up and down again, with which fewer epochs and larger rates do [11]_. These two
-        run to their end, whatever `tol` says; ``partial_fit`` counts its calls as epochs and warns once they are over.
-
+        Learning rate schedule. Only for 'sgd': 'invscaling', ``learning_rate_init / (t_ + 1) ** power_t``, and
+        'adaptive', divided by 5 each time training stops improving. 'cosine' decreases to 0 over `max_iter` epochs;
+        'onecycle' increases from 1/25 to the full rate and decreases again. Both run to their end regardless of `tol`.
     learning_rate_init : float, default=0.001
-        Initial step size of the stochastic solvers, in (0, inf); the highest one of 'onecycle'.
-
+        Initial learning rate of the stochastic solvers, in (0, inf); the maximum with 'onecycle'.
     power_t : float, default=0.5
         Exponent of 'invscaling', in [0, inf).
-
     max_iter : int, default=200
-        Most epochs of the stochastic solvers or iterations of 'lbfgs'.
-
+        Maximum number of epochs of the stochastic solvers, or of iterations of 'lbfgs'.
     shuffle : bool, default=True
-        Whether to draw a new order of the rows at each epoch.
-
+        Whether to shuffle the rows in each epoch.
     random_state : int, RandomState instance or None, default=None
-        Seeds the initial weights, the validation split, the order of the rows and the masks. The masks
-        have a stream of their own: the rate changes neither the initial weights nor the batches.
-
+        Determines random number generation for the initial weights, the validation split, the order of the rows and the
+        dropout masks. The masks have a separate stream: the rates change neither the initial weights nor the batches.
     tol : float, default=1e-4
-        Least improvement of the loss, or of the validation score, that counts as one.
-
+        Minimum improvement of the loss or validation score. Smaller improvements do not reset `n_iter_no_change`.
     verbose : bool, default=False
-        Whether to print a line an epoch: training loss, loss and score of the rows held out, learning rate, the
-        largest dropout rate if a schedule moves it, and seconds.
-
+        Whether to print losses, validation score, learning rate, changing dropout rates and seconds of each epoch.
     warm_start : bool, default=False
-        Whether ``fit`` continues from the weights of the last ``fit``; patience starts from scratch. Early stopping
-        holds out the same rows again if the number of rows and `validation_fraction` are the same.
-
+        Whether ``fit`` continues from the weights of the previous ``fit``. The validation set stays the same as long as
+        the number of rows and `validation_fraction` do.
     momentum : float, default=0.9
         Momentum of 'sgd', in [0, 1].
-
     nesterovs_momentum : bool, default=True
-        Whether the momentum of 'sgd' is Nesterov's.
-
+        Whether 'sgd' uses Nesterov's momentum.
     early_stopping : bool, default=False
-        Whether to stop when `scoring`, on rows held out, has not improved by `tol` for `n_iter_no_change`
-        epochs, and to keep the best weights. If False, the training loss is watched; with dropout, whose noise
-        would end the training too early, also the noise-free loss of at most 1000 training rows, drawn at random, and
-        both must stall in the mean over the last `n_iter_no_change` epochs.
-
+        Whether to stop when the validation score (see `scoring`) has not improved by `tol` for `n_iter_no_change`
+        epochs, and to restore the best weights. If False, training stops when the training loss stalls; with dropout,
+        which makes that loss noisy, the noise-free loss of at most 1000 training rows must stall too.
     validation_fraction : float, default=0.1
-        Fraction of the training rows to hold out for early stopping, in [0, 1), unless ``fit`` gets `X_val`. The rows
-        are drawn at random, and stratified only in classification with two classes, as in scikit-learn.
-
+        Fraction of the training rows to set aside as validation set for early stopping, in [0, 1), unless ``fit`` gets
+        `X_val`. The split is stratified only in classification with two classes, as in scikit-learn.
     beta_1, beta_2 : float, default=0.9 and 0.999
-        Decay of the moments of 'adam' and 'adamw', in [0, 1).
-
+        Exponential decay rates of the moment estimates of 'adam' and 'adamw', in [0, 1).
     epsilon : float, default=1e-8
-        Added to the denominator of 'adam' and 'adamw', in (0, inf).
-
+        Value for numerical stability in the denominator of 'adam' and 'adamw', in (0, inf).
     n_iter_no_change : int or inf, default=10
-        Epochs without improvement before training stops.
-
+        Maximum number of epochs without an improvement by `tol`; inf to always train for `max_iter` epochs.
     max_fun : int, default=15000
-        Most evaluations of the loss by 'lbfgs'.
-
+        Maximum number of loss evaluations by 'lbfgs'.
     dropout : float or array-like of shape (n_hidden,), default=0.0
-        Probability in [0, 1) that a hidden unit is **dropped** in training, after its activation: one rate
-        for all hidden layers or one per layer; too high a rate underfits. At 0 the weights are those of scikit-learn's
-        MLP. 0.05 to 0.2 helps where targets are noisy and the network is trained until it overfits, and harms where
-        they are a smooth function of few features. The default is by measurement: with all other parameters at
-        theirs, RMSE at rate 0.1 over RMSE at 0 was 0.96 to 0.99 on diabetes, linnerud and red wine and 1.01 to 1.05
-        on concrete, energy and yacht, in the geometric mean 1.003 ± 0.003, and 1.001 ± 0.002 at 0.05
-        (``benchmarks/defaults.py``, ten splits).
-
+        Probability in [0, 1) that a hidden unit is **dropped** in training, after its activation: one rate for all
+        hidden layers or one per layer. Use 0.05 to 0.2 if targets are noisy and the network overfits; dropout is
+        harmful if they are a smooth function of few features. At 0 the weights are those of scikit-learn's MLP.
     input_dropout : float, default=0.0
-        The same for the inputs. 0.1 to 0.2 suits many redundant features (pixels, bags of words); with
-        few informative features, above all in regression, it does harm.
-
+        Probability in [0, 1) that an input is dropped. Use 0.1 to 0.2 for many redundant features (pixels, bags of
+        words); it is harmful with few informative features, especially in regression.
     dropout_kind : {'bernoulli', 'gaussian', 'alpha', 'spatial'} or list of them, default='bernoulli'
-        What dropping does, in all layers, or one kind per hidden layer (the input then gets 'bernoulli').
-        Names that were added to ``skdropout.engine.dropout.DROPOUTS`` are kinds too.
+        Type of noise: one kind for all layers, or one per hidden layer (the input then gets 'bernoulli'). Names
+        registered in ``skdropout.engine.dropout.DROPOUTS`` are also valid.
 
-        - 'bernoulli', ``x m / (1 - p)``: the standard [2]_.
-        - 'gaussian', ``x ε`` with ε ~ N(1, p / (1 - p)): the same mean and variance without zeros; as good, now
-          and then better [2]_.
-        - 'alpha', dropped units go to -1.758 and all are rescaled: keeps the moments of 'selu' layers, for which it
-          is made, with rates of 0.05 to 0.1 [3]_. Good on noisy labels, harmful in regression.
-        - 'spatial', one mask for each group of units: for units or columns that are redundant within their group [4]_.
-
+        - 'bernoulli', ``x m / (1 - p)``: standard dropout.
+        - 'gaussian', ``x ε`` with ε ~ N(1, p / (1 - p)): the same mean and variance without zeros.
+        - 'alpha', dropped units are set to -1.758 and all are rescaled: for 'selu' layers, at rates of 0.05 to 0.1.
+        - 'spatial', one mask per group of units: for units or columns that are redundant within their group.
     mask_sharing : {'sample', 'batch'}, default='sample'
-        Whether every row of a mini-batch has a mask of its own, or its rows share one. With 'batch' the units dropped
-        are not computed at all [17]_: at rate 0.5, layers of 256 to 1024 units on batches of 128 to 512 rows train in
-        0.5 to 0.9 of the time they take without dropout ('bernoulli' and 'spatial' at rates from 0.15, on batches of
-        64 rows and more, without `batch_norm`; elsewhere it saves next to nothing). The mask is as random, the noise
-        of a step larger, since the rows no longer average over it. For large data: on 60 000 digits the errors are
-        those of 'sample' (-0.00 ± 0.04 points); on 5 000 two thirds of what dropout gains are lost (+0.27 ± 0.05
-        points), and in regression on tables of a few hundred or a thousand rows it mostly does harm.
-
+        Whether each row of a mini-batch has its own mask, or all rows share one. With 'batch' the dropped units are not
+        computed, which makes wide layers faster, but the gradients are noisier. Use it for wide layers on large data.
     dropout_schedule : str or callable, default='flat_cos'
-        Factor of all rates over the progress t of the training, 0 to 1 at epoch `max_iter`. A callable maps t to the
-        factor; ``partial_fit`` counts its calls as epochs. Training runs to the end of the schedule, since losses at
-        different rates tell nothing of convergence; with `early_stopping` the best weights still come back.
+        Factor of all dropout rates: a name, or a callable of the training progress t, from 0 to 1 at epoch `max_iter`.
+        Unless it is 'constant' or all rates are 0, training runs for `max_iter` epochs; `early_stopping` still restores
+        the best weights.
 
         - 'constant', 1.
-        - 'flat_cos', 1 up to t = 1/2, then half a cosine to 0: keeps the gain on noisy targets and spares smooth ones
-          [12]_. In regression better than 'constant' at the same rate, in the comparison above by 1 % of the RMSE.
-          ``predict(X, return_std=True)`` then uses the spread of passes at `dropout` around the noise-free prediction.
-        - 'annealed', ``1 - t``, the simplest of its sort [13]_.
-        - 'early', ``max(0, 1 - 6 t)``: against underfitting [5]_.
-        - 'late', 0 up to t = 1/6, then 1 [5]_.
-        - 'curriculum', ``1 - exp(-10 t)`` [6]_.
-
+        - 'flat_cos', 1 up to t = 1/2, then half a cosine to 0: for noisy as well as smooth targets.
+          ``predict(X, return_std=True)`` then samples at the rates in `dropout`, around the noise-free prediction.
+        - 'annealed', ``1 - t``.
+        - 'early', ``max(0, 1 - 6 t)``: against underfitting.
+        - 'late', 0 up to t = 1/6, then 1: against late overfitting.
+        - 'curriculum', ``1 - exp(-10 t)``.
     group_size : int or array-like of shape (n_hidden,), default=1
-        Adjacent units of a hidden layer that are dropped together; divides the layer's width. Only for 'spatial'.
-
+        Number of adjacent hidden units that are dropped together; must divide the number of units. Only for 'spatial'.
     input_groups : array-like of shape (n_features,), default=None
-        A label for each column of X: columns with the same label are dropped together, a one-hot block, the pixels
-        of a channel, a lag window; the kind of the input is then 'spatial'. Only with `input_dropout`. For raw 0/1
-        one-hot blocks this is no different from single columns.
-
+        Label of each column of X: columns with the same label (the pixels of a channel, a lag window) are dropped
+        together. The kind of the input is then 'spatial'. Requires `input_dropout`.
     batch_norm : {'before_activation', 'after_activation', 'after_dropout'} or False, default=False
-        Whether and where each hidden layer is normalised over the batch [14]_. Trains deep networks faster; on tables
-        it rarely helps. Dropout before a normalisation shifts its variance between training, where dropout adds to it,
-        and prediction [7]_: 'after_dropout', and dropout in any layer but the last, need small rates. A batch of one
-        row is normalised by the running moments, to which it adds nothing.
-
+        Whether and where to normalize hidden layers over the batch. It helps deep networks, and rarely helps on tables.
+        Combine it with small dropout rates, or with dropout in the last hidden layer only.
     max_norm : float, default=None
-        Bound in (0, inf) of the norm of the weights into each hidden unit. 1.5 to 4 goes with high rates and
-        large learning rates of 'sgd' [2]_; with 'adam' it does little. `batch_norm` is folded into ``coefs_`` after
-        the bound, and may exceed it there.
-
+        Upper bound, in (0, inf), of the norm of the weights into each hidden unit. Use 1.5 to 4 with high dropout rates
+        and large learning rates of 'sgd'; with 'adam' it has little effect.
     clip_norm : float, default=None
-        Bound in (0, inf) of the norm of the whole gradient, against steps that blow up [15]_.
-
+        Upper bound, in (0, inf), of the norm of the whole gradient, to prevent divergence.
     l1_ratio : float, default=0.0
-        Share in [0, 1] of `alpha` that is an L1 penalty, for many weights near 0: by its subgradient, so that they come
-        near 0 and not to it.
-
+        Fraction of `alpha`, in [0, 1], that is an L1 penalty. Its subgradient shrinks weights, but not exactly to 0.
     warmup_fraction : float, default=0.0
-        Share in [0, 1) of the training over which the learning rate climbs from 0, for large learning rates and
-        batches [16]_.
-
+        Fraction of the training, in [0, 1), over which the learning rate increases from 0. Use it with large learning
+        rates and batches.
     quantile : float, default=0.5
-        Level in (0, 1) of the quantile that ``loss='quantile'`` estimates.
-
+        Level, in (0, 1), of the quantile that ``loss='quantile'`` estimates.
     noise_variance : float or array-like of shape (n_outputs,), default=None
-        Variance of the observations around the function, in (0, inf) and in squared units of the y given to ``fit``:
-        what ``predict(X, return_std=True)`` adds to the spread of the passes, 1 / τ of [20]_. None estimates it, see
-        ``noise_variance_``; the log predictive density is a score to tune it by.
-
+        Variance of the observation noise, in (0, inf) and in squared units of y: ``predict(X, return_std=True)`` adds
+        it to the variance of the Monte Carlo passes (1 / τ of [2]_). None to estimate it, see ``noise_variance_``. Tune
+        it by the log predictive density.
     scoring : str or callable, default=None
-        What early stopping watches on rows held out: None for R² (for minus the loss, if that is the absolute, Huber's
-        or the pinball one), 'loss' for minus the loss, a scorer
-        name, or a callable ``scorer(estimator, X, y)``. Sample and class weights go to scorers that take
-        ``sample_weight``.
-
+        Score of the validation set, which early stopping monitors: a scorer name, a callable
+        ``scorer(estimator, X, y)``, 'loss' for minus the loss, or None for R² (minus the loss if `loss` is
+        'absolute_error', 'huber' or 'quantile'). Sample weights are passed to scorers that accept ``sample_weight``.
     dtype : {'float32', 'float64', numpy.float32, numpy.float64}, default=None
-        Floating-point type of the computation: one of the two names, or anything that ``numpy.dtype`` converts to one
-        of them, such as ``X.dtype``; None follows X, as scikit-learn does. float32 is about twice as fast. Training
-        that continues from earlier weights keeps their dtype.
+        Floating-point type of the computation, or anything that ``numpy.dtype`` converts to one of these. None follows
+        X, as in scikit-learn. float32 is about twice as fast. Training that continues keeps the dtype of its weights.
 
     Attributes
     ----------
     coefs_ : list of ndarray of shape (n_in, n_out)
         Weights of each layer.
-
     intercepts_ : list of ndarray of shape (n_out,)
         Biases of each layer.
-
     dropout_ : tuple of float
-        Rate on the input of each layer, ``(input_dropout, *dropout)``, at the end of training: that of the last epoch,
-        or, with early stopping, of the one whose weights were kept.
-
+        Dropout rate of the input of each layer, ``(input_dropout, *dropout)``, in the last epoch, or, with early
+        stopping, in the epoch with the best weights.
     dropout_curve_ : list of tuple of float
-        The same at the end of each epoch. Not with 'lbfgs'.
-
-    batch_norm_scale_, batch_norm_shift_ : list of ndarray of shape (n_units,)
-        Scale and shift of each hidden layer; only with `batch_norm`. They are folded into ``coefs_`` and
-        ``intercepts_``.
-
-    batch_norm_mean_, batch_norm_var_ : list of ndarray of shape (n_units,)
-        Running mean and variance of each hidden layer; only with `batch_norm`.
-
+        The same rates at the end of each epoch. Not with 'lbfgs'.
+    batch_norm_scale_, batch_norm_shift_, batch_norm_mean_, batch_norm_var_ : list of ndarray of shape (n_units,)
+        Scale, shift, running mean and running variance of each hidden layer, which are folded into ``coefs_`` and
+        ``intercepts_``; only with `batch_norm`.
     noise_variance_ : float or ndarray of shape (n_outputs,)
-        `noise_variance`, or else its estimate: the mean squared residual of the noise-free prediction on the
-        validation rows, or, if there are none, on the training rows of the last call. Validation rows count the
-        network's own error as noise, so that intervals tend to be too wide; training rows the network has adapted to,
-        so that they tend to be too narrow, the more so the more it overfits. Whatever the loss, it is the constant
-        variance of normal noise around the prediction: sensible around a mean or a median, rough for counts, and
-        around other quantiles no description of y.
-
+        `noise_variance`, or its estimate: the mean squared residual of the noise-free prediction on the validation set,
+        or, without one, on the training rows of the last call. An overfitted network makes the latter too small.
     loss_ : float
-        Training loss at the end: the mean over the last epoch, penalty included, with dropout on.
-
+        Training loss of the last epoch, with dropout and penalty.
     loss_curve_ : list of float
         Training loss of each epoch. Not with 'lbfgs'.
-
     best_loss_ : float or None
-        Least of `loss_curve_`; None with early stopping.
-
-    validation_scores_ : list of float or None
-        Score of each epoch on the rows held out, dropout off; None without such rows.
-
-    validation_loss_curve_ : list of float or None
-        Loss of each epoch on the rows held out, without penalty, dropout off.
-
+        Minimum of `loss_curve_`; None with early stopping.
+    validation_scores_, validation_loss_curve_ : list of float or None
+        Score and loss of the validation set in each epoch, without dropout or penalty; None without such a set.
     best_validation_score_ : float or None
-        Largest of `validation_scores_`; with early stopping, the score of the epoch whose weights were kept.
-
+        Maximum of `validation_scores_`; with early stopping, the score of the epoch with the best weights.
     n_iter_ : int
-        Epochs, or iterations of 'lbfgs', of the last call.
-
+        Number of epochs, or of iterations of 'lbfgs', in the last call.
     t_ : int
-        Training rows seen by a stochastic solver, copies and rows of weight 0 included.
-
-    n_layers_ : int
-        Number of layers, the input among them.
-
-    n_outputs_ : int
-        Number of outputs.
-
+        Number of training rows seen by the stochastic solver, including copies and rows of weight 0.
+    n_layers_, n_outputs_ : int
+        Number of layers, including the input, and number of outputs.
     out_activation_ : str
-        Activation of the output.
-
+        Name of the output activation function.
     n_features_in_ : int
         Number of features seen during ``fit``.
-
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, if X had names that are all strings.
+        Names of features seen during ``fit``, if X has feature names that are all strings.
 
     See Also
     --------
@@ -314,60 +227,23 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
 
     Notes
     -----
-    In training, the input x of a layer becomes, with standard dropout, ``x * m / (1 - p)``, with a fresh
-    ``m ~ Bernoulli(1 - p)`` for each unit of each row, so that its mean is x; prediction uses the whole network
-    unchanged. Masks are drawn with p rounded to a multiple of 2⁻¹⁶.
+    In training, standard dropout replaces the input x of a layer by ``x * m / (1 - p)``, with a new
+    ``m ~ Bernoulli(1 - p)`` for each unit, row and step, so that its mean is x. Prediction uses the whole network
+    unchanged.
 
-    In training with dropout, columns of X whose root mean square is large compared with the targets are divided by
-    powers of two inside the network. Their weights in ``coefs_`` are divided by the same powers. Both are exact.
+    With dropout, columns of X whose root mean square is large compared with the targets are divided by powers of two
+    inside the network, and their weights in ``coefs_`` by the same powers. Both are exact. In full-batch training a
+    sample weight of k equals k copies of the row, also with dropout.
 
-    **In full-batch training a weight of k equals k copies.** When all rows fit in one batch, equal rows (same
-    features, same target) share one mask, rows of weight 0 are left out first, and the order of the rows does not
-    matter. (Without noise this holds up to rounding. It does not hold for what counts rows: 'invscaling', and a
-    split by `validation_fraction`, in place of which `X_val` can be given.) With mini-batches a weight multiplies its
-    row in the mean over the batch, and each copy has a mask of its own: alike, but not equal.
-
-    Custom activations, dropout kinds, optimizers, schedules and regression losses can be registered by name: the user
-    guide has an example of each.
-
-    Where this class differs from scikit-learn's on purpose: ``partial_fit`` with an integer seed goes on with its
-    random stream instead of replaying the first permutation; a mini-batch of zero weights is skipped; a loss or
-    score that is not finite is an error at once; with ``warm_start`` patience starts afresh; 'lbfgs' warns that it
-    ignores `early_stopping`, and with several outputs minimises the squared error summed over them, so that its
-    loss and gradient agree; ``set_params`` between calls of ``partial_fit`` also changes the settings of the
-    optimizer; pickles after ``fit`` leave out the optimizer's moments (its learning rate is kept); prediction runs in
-    blocks of rows; a negative y is an error under the Poisson loss, and so is a y that is not numeric.
+    Custom activations, dropout kinds, optimizers, schedules and regression losses can be registered by name, see
+    :doc:`/extending`. The differences from scikit-learn's MLPs are listed in :doc:`/differences`.
 
     References
     ----------
-    .. [1] G. E. Hinton, N. Srivastava, A. Krizhevsky, I. Sutskever and R. Salakhutdinov (2012). Improving neural
-       networks by preventing co-adaptation of feature detectors. arXiv:1207.0580.
-    .. [2] N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever and R. Salakhutdinov (2014). Dropout: A Simple Way
-       to Prevent Neural Networks from Overfitting. Journal of Machine Learning Research 15.
-    .. [3] G. Klambauer, T. Unterthiner, A. Mayr and S. Hochreiter (2017). Self-Normalizing Neural Networks.
-       NeurIPS 30.
-    .. [4] J. Tompson, R. Goroshin, A. Jain, Y. LeCun and C. Bregler (2015). Efficient Object Localization Using
-       Convolutional Networks. CVPR.
-    .. [5] Z. Liu, Z. Xu, J. Jin, Z. Shen and T. Darrell (2023). Dropout Reduces Underfitting. ICML.
-    .. [6] P. Morerio, J. Cavazza, R. Volpi, R. Vidal and V. Murino (2017). Curriculum Dropout. ICCV.
-    .. [7] X. Li, S. Chen, X. Hu and J. Yang (2019). Understanding the Disharmony Between Dropout and Batch
-       Normalization by Variance Shift. CVPR.
-    .. [8] D. Hendrycks and K. Gimpel (2016). Gaussian Error Linear Units (GELUs). arXiv:1606.08415.
-    .. [9] I. Loshchilov and F. Hutter (2019). Decoupled Weight Decay Regularization. ICLR.
-    .. [10] I. Loshchilov and F. Hutter (2017). SGDR: Stochastic Gradient Descent with Warm Restarts. ICLR.
-    .. [11] L. N. Smith (2018). A disciplined approach to neural network hyper-parameters. arXiv:1803.09820.
-    .. [12] D. Holzmüller, L. Grinsztajn and I. Steinwart (2024). Better by Default: Strong Pre-Tuned MLPs and Boosted
-       Trees on Tabular Data. NeurIPS 37.
-    .. [13] S. J. Rennie, V. Goel and S. Thomas (2014). Annealed dropout training of deep networks. SLT.
-    .. [14] S. Ioffe and C. Szegedy (2015). Batch Normalization. ICML.
-    .. [15] R. Pascanu, T. Mikolov and Y. Bengio (2013). On the difficulty of training recurrent neural networks. ICML.
-    .. [16] P. Goyal et al. (2017). Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour. arXiv:1706.02677.
-    .. [17] B. Graham, J. Reizenstein and L. Robinson (2015). Efficient batchwise dropout training using submatrices.
-       arXiv:1502.02478.
-    .. [18] P. J. Huber (1964). Robust Estimation of a Location Parameter. Annals of Mathematical Statistics 35.
-    .. [19] R. Koenker and G. Bassett (1978). Regression Quantiles. Econometrica 46.
-    .. [20] Y. Gal and Z. Ghahramani (2016). Dropout as a Bayesian Approximation: Representing Model Uncertainty in
-       Deep Learning. ICML.
+    .. [1] N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever and R. Salakhutdinov (2014). Dropout: A Simple Way to
+       Prevent Neural Networks from Overfitting. Journal of Machine Learning Research 15.
+    .. [2] Y. Gal and Z. Ghahramani (2016). Dropout as a Bayesian Approximation: Representing Model Uncertainty in Deep
+       Learning. ICML.
 
     Examples
     --------
@@ -484,35 +360,41 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     @available_if(BaseDropoutMLP._has_partial_fit)
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Train for one epoch on the given rows, from the weights as they are.
+        """Train for one epoch on the given rows, starting from the current state.
 
-        Each call goes on where the last one ended: masks, permutations, moments of the optimizer and of batch
-        normalisation. With ``shuffle=False``, a constant learning rate and constant dropout rates, calls on consecutive
-        parts of a multiple of `batch_size` rows equal one call on the whole, bit for bit, and N calls on the same rows,
-        more of them than `batch_size`, equal an epoch each of ``fit(max_iter=N)``. With ``shuffle=True`` rows are
-        permuted within a call. With dropout, the rows of the first call determine the powers of two that large columns
-        of X are divided by; parts equal the whole only if the first part gives the same powers. Start a stream with
-        typical rows. Schedules count a call as an epoch of `max_iter`, and ``loss_curve_`` gets one entry.
-        A copy or a pickle made after a call continues identically. A pickle made after ``fit`` starts with the moments
-        of the optimizer at zero. Changes by ``set_params`` take effect at the next call, also for parameters of the
-        optimizer. A learning rate that 'adaptive' has lowered is kept until `solver`, `learning_rate` or
-        `learning_rate_init` changes. Training continues from weights assigned to ``coefs_`` and ``intercepts_``.
+        Masks, permutations, and the moments of the optimizer and of batch normalization continue from the previous
+        call. Schedules count a call as one of `max_iter` epochs, and ``loss_curve_`` gets one entry. Parameters changed
+        by ``set_params`` and weights assigned to ``coefs_`` and ``intercepts_`` are used from the next call on.
+
+        With dropout, large columns of X are divided by powers of two, which are determined by the rows of the first
+        call: start a stream with typical rows. See :doc:`/scaling` for streams, and :doc:`/persistence` for what copies
+        and files keep.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows.
+            Training data.
 
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Their targets.
+            Target values.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights.
+            Non-negative sample weights; equal weights if None.
 
         Returns
         -------
         self : object
-            The estimator, trained. If the call fails, as it was.
+            The trained estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are invalid, or if training diverges. The estimator is then unchanged.
+
+        Warns
+        -----
+        UserWarning
+            If a 'cosine' or 'onecycle' learning rate has ended, after `max_iter` calls.
         """
         return self._attempt(X, y, sample_weight, incremental=True)
 
@@ -541,58 +423,53 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         mask_sharing: MaskSharing = "sample",
         n_jobs: Int | None = None,
     ) -> FloatArray | tuple[FloatArray, FloatArray]:
-        """Predict the targets of X, without noise, or by Monte-Carlo dropout with a standard deviation.
+        """Predict the targets of X, optionally with standard deviations from Monte Carlo dropout.
 
-        With ``return_std=True``, T noisy passes f_t with mean f̄ give the total standard deviation::
+        With ``return_std=True``, T Monte Carlo passes f_t with mean f̄ give the total standard deviation σ::
 
             σ² = noise_variance_ + 1/T Σ_t (f_t(x) - f̄(x))².
 
         The mean µ depends on the rates at the end of training:
 
-        - Above 0, as with ``dropout_schedule='constant'``: µ is f̄, often the more accurate prediction, above all in
-          networks with more than one hidden layer, where the noise-free pass is biased. The same holds with early
-          stopping if the rates of the best epoch were above 0, and whenever all rates are given.
-        - At 0 (or below 1 % of `dropout`), as with the default schedule 'flat_cos': the passes use the rates that the
-          schedule started from, `dropout` and `input_dropout` of the training, and µ is the noise-free prediction,
-          ``predict(X)``. The network was not trained at those rates in the end, so f̄ is less accurate, but the spread
-          of the passes is still informative.
-        - Without dropout all passes are the same, and σ² is ``noise_variance_``, one number for all rows. A warning
-          says so, once for each training.
+        - Above 0, as with ``dropout_schedule='constant'``, or if all rates are given: µ is f̄.
+        - At 0 (or below 1 % of `dropout`), as with the default schedule 'flat_cos': the passes use the rates at the
+          start of the schedule, and µ is the noise-free prediction, ``predict(X)``.
+        - Without dropout, all passes are equal, and σ² is ``noise_variance_`` for all rows.
 
-        The other parameters apply only to ``return_std=True``.
+        The parameters after `return_std` apply only if it is True. See :doc:`/uncertainty`.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples_X, n_features)
-            The rows to predict.
+            The input data.
 
         return_std : bool, default=False
-            Whether to sample, and to return a standard deviation beside the mean.
+            Whether to also return the standard deviation.
 
         n_samples : int, default=100
-            Number of noisy passes T, at least 1. Memory does not grow with it.
+            Number of Monte Carlo passes T, at least 1. Memory use does not depend on it.
 
         random_state : int, RandomState instance or None, default=0
-            Seeds the masks.
+            Determines the random masks.
 
         dropout : float or array-like of shape (n_hidden,), default=None
-            Rate of the hidden layers while sampling, in [0, 1). None for the rates at the end of training, or, if a
-            schedule ended at 0, the rates that it started from. 0 for no noise.
+            Dropout rate of the hidden layers during sampling, in [0, 1). None for the rates at the end of training, or,
+            if a schedule ended at 0, for the rates at its start. 0 for no noise.
 
         input_dropout : float, default=None
-            The same for the inputs.
+            Dropout rate of the inputs during sampling, with the same default.
 
         mask_sharing : {'sample', 'batch'}, default='sample'
-            Whether each row has masks of its own in each pass, or all rows of X share them: then each pass is
-            one function.
+            Whether each row has its own masks in each pass, or all rows of X share them. With 'batch' each pass is one
+            function of X.
 
         n_jobs : int, default=None
-            Threads of joblib; the numbers do not depend on it.
+            Number of threads of joblib. The results do not depend on it.
 
         Returns
         -------
         y_mean : ndarray of shape (n_samples_X,) or (n_samples_X, n_outputs)
-            The prediction: without noise, or µ.
+            Noise-free prediction, or µ with ``return_std=True``.
 
         y_std : ndarray of shape (n_samples_X,) or (n_samples_X, n_outputs)
             Standard deviation σ, in the units of the y given to ``fit``. Only with ``return_std=True``.
@@ -600,7 +477,8 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         Warns
         -----
         UserWarning
-            If the network was trained without dropout and no rate is given: once for each training.
+            If ``return_std=True``, the network was trained without dropout and no rate is given, once per training. If
+            a sampling parameter is given without ``return_std=True``.
         """
         if not return_std:
             warn_without_std(n_samples, random_state, dropout, input_dropout, mask_sharing)
@@ -609,7 +487,8 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         mean, std = (np.empty((X.shape[0], self.n_outputs_), self._network().coefs[0].dtype) for _ in range(2))
 
         def gather(blocks):
-            for rows, (_, mean[rows], variance) in over_passes(blocks, add_moments):
+            for rows, (_, mean_of_rows, variance) in over_passes(blocks, add_moments):
+                mean[rows] = mean_of_rows
                 std[rows] = np.sqrt(variance + self.noise_variance_)
 
         noisy_passes(
@@ -643,42 +522,42 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         mask_sharing: MaskSharing = "sample",
         n_jobs: Int | None = None,
     ) -> FloatArray:
-        """Noisy passes through the network, f_t(x): samples of its function, without observation noise.
+        """Sample predictions f_t(x) with dropout, without observation noise (Monte Carlo dropout).
 
-        Their mean and spread are those of ``predict(X, return_std=True)``. After a schedule that ended at 0, and with
-        no rates given, the passes therefore use the rates that the schedule started from and are centered on the
-        noise-free prediction f(x): ``f_t(x) - f̄(x) + f(x)``. f̄ is the mean of at least 100 passes, even if
-        `n_samples` is smaller. With ``loss='poisson'`` the centered passes are clipped at 0.
+        Their mean and variance are those of ``predict(X, return_std=True)`` without ``noise_variance_``. If a schedule
+        ended at 0 and no rates are given, the passes use the rates at the start of the schedule and are centered on
+        the noise-free prediction f(x): ``f_t(x) - f̄(x) + f(x)``, where f̄ is the mean of at least 100 passes. With
+        ``loss='poisson'`` the centered passes are clipped at 0.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples_X, n_features)
-            The rows to predict.
+            The input data.
 
         n_samples : int, default=1
-            Number of passes, at least 1.
+            Number of Monte Carlo passes, at least 1.
 
         random_state : int, RandomState instance or None, default=0
-            Seeds the masks.
+            Determines the random masks.
 
         dropout : float or array-like of shape (n_hidden,), default=None
-            Rate of the hidden layers while sampling, in [0, 1). None for the rates at the end of training, or, if a
-            schedule ended at 0, the rates that it started from. 0 for no noise.
+            Dropout rate of the hidden layers during sampling, in [0, 1). None for the rates at the end of training, or,
+            if a schedule ended at 0, for the rates at its start. 0 for no noise.
 
         input_dropout : float, default=None
-            The same for the inputs.
+            Dropout rate of the inputs during sampling, with the same default.
 
         mask_sharing : {'sample', 'batch'}, default='sample'
-            Whether each row has masks of its own in each pass, or all rows of X share them: then each pass is
-            one function, the same for any X.
+            Whether each row has its own masks in each pass, or all rows of X share them. With 'batch' each pass is one
+            function, the same for any X.
 
         n_jobs : int, default=None
-            Threads of joblib; the numbers do not depend on it.
+            Number of threads of joblib. The results do not depend on it.
 
         Returns
         -------
         y_samples : ndarray of shape (n_samples_X, n_samples) or (n_samples_X, n_outputs, n_samples)
-            One pass in each column. It is all in memory: ``predict(X, return_std=True)`` is not.
+            One pass per column. For mean and variance only, ``predict(X, return_std=True)`` needs less memory.
         """
         X = self._validate_predict(X)
         samples = self._sample(
@@ -705,14 +584,14 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         if self.noise_variance is None:
             squares = np.square(rows.Y - self._network().predict(rows.X), dtype=float)
             mean = np.average(squares, axis=0, weights=rows.sample_weight)
-            limits = np.finfo(float)  # of a network that fits its rows exactly, or whose squares overflow
+            limits = np.finfo(float)  # clip exact fits and overflow
             noise = np.clip(mean, limits.tiny, limits.max)
         else:
             noise = np.full(self.n_outputs_, self.noise_variance, dtype=float)
         self.noise_variance_ = float(noise[0]) if self.n_outputs_ == 1 else noise
 
     def _learn_labels(self, y, fresh, incremental, classes):
-        """A regressor has no labels; the noise of its targets may be known."""
+        """Check `noise_variance`; a regressor has no labels."""
         if self.noise_variance is None:
             return
         noise, n_outputs = np.asarray(self.noise_variance, dtype=object), y.shape[1] if y.ndim == 2 else 1
@@ -727,9 +606,9 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     def _encode(self, y, name):
         if y.dtype.kind not in "biuf":
             raise ValueError(f"`{name}` must be numeric, got dtype {y.dtype}: encode labels, or use a classifier.")
-        assert_all_finite(y, input_name=name)  # scikit-learn's check came before None was a float
+        assert_all_finite(y, input_name=name)  # scikit-learn's check ran before None was converted to NaN
         loss: Any = self.loss
-        known = isinstance(loss, str) and loss in LOSSES  # after set_params it may be anything
+        known = isinstance(loss, str) and loss in LOSSES  # set_params accepts anything
         if known and (y < LOSSES[loss].least).any():
             values = "negative values" if LOSSES[loss].least == 0 else f"values below {LOSSES[loss].least:g}"
             raise ValueError(f"`{name}` has {values}, but loss={loss!r} needs {name} >= {LOSSES[loss].least:g}.")
@@ -745,7 +624,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         return {keyword: float(getattr(self, name)) for keyword, name in LOSSES[self.loss].options.items()}
 
     def _watched(self):
-        """R² speaks of the mean: the loss is what tells quantiles and medians."""
+        """R² scores the mean; for median and quantile losses monitor the loss."""
         return LOSSES[self.loss].monitor if self.scoring is None else self.scoring
 
     def _default_score(self, y, y_pred, sample_weight):
