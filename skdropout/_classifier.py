@@ -46,7 +46,7 @@ from ._typing import (
     Sizes,
     SolverName,
 )
-from ._uncertainty import noisy_passes, over_passes
+from ._uncertainty import monte_carlo_passes, reduce_over_passes
 from .engine.activations import OUTPUTS
 from .engine.losses import LIMITS
 
@@ -732,12 +732,12 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         predictive, expected, information = (np.empty(shape) for _ in range(3))
 
         def gather(blocks):
-            for rows, sums in over_passes(blocks, lambda a, b: (a[0] + b[0], a[1] + b[1])):
+            for rows, sums in reduce_over_passes(blocks, lambda a, b: (a[0] + b[0], a[1] + b[1])):
                 P, H = (total / n_samples for total in sums)  # divide last: the mean of ones must not exceed 1
                 proba[rows], predictive[rows], expected[rows] = P, self._entropy(P), H
                 information[rows] = np.maximum(predictive[rows] - H, 0)  # rounding may make it negative
 
-        noisy_passes(
+        monte_carlo_passes(
             self,
             X,
             self._probabilities_and_entropies,

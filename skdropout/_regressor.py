@@ -36,8 +36,15 @@ from ._typing import (
     Sizes,
     SolverName,
 )
-from ._uncertainty import add_moments, ended_at_0, noisy_passes, over_passes, pass_moments, warn_of_one_std
-from ._without_effect import warn_without_std
+from ._uncertainty import (
+    add_moments,
+    ended_at_zero,
+    monte_carlo_passes,
+    pass_moments,
+    reduce_over_passes,
+    warn_about_constant_std,
+)
+from ._without_effect import warn_about_unused_sampling
 from .engine.losses import LOSSES
 
 
@@ -603,16 +610,16 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
             If the network was trained without dropout and no rate is given: once for each training.
         """
         if not return_std:
-            warn_without_std(n_samples, random_state, dropout, input_dropout, mask_sharing)
+            warn_about_unused_sampling(n_samples, random_state, dropout, input_dropout, mask_sharing)
             return super().predict(X)
         X = self._validate_predict(X)
         mean, std = (np.empty((X.shape[0], self.n_outputs_), self._network().coefs[0].dtype) for _ in range(2))
 
         def gather(blocks):
-            for rows, (_, mean[rows], variance) in over_passes(blocks, add_moments):
+            for rows, (_, mean[rows], variance) in reduce_over_passes(blocks, add_moments):
                 std[rows] = np.sqrt(variance + self.noise_variance_)
 
-        noisy_passes(
+        monte_carlo_passes(
             self,
             X,
             pass_moments,
@@ -625,10 +632,10 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
             n_jobs=n_jobs,
             recenter=False,  # the mean of the passes is replaced as a whole
         )
-        if ended_at_0(self, dropout, input_dropout):
+        if ended_at_zero(self, dropout, input_dropout):
             mean = self._output(X)
         elif dropout is None and input_dropout is None and not any(self._noise[2]):
-            warn_of_one_std(self.coefs_[0])
+            warn_about_constant_std(self.coefs_[0])
         return self._decode(mean), self._decode(self._finite(std, X))
 
     @from_snapshot

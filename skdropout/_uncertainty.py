@@ -18,7 +18,7 @@ from scipy.sparse import issparse
 from scipy.special import logsumexp
 from sklearn.utils import check_random_state, check_scalar
 
-from ._rows import canonical
+from ._rows import canonical_csr
 from ._sklearn import InvalidParameterError, get_threadpool_controller
 from ._snapshot import from_snapshot
 from ._spec import dropout_rates, names_per_layer
@@ -29,8 +29,10 @@ from .engine.layers import at_rest
 from .engine.network import Network
 from .engine.sampling import Sampler
 
-NEXT_TO_0 = 0.01  # times the nominal rates: a schedule that ends below this counts as ended at 0
-CENTERED_BY = 100  # minimum number of passes whose mean is moved to the noise-free output after such a schedule
+NEGLIGIBLE_RATE = 0.01  # times the nominal rates: a schedule that ends below this counts as ended at 0
+MIN_CENTERING_PASSES = (
+    100  # minimum number of passes whose mean is moved to the noise-free output after such a schedule
+)
 
 
 class MonteCarloMixin(ABC):
@@ -108,10 +110,10 @@ class MonteCarloMixin(ABC):
         log_density = np.empty(X.shape[0])
 
         def gather(blocks):
-            for rows, log_sum in over_passes(blocks, np.logaddexp):
+            for rows, log_sum in reduce_over_passes(blocks, np.logaddexp):
                 log_density[rows] = log_sum - np.log(n_samples)
 
-        noisy_passes(
+        monte_carlo_passes(
             self,
             X,
             lambda outputs, rows: logsumexp(self._log_likelihood(outputs, Y[rows]), axis=0),
@@ -134,13 +136,13 @@ class MonteCarloMixin(ABC):
             for rows, passes, outputs in blocks:
                 samples[rows, :, passes] = outputs
 
-        noisy_passes(
+        monte_carlo_passes(
             self, X, lambda outputs, rows: finish(outputs.transpose(1, 2, 0)), gather, n_samples=n_samples, **sampling
         )
         return samples
 
 
-def noisy_passes(
+def monte_carlo_passes(
     estimator,
     X,
     reduce,
@@ -166,8 +168,8 @@ def noisy_passes(
         raise InvalidParameterError(f"mask_sharing must be 'sample' or 'batch', got {mask_sharing!r}.")
     if n_jobs is not None and (not isinstance(n_jobs, Integral) or n_jobs == 0):
         raise InvalidParameterError(f"n_jobs must be None or an int other than 0, got {n_jobs!r}.")
-    recenter = recenter and ended_at_0(estimator, dropout, input_dropout)
-    rates, X = _rates(estimator, dropout, input_dropout), canonical(X)
+    recenter = recenter and ended_at_zero(estimator, dropout, input_dropout)
+    rates, X = _sampling_rates(estimator, dropout, input_dropout), canonical_csr(X)
     if issparse(X) and rates[0] > 0 and not DROPOUTS[kind := estimator._noise[0][0]].takes_sparse:
         raise ValueError(
             f"dropout_kind={kind!r} with input_dropout={rates[0]!r} would make a sparse X dense: sample with "
@@ -176,8 +178,8 @@ def noisy_passes(
     seed = check_random_state(random_state).randint(0, 2**32, size=4, dtype=np.uint32)
     raw = recenter and estimator._recenters_raw
     sampler = _sampler(estimator, rates, mask_sharing == "batch", raw)
-    sample = partial(_outputs, estimator, sampler, X, seed)
-    shift = _to_noise_free(estimator, sampler, X, sample, raw, n_samples, n_jobs) if recenter else None
+    sample = partial(_sample_outputs, estimator, sampler, X, seed)
+    shift = _centering_shift(estimator, sampler, X, sample, raw, n_samples, n_jobs) if recenter else None
 
     def work(rows, passes):
         with np.errstate(all="ignore"):
@@ -186,16 +188,16 @@ def noisy_passes(
                 outputs = estimator._recenter(outputs, shift[rows])
             return rows, passes, reduce(outputs, rows)
 
-    return _in_threads(work, sampler.blocks(X, n_samples), n_jobs, gather)
+    return _run_in_threads(work, sampler.blocks(X, n_samples), n_jobs, gather)
 
 
-def _outputs(estimator, sampler, X, seed, rows, passes):
+def _sample_outputs(estimator, sampler, X, seed, rows, passes):
     return estimator._finite(sampler.sample(X, rows, passes, seed), X)
 
 
-def _to_noise_free(estimator, sampler, X, sample, raw, n_samples, n_jobs):
+def _centering_shift(estimator, sampler, X, sample, raw, n_samples, n_jobs):
     """The noise-free output minus the mean of passes, (n_rows, n_outputs)."""
-    n_passes = max(n_samples, CENTERED_BY)
+    n_passes = max(n_samples, MIN_CENTERING_PASSES)
     shift = estimator._output(X, raw=raw).astype(float)
 
     def work(rows, passes):
@@ -203,10 +205,10 @@ def _to_noise_free(estimator, sampler, X, sample, raw, n_samples, n_jobs):
             return rows, passes, sample(rows, passes).sum(axis=0, dtype=float)
 
     def gather(blocks):
-        for rows, total in over_passes(blocks, np.add):
+        for rows, total in reduce_over_passes(blocks, np.add):
             shift[rows] -= total / n_passes
 
-    _in_threads(work, sampler.blocks(X, n_passes), n_jobs, gather)
+    _run_in_threads(work, sampler.blocks(X, n_passes), n_jobs, gather)
     return shift
 
 
@@ -228,7 +230,7 @@ class OneBlasThread:
             if self.n_inside == 0:
                 self.limit.restore_original_limits()
 
-    def start_afresh(self):
+    def reset_after_fork(self):
         """In a forked child, without the threads that were inside."""
         if self.n_inside > 0:
             self.limit.restore_original_limits()
@@ -237,10 +239,10 @@ class OneBlasThread:
 
 ONE_BLAS_THREAD = OneBlasThread()
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=ONE_BLAS_THREAD.start_afresh)
+    os.register_at_fork(after_in_child=ONE_BLAS_THREAD.reset_after_fork)
 
 
-def _in_threads(work, blocks, n_jobs, gather):
+def _run_in_threads(work, blocks, n_jobs, gather):
     """Return ``gather`` of an iterator over the results of ``work(*block)``, in order.
 
     BLAS is limited to one thread to avoid oversubscription and so that the last digits do not depend on `n_jobs`. The
@@ -257,19 +259,19 @@ def _in_threads(work, blocks, n_jobs, gather):
         return gather(results(parallel))
 
 
-def ended_at_0(estimator, dropout=None, input_dropout=None):
+def ended_at_zero(estimator, dropout=None, input_dropout=None):
     """Whether a schedule ended near 0, compared with the nominal rates, and the user does not give all rates."""
     trained = estimator._noise[2]
     missing = [*(trained[:1] if input_dropout is None else ()), *(trained[1:] if dropout is None else ())]
-    return any(missing) and max(estimator.dropout_) < NEXT_TO_0 * max(trained)
+    return any(missing) and max(estimator.dropout_) < NEGLIGIBLE_RATE * max(trained)
 
 
-def _rates(estimator, dropout, input_dropout):
+def _sampling_rates(estimator, dropout, input_dropout):
     """The rate on the input of each layer: the user's, else the rate at the end of training.
 
     If a schedule ended at 0, it is the rate that the schedule started from.
     """
-    known = estimator._noise[2] if ended_at_0(estimator) else estimator.dropout_
+    known = estimator._noise[2] if ended_at_zero(estimator) else estimator.dropout_
     return dropout_rates(
         known[1:] if dropout is None else dropout, known[0] if input_dropout is None else input_dropout, len(known) - 1
     )
@@ -292,11 +294,11 @@ def _sampler(estimator, rates, shared, raw=False):
     return Sampler(network, list(zip(kinds, rates, groups, strict=True)), norms, shared)
 
 
-def warn_of_one_std(W):
+def warn_about_constant_std(W):
     """Warn that the standard deviation is the same for all rows, once for the weights W: once for each training."""
-    if _TOLD.get(id(W)) is W:
+    if _WARNED.get(id(W)) is W:
         return
-    _TOLD[id(W)] = W
+    _WARNED[id(W)] = W
     warnings.warn(
         "The network was trained without dropout: the standard deviation is the square root of noise_variance_, the "
         "same for every row. For one that depends on the row, fit with dropout above 0, such as dropout=0.1. To "
@@ -306,10 +308,10 @@ def warn_of_one_std(W):
     )
 
 
-_TOLD: WeakValueDictionary = WeakValueDictionary()  # by id; Python's own registry of warnings is reset at each fit
+_WARNED: WeakValueDictionary = WeakValueDictionary()  # by id; Python's own registry of warnings is reset at each fit
 
 
-def over_passes(blocks, add):
+def reduce_over_passes(blocks, add):
     """Iterate over (rows, sum of all their passes by ``add``): what is kept of the passes is one block of rows."""
     for _, passes in groupby(blocks, key=lambda block: block[0].start):
         yield reduce(lambda a, b: (a[0], add(a[1], b[1])), ((rows, part) for rows, _, part in passes))
@@ -324,5 +326,5 @@ def pass_moments(outputs, rows):
 def add_moments(a, b):
     """The moments of the passes of both (Chan, Golub and LeVeque, 1983)."""
     (n_a, mean, variance), (n_b, mean_b, variance_b) = a, b
-    share, step = n_b / (n_a + n_b), mean_b - mean
-    return n_a + n_b, mean + share * step, variance + share * (variance_b - variance + (1 - share) * step**2)
+    fraction, step = n_b / (n_a + n_b), mean_b - mean
+    return n_a + n_b, mean + fraction * step, variance + fraction * (variance_b - variance + (1 - fraction) * step**2)

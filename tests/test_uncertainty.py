@@ -506,7 +506,7 @@ def test_calls_at_the_same_time_leave_blas_as_it_was(monkeypatch):
         model.predict(X, return_std=True)
         assert log == [(1, "blas")]
 
-    skdropout._uncertainty.noisy_passes(
+    skdropout._uncertainty.monte_carlo_passes(
         model,
         X,
         lambda outputs, rows: None,
@@ -531,7 +531,7 @@ def test_a_forked_child_has_the_threads_of_blas_that_its_parent_had(n_inside, mo
     for _ in range(n_inside):
         one_thread.__enter__()
     one_thread.lock.acquire()  # by a thread that the child does not have
-    one_thread.start_afresh()
+    one_thread.reset_after_fork()
     assert not one_thread.lock.locked()
     once = [{"limits": 1, "user_api": "blas"}, "restored"]
     assert log == once * (n_inside > 0)
