@@ -46,7 +46,7 @@ from ._typing import (
     Sizes,
     SolverName,
 )
-from ._uncertainty import monte_carlo_passes, reduce_over_passes
+from ._uncertainty import SamplingOptions, monte_carlo_passes, reduce_over_passes
 from .engine.activations import OUTPUTS
 from .engine.losses import LIMITS
 
@@ -654,17 +654,8 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
             One pass in each ``P[:, :, t]``. It is all in memory: ``predict_uncertainty`` is not, and has their mean.
         """
         X = self._validate_predict(X)
-        return self._sample(
-            X,
-            len(self.classes_),
-            self._one_column_per_class,
-            n_samples=n_samples,
-            random_state=random_state,
-            dropout=dropout,
-            input_dropout=input_dropout,
-            mask_sharing=mask_sharing,
-            n_jobs=n_jobs,
-        )
+        options = SamplingOptions(n_samples, random_state, dropout, input_dropout, mask_sharing, n_jobs)
+        return self._sample(X, len(self.classes_), options, self._one_column_per_class)
 
     @from_snapshot
     def predict_uncertainty(
@@ -737,18 +728,8 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
                 proba[rows], predictive[rows], expected[rows] = P, self._entropy(P), H
                 information[rows] = np.maximum(predictive[rows] - H, 0)  # rounding may make it negative
 
-        monte_carlo_passes(
-            self,
-            X,
-            self._probabilities_and_entropies,
-            gather,
-            n_samples=n_samples,
-            random_state=random_state,
-            dropout=dropout,
-            input_dropout=input_dropout,
-            mask_sharing=mask_sharing,
-            n_jobs=n_jobs,
-        )
+        options = SamplingOptions(n_samples, random_state, dropout, input_dropout, mask_sharing, n_jobs)
+        monte_carlo_passes(self, X, self._probabilities_and_entropies, gather, options)
         return Bunch(
             proba=proba,
             predictive_entropy=predictive,

@@ -87,7 +87,7 @@ def check_columns(X, dtype, names=None):
 
 
 def _unresolved(low, high, dtype):
-    """Return a mask of the columns that are not constant, but vary by only a few ULPs of `dtype`."""
+    """Return a mask of the columns that vary, but only by a few units in the last place of `dtype`."""
     magnitudes, spread = np.maximum(-low, high), high - low
     resolution = np.spacing(magnitudes.astype(dtype))
     return (spread > CONSTANT_RTOL * magnitudes) & (spread < MIN_DISTINCT_VALUES * resolution)
@@ -108,6 +108,6 @@ def check_weights(sample_weight, dtype, name):
     minimum, maximum = limits.tiny / limits.eps, limits.max * limits.eps
     if not minimum <= total <= maximum:
         raise ValueError(
-            f"The sum of {name} is {total:.3g}, and in {limits.dtype} it must lie between {minimum:.0e} and {maximum:.0e}: "
+            f"The sum of {name} is {total:.3g}, but must be between {minimum:.0e} and {maximum:.0e} in {limits.dtype}: "
             "divide the weights by their mean."
         )

@@ -37,6 +37,7 @@ from ._typing import (
     SolverName,
 )
 from ._uncertainty import (
+    SamplingOptions,
     add_moments,
     ended_at_zero,
     monte_carlo_passes,
@@ -609,29 +610,20 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         UserWarning
             If the network was trained without dropout and no rate is given: once for each training.
         """
+        options = SamplingOptions(n_samples, random_state, dropout, input_dropout, mask_sharing, n_jobs)
         if not return_std:
-            warn_about_unused_sampling(n_samples, random_state, dropout, input_dropout, mask_sharing)
+            warn_about_unused_sampling(options)
             return super().predict(X)
         X = self._validate_predict(X)
         mean, std = (np.empty((X.shape[0], self.n_outputs_), self._network().coefs[0].dtype) for _ in range(2))
 
         def gather(blocks):
-            for rows, (_, mean[rows], variance) in reduce_over_passes(blocks, add_moments):
+            for rows, (_, block_mean, variance) in reduce_over_passes(blocks, add_moments):
+                mean[rows] = block_mean
                 std[rows] = np.sqrt(variance + self.noise_variance_)
 
-        monte_carlo_passes(
-            self,
-            X,
-            pass_moments,
-            gather,
-            n_samples=n_samples,
-            random_state=random_state,
-            dropout=dropout,
-            input_dropout=input_dropout,
-            mask_sharing=mask_sharing,
-            n_jobs=n_jobs,
-            recenter=False,  # the mean of the passes is replaced as a whole
-        )
+        # no recentering: the mean of the passes is replaced as a whole
+        monte_carlo_passes(self, X, pass_moments, gather, options, recenter=False)
         if ended_at_zero(self, dropout, input_dropout):
             mean = self._output(X)
         elif dropout is None and input_dropout is None and not any(self._noise[2]):
@@ -688,16 +680,8 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
             One pass in each column. It is all in memory: ``predict(X, return_std=True)`` is not.
         """
         X = self._validate_predict(X)
-        samples = self._sample(
-            X,
-            self.n_outputs_,
-            n_samples=n_samples,
-            random_state=random_state,
-            dropout=dropout,
-            input_dropout=input_dropout,
-            mask_sharing=mask_sharing,
-            n_jobs=n_jobs,
-        )
+        options = SamplingOptions(n_samples, random_state, dropout, input_dropout, mask_sharing, n_jobs)
+        samples = self._sample(X, self.n_outputs_, options)
         return samples[:, 0] if self.n_outputs_ == 1 else samples
 
     def _recenter(self, outputs, shift):

@@ -101,9 +101,6 @@ RULES = [
 ]
 
 
-SAMPLING = {"n_samples": 100, "random_state": 0, "dropout": None, "input_dropout": None, "mask_sharing": "sample"}
-
-
 def warn_about_unused_parameters(estimator, layers, validated):
     """Warn about each parameter that has no effect on the fit."""
     defaults, warned = signature(type(estimator).__init__).parameters, set()
@@ -122,12 +119,13 @@ def warn_about_unused_parameters(estimator, layers, validated):
             )
 
 
-def warn_about_unused_sampling(*given):
-    """Warn about each sampling option that ``predict(X)`` of a regressor does not use."""
-    if all(map(is_, given, SAMPLING.values())):  # the common case, kept fast for single rows
+def warn_about_unused_sampling(options):
+    """Warn about each of the SamplingOptions that ``predict(X)`` of a regressor does not use."""
+    defaults = options._field_defaults
+    if all(map(is_, options, defaults.values())):  # the common case, kept fast for single rows
         return
-    for value, (name, default) in zip(given, SAMPLING.items(), strict=True):
-        if value is not default and not all_equal(value, default):
+    for value, (name, default) in zip(options, defaults.items(), strict=True):
+        if name != "n_jobs" and value is not default and not all_equal(value, default):
             warnings.warn(f"{name}={short(value)} has no effect without return_std=True.")
 
 
