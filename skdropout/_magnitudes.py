@@ -10,7 +10,7 @@ from sklearn.utils.sparsefuncs import min_max_axis
 
 BLOCK_SIZE = 1 << 18  # elements of X per block, so that the memory of a scan does not grow with the rows
 MAX_SCALED = 10  # larger inputs or targets do not seem to be scaled
-MIN_DISTINCT_VALUES = 10  # that a dtype can represent in the range of a column: one digit
+MIN_DISTINCT_VALUES = 10  # that a dtype must represent within the range of a column
 CONSTANT_RTOL = 1e-12  # columns that vary by less, relative to their magnitude, count as constant
 
 
@@ -66,7 +66,7 @@ def check_columns(X, dtype, names=None):
         return
     limits, values = np.finfo(dtype), X.data if issparse(X) else X
     largest = max(-float(values.min()), float(values.max())) if values.size else 0.0
-    head = X[: max(1, BLOCK_SIZE // X.shape[1])]  # if it suffices, the columns are not scanned
+    head = X[: max(1, BLOCK_SIZE // X.shape[1])]  # usually suffices, and saves a scan of all columns
     if largest <= np.sqrt(limits.max) and (X.dtype == dtype or not _unresolved(*column_ranges(head), dtype).any()):
         return
     low, high = column_ranges(X)

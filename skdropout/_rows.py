@@ -64,14 +64,14 @@ def validate_sample_weight(sample_weight, X, dtype, name):
     except OverflowError as error:
         raise ValueError(f"A number in `{name}` is beyond the range of floats: {error}.") from error
     check_non_negative(sample_weight, f"`{name}`")
-    check_weights(_check_any_positive(sample_weight, name), dtype, name)
+    _check_any_positive(sample_weight, name)
+    check_weights(sample_weight, dtype, name)
     return sample_weight.astype(dtype, copy=False)
 
 
 def _check_any_positive(sample_weight, name):
     if not sample_weight.any():
         raise ValueError(f"Every weight in {name} is zero: at least one row needs a positive weight.")
-    return sample_weight
 
 
 def split_validation(rows, validation_fraction, stratify, random_state, known=None):
@@ -96,8 +96,8 @@ def split_validation(rows, validation_fraction, stratify, random_state, known=No
     if len(test) < 2:
         raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
     if rows.sample_weight is not None:
-        _check_any_positive(rows.sample_weight[train], "the part of sample_weight left to train on")
-        _check_any_positive(rows.sample_weight[test], "the part of sample_weight held out for validation")
+        _check_any_positive(rows.sample_weight[train], "the training part of sample_weight")
+        _check_any_positive(rows.sample_weight[test], "the validation part of sample_weight")
     X, *rest = rows
     held_out = X[test] if sparse.issparse(X) else IndexedRows(X, test)
     return train, Rows(held_out, *(None if a is None else a[test] for a in rest)), mask
@@ -122,7 +122,7 @@ def _explain_failed_split(rows, validation_fraction, stratify, error):
         why = f"it holds out {n_val} of {n_rows} rows, fewer than the {len(labels)} classes"
         return f"{why}: set validation_fraction to {minimum:g} or more, {alternatives}."
     if n_train < len(labels):
-        why = f"it leaves {n_train} of {n_rows} rows to train on, fewer than the {len(labels)} classes"
+        why = f"it leaves {n_train} of {n_rows} rows for training, fewer than the {len(labels)} classes"
         return f"{why}: decrease validation_fraction, {alternatives}."
     return ""
 
@@ -223,9 +223,8 @@ def check_dtype_kinds(A, name, refused):
     for column, dtype in _column_dtypes(A):
         kind = _dtype_kind(dtype)
         if kind == "O" and isinstance(dtype, np.dtype):
-            kind, dtype = next(
-                ((k, f"object with {t.__name__}") for k, t in _temporal_types(A) if k in refused), (kind, dtype)
-            )
+            found = ((k, f"object with {t.__name__}") for k, t in _temporal_types(A) if k in refused)
+            kind, dtype = next(found, (kind, dtype))
         if kind in refused:
             where = name if column is None else f"Column {str(column)!r} of {name}"
             raise ValueError(f"{where} has dtype {dtype}: {DTYPE_FIXES[kind].format(name)}.")
@@ -233,9 +232,8 @@ def check_dtype_kinds(A, name, refused):
 
 def _column_dtypes(A):
     """Return pairs of column name, or None, and dtype for an array or a table."""
-    if (
-        hasattr(A, "shape") and hasattr(A, "columns") and hasattr(A, "dtypes")
-    ):  # pandas and polars, except for LazyFrame
+    # pandas and polars, except for LazyFrame
+    if hasattr(A, "shape") and hasattr(A, "columns") and hasattr(A, "dtypes"):
         return zip(A.columns, A.dtypes, strict=True)
     return [(None, A.dtype)] if hasattr(A, "dtype") else []
 

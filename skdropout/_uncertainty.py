@@ -251,15 +251,15 @@ def _run_in_threads(work, blocks, n_jobs, gather):
 
 def ended_at_zero(estimator, dropout=None, input_dropout=None):
     """Return whether a schedule ended near 0, relative to the nominal rates, and the user does not give all rates."""
-    trained = estimator._noise[2]
-    missing = [*(trained[:1] if input_dropout is None else ()), *(trained[1:] if dropout is None else ())]
-    return any(missing) and max(estimator.dropout_) < NEGLIGIBLE_RATE * max(trained)
+    nominal = estimator._noise[2]
+    missing = [*(nominal[:1] if input_dropout is None else ()), *(nominal[1:] if dropout is None else ())]
+    return any(missing) and max(estimator.dropout_) < NEGLIGIBLE_RATE * max(nominal)
 
 
 def _sampling_rates(estimator, dropout, input_dropout):
-    """Return the rate on the input of each layer: the given one, else the rate at the end of training.
+    """Return the rate on the input of each layer: the given one, else the trained one.
 
-    If a schedule ended at 0, its initial rate replaces the latter.
+    The trained rate is that at the end of training or, if a schedule ended at 0, the initial rate of the schedule.
     """
     trained = estimator._noise[2] if ended_at_zero(estimator) else estimator.dropout_
     dropout = trained[1:] if dropout is None else dropout
@@ -273,9 +273,7 @@ def _sampler(estimator, rates, shared, raw=False):
     With `raw`, it samples the output before its activation.
     """
     network, norms = estimator._network(), ()
-    if (
-        getattr(estimator, "_unfolded", [False])[0] == "after_activation"
-    ):  # if folded, the noise would not act on the shift
+    if getattr(estimator, "_unfolded", [False])[0] == "after_activation":  # folding would exempt the shift from noise
         params, moments, _ = unfolded(estimator, *weights_of(estimator))
         norms = list(at_rest(params.scales, params.shifts, moments))
         network = Network(params.coefs, params.intercepts, network.activations, network.output)
