@@ -20,11 +20,19 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._callbacks import Tasks
 from ._checkpoint import Checkpoint, be_done, done, marks
-from ._errstate import own_code
+from ._errstate import ignore_float_errors
 from ._lbfgs import minimize
-from ._magnitudes import check_columns, check_targets, check_weights, largest_column, ways_out
+from ._magnitudes import check_columns, check_targets, check_weights, largest_column, suggest_fixes
 from ._persistence import PersistenceMixin
-from ._rows import Rows, all_floats, canonical, check_kinds, numbers, plain, positive_weights
+from ._rows import (
+    Rows,
+    as_numeric,
+    canonical_csr,
+    check_dtype_kinds,
+    explain_overflow,
+    fast_path_array,
+    validate_sample_weight,
+)
 from ._sklearn import (
     CallbackSupportMixin,
     InvalidParameterError,
@@ -35,22 +43,22 @@ from ._sklearn import (
 from ._snapshot import from_snapshot
 from ._spec import (
     CONSTRAINTS,
-    as_constrained,
+    add_suggestion,
     check_floats,
     column_groups,
     dropout_rates,
     hidden_sizes,
     layer_specs,
     names_per_layer,
+    normalize_params,
     unit_groups,
-    with_way_out,
 )
 from ._training import BOOKS, STOCHASTIC, Model, Start, Training
 from ._typing import FloatArray, MatrixLike
 from ._uncertainty import MonteCarloMixin
-from ._validation import check_scale
+from ._validation import check_target_scale
 from ._weights import FLOATS, unfolded, weights_of
-from ._without_effect import warn_of_useless_settings
+from ._without_effect import warn_about_unused_parameters
 from .engine.activations import ACTIVATIONS
 from .engine.dropout import DROPOUTS
 from .engine.initializers import initialize
@@ -243,11 +251,11 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         return twin
 
     @with_callbacks
-    @own_code()  # an overflow of the loss raises our own error, with a way out
+    @ignore_float_errors()  # an overflow of the loss raises our own error, with a way out
     def _train(self, X, y, sample_weight, validation=(None, None, None), incremental=False, classes=None):
         model, rows, held_out, streams, start = self._prepare(X, y, sample_weight, validation, incremental, classes)
         if start.fresh or not incremental:
-            warn_of_useless_settings(self, model.specs, validated=self.early_stopping or held_out is not None)
+            warn_about_unused_parameters(self, model.specs, validated=self.early_stopping or held_out is not None)
         tasks = Tasks(self, X, y, sample_weight, 1 if incremental else self.max_iter, start.saved)
         if start.progress and start.progress.get("done"):
             be_done(self, *start.saved, streams[0])
@@ -285,7 +293,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         if fresh:
             self._forget()
 
-        with all_floats():
+        with explain_overflow():
             X, y = self._validate_xy(X, y, reset=fresh)
         dtype = self._compute_dtype(X, fresh)
         self._check_columns(X, dtype)
@@ -296,7 +304,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         if held_out is not None and held_out.Y.shape[1:] != rows.Y.shape[1:]:
             raise ValueError(f"`y_val` has {held_out.Y.shape[1]} output(s), but `y` has {rows.Y.shape[1]}.")
         if held_out is not None and self.solver != "lbfgs":
-            check_scale(self, rows.Y, held_out.Y)
+            check_target_scale(self, rows.Y, held_out.Y)
         n_outputs = rows.Y.shape[1] if rows.Y.ndim == 2 else len(self.classes_)  # a 1-D Y holds class codes
         noise = self._kinds_and_groups(X, sizes, kinds, rates)
         specs = layer_specs(sizes, n_outputs, activations, rates, *noise)
@@ -326,7 +334,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         if isinstance(self.random_state, Integral):
             self._random_state = random_state
 
-    @own_code()  # callbacks call it
+    @ignore_float_errors()  # callbacks call it
     def _as_if_stopped(self, model, rows, streams):
         """Copies of all that ``fit`` would leave if it stopped here, by name."""
         self._publish(model)
@@ -369,9 +377,9 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         """Check each parameter by itself."""
         params = self.get_params(deep=False)
         try:
-            validate_parameter_constraints(self._parameter_constraints, as_constrained(params), type(self).__name__)
+            validate_parameter_constraints(self._parameter_constraints, normalize_params(params), type(self).__name__)
         except InvalidParameterError as error:
-            raise InvalidParameterError(with_way_out(str(error), params)) from None
+            raise InvalidParameterError(add_suggestion(str(error), params)) from None
 
     def _check_combinations(self, rates, kinds, activations, validation, incremental):
         """Refuse arguments that are each valid but not together."""
@@ -432,15 +440,15 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
     def _validate_xy(self, X, y, reset):
         """X and y as arrays, X in the dtype it came in."""
         refused_y = "mMVT" if is_regressor(self) else "VT"  # dates may be labels
-        check_kinds(X, "X", "mMVT")
-        check_kinds(y, "y", refused_y)
+        check_dtype_kinds(X, "X", "mMVT")
+        check_dtype_kinds(y, "y", refused_y)
         X, y = validate_data(self, X, y, reset=reset, accept_sparse="csr", multi_output=True)
         y = y.toarray() if issparse(y) else y
-        check_kinds(y, "y", refused_y)  # again: a list has become an array
+        check_dtype_kinds(y, "y", refused_y)  # again: a list has become an array
         if is_regressor(self) and y.dtype == object:
             with suppress(TypeError, ValueError):  # _encode refuses what stays
                 y = y.astype(float)
-        return canonical(numbers(X)), column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+        return canonical_csr(as_numeric(X)), column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
     def _compute_dtype(self, X, fresh):
         """What the first fit chose, or `dtype`, or X's own if it is a float scikit-learn computes in."""
@@ -452,7 +460,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
 
     def _rows(self, X, y, sample_weight, dtype, suffix=""):
         """The rows with their targets and weights, checked."""
-        sample_weight = positive_weights(sample_weight, X, dtype, f"sample_weight{suffix}")
+        sample_weight = validate_sample_weight(sample_weight, X, dtype, f"sample_weight{suffix}")
         Y = self._encode(y, f"y{suffix}")
         if Y.dtype.kind == "f":
             Y = Y.astype(dtype, copy=False)
@@ -469,7 +477,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
     def _validation_rows(self, X_val, y_val, sample_weight_val, dtype):
         """The user's validation rows; scikit-learn's errors, which call them X and y, say so."""
         try:
-            with all_floats():
+            with explain_overflow():
                 X_val, y_val = self._validate_xy(X_val, y_val, reset=False)
             self._check_columns(X_val, dtype)
             return self._rows(X_val, y_val, sample_weight_val, dtype, suffix="_val")
@@ -556,7 +564,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         """The error of a training that has overflowed."""
         return ValueError(
             "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
-            f"preprocessed. {what}: {ways_out(self, rows)}."
+            f"preprocessed. {what}: {suggest_fixes(self, rows)}."
         )
 
     def _watched(self):
@@ -596,19 +604,19 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         fitted = vars(self)
         if "coefs_" not in fitted:
             check_is_fitted(self)
-        array = plain(X)
+        array = fast_path_array(X)
         if array is not None and array.shape[1] == self.n_features_in_:
             if hasattr(X, "columns") or "feature_names_in_" in fitted:  # only the names are left to check
                 validate_data(self, X, reset=False, skip_check_array=True)
             return array
-        check_kinds(X, "X", "mMVT")
-        with all_floats():
-            return numbers(validate_data(self, X, reset=False, accept_sparse="csr"))
+        check_dtype_kinds(X, "X", "mMVT")
+        with explain_overflow():
+            return as_numeric(validate_data(self, X, reset=False, accept_sparse="csr"))
 
     def _validate_predict_xy(self, X, y):
         """X and the targets of y."""
         check_is_fitted(self)
-        with all_floats():
+        with explain_overflow():
             X, y = self._validate_xy(X, y, reset=False)
             Y = self._encode(y, "y")
         if Y.ndim == 2 and Y.shape[1] != self.n_outputs_:

@@ -14,12 +14,12 @@ from sklearn.base import BaseEstimator
 from sklearn.metrics import check_scoring
 from sklearn.utils import check_scalar
 
-from ._codec import Many, check, damaged_if_it_fails
-from ._errstate import users_code
-from ._rows import positive_weights
+from ._codec import SequenceOf, check, report_damage
+from ._errstate import user_errstate
+from ._rows import validate_sample_weight
 from ._sklearn import CALLBACK_STATE
 from ._typing import Float, Int, MatrixLike, Scoring
-from ._validation import absent_classes, check_rows, check_scale, score_of_known_classes
+from ._validation import check_target_scale, check_validation_set, describe_absent_classes, score_of_known_classes
 
 
 class Tasks:
@@ -42,7 +42,7 @@ class Tasks:
         What a checkpoint is to write of the training; None if nothing.
     """
 
-    @users_code()
+    @user_errstate()
     def __init__(self, estimator=None, X=None, y=None, sample_weight=None, n_epochs=0, saved=(None, None, None)):
         self.root = self.epoch = self.progress = None
         self.n_left, self.stopped = n_epochs, False
@@ -52,7 +52,7 @@ class Tasks:
             self.root = estimator._init_callback_context(max_subtasks=n_epochs)
             before, progress, path = saved
             if before is not None:
-                with damaged_if_it_fails(path):
+                with report_damage(path):
                     for callback, state in zip(going_on(estimator), progress["callbacks"], strict=True):
                         callback._go_on(estimator, state)
                 for _ in range(before.n_iter_ - 1):  # the numbers of the epochs go on
@@ -60,13 +60,13 @@ class Tasks:
                     self.n_left -= 1
             self.root.call_on_fit_task_begin(**self.known)
 
-    @users_code()
+    @user_errstate()
     def begin(self):
         if self.root is not None and self.n_left > 0:
             self.n_left -= 1
             self.epoch = self.root.subcontext(task_name="epoch").call_on_fit_task_begin(**self.known)
 
-    @users_code()
+    @user_errstate()
     def end(self, as_if_stopped):
         """End the epoch; True if a callback wants it to be the last.
 
@@ -78,7 +78,7 @@ class Tasks:
             self.stopped = epoch.call_on_fit_task_end(**self.known, reconstruction_attributes=as_if_stopped)
         return self.stopped
 
-    @users_code()
+    @user_errstate()
     def end_all(self):
         """End the fit, and an epoch that was begun and never came."""
         if self.epoch is not None:
@@ -293,7 +293,7 @@ class EarlyStopping(Callback):
     def _go_on(self, estimator, progress):
         """Restore the progress of an interrupted fit."""
         run = self._runs[id(estimator)]
-        kinds = {**vars(Scores(None)), "values": Many(Real), "best_estimator": BaseEstimator | None}
+        kinds = {**vars(Scores(None)), "values": SequenceOf(Real), "best_estimator": BaseEstimator | None}
         check(progress, kinds, "the scores of EarlyStopping")
         vars(run).update(progress | {"scorer": run.scorer})
 
@@ -336,19 +336,19 @@ class EarlyStopping(Callback):
         what = "X_val, y_val and scoring of EarlyStopping"
         if not run.values:
             try:
-                check_rows(fitted_estimator, self.X_val, self.y_val)
+                check_validation_set(fitted_estimator, self.X_val, self.y_val)
             except (ValueError, TypeError) as error:
                 raise ValueError(f"{what}: {error}") from error
             if y is not None:
-                check_scale(fitted_estimator, y, self.y_val)
+                check_target_scale(fitted_estimator, y, self.y_val)
         try:
-            sample_weight = positive_weights(self.sample_weight, self.X_val, np.float64, "sample_weight")
+            sample_weight = validate_sample_weight(self.sample_weight, self.X_val, np.float64, "sample_weight")
             weights = {} if sample_weight is None else {"sample_weight": sample_weight}
             score = score_of_known_classes(run.scorer, fitted_estimator, self.X_val, self.y_val, weights)
         except (ValueError, TypeError) as error:
             raise ValueError(f"{what}: {error}") from error
         if not isfinite(score):
-            hint = absent_classes(fitted_estimator, self.y_val, self.sample_weight)
+            hint = describe_absent_classes(fitted_estimator, self.y_val, self.sample_weight)
             raise ValueError(f"The score of EarlyStopping became {score}, with scoring={self.scoring!r}.{hint}")
         return run.add(score, fitted_estimator, self.tol) > self.n_iter_no_change
 

@@ -29,10 +29,10 @@ from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import check_scalar, gen_batches
 
 from ._callbacks import Callback, going_on, is_whole_fit, say_where_to_set, without_callbacks
-from ._codec import Many, NotPlain, check, check_stream_state, damaged_if_it_fails, decode, encode
-from ._files import replacing
+from ._codec import NotSerializable, SequenceOf, check, check_stream_state, decode, encode, report_damage
+from ._files import atomic_write
 from ._persistence import _arrays, _fitted_state, _is_folded, _version
-from ._spec import as_constrained
+from ._spec import normalize_params
 from ._typing import Int
 from .engine.activations import ACTIVATIONS, OUTPUTS
 from .engine.dropout import DROPOUTS
@@ -70,10 +70,10 @@ STATE = {  # types of the fitted attributes that `_fitted_state` does not check
     "best_loss_": Real | None,
     "best_validation_score_": Real | None,
     "class_weight_": np.ndarray,
-    "dropout_curve_": Many(Many(Real, tuple)),
+    "dropout_curve_": SequenceOf(SequenceOf(Real, tuple)),
     "feature_names_in_": np.ndarray,
     "loss_": Real,
-    "loss_curve_": Many(Real),
+    "loss_curve_": SequenceOf(Real),
     "n_features_in_": Integral,
     "n_iter_": Integral,
     "n_layers_": Integral,
@@ -220,7 +220,7 @@ class Checkpoint(Callback):
                     f"that this release does not have: {', '.join(map(printable, unknown))}. Install that release."
                 )
             check_registered(params)
-            with damaged_if_it_fails(path, ""):
+            with report_damage(path, ""):
                 bare = cls(**params)
                 bare._validate_params()
         else:
@@ -232,11 +232,11 @@ class Checkpoint(Callback):
                     f"{estimator!r}."
                 )
         check_registered({"activation": state.get("_activations")})
-        with damaged_if_it_fails(path, ""):
+        with report_damage(path, ""):
             loaded = restored(bare, state, content["skdropout"])
         if estimator is not None:
             loaded._check_fits(_header_and_arrays(loaded)[0], path)
-        with damaged_if_it_fails(path, ""):
+        with report_damage(path, ""):
             if "random_state" in progress and isinstance(loaded.random_state, np.random.RandomState):
                 loaded.random_state.set_state(progress["random_state"])
             kind = OPTIMIZERS.get(params["solver"])
@@ -270,7 +270,7 @@ class Checkpoint(Callback):
         for name, value in fitted_state(estimator).items():
             try:
                 encode(value, name)
-            except NotPlain as error:
+            except NotSerializable as error:
                 raise ValueError(f"Checkpoint cannot write {error}.") from error
         path = self._file(estimator, marks)
         for part in path.parent.glob(f"{glob.escape(path.name)}.*.part"):
@@ -295,7 +295,7 @@ class Checkpoint(Callback):
             raise ValueError(
                 f"{str(path)!r} is the checkpoint of another fit, which differs in {', '.join(texts)}. {ANOTHER}"
             )
-        with damaged_if_it_fails(path, ANOTHER):
+        with report_damage(path, ANOTHER):
             saved = restored(estimator, content["state"], content["skdropout"])
             if not 0 <= saved.n_iter_ <= estimator.max_iter:
                 raise ValueError(f"{saved.n_iter_} epochs of {estimator.max_iter}")
@@ -384,7 +384,7 @@ def restored(estimator, state, version):
         check(state[name], STATE[name], name)
     for name in ("validation_scores_", "validation_loss_curve_"):
         if state.get(name) is not None:
-            check(state[name], Many(Real), name)
+            check(state[name], SequenceOf(Real), name)
     checked = _fitted_state(*_header_and_arrays(twin))
     for name in ("n_features_in_", "n_layers_", "n_outputs_"):
         check_equal(state[name], checked[name], name)
@@ -447,7 +447,7 @@ def done(estimator, start, random_state):
 
 def be_done(estimator, saved, progress, path, random_state):
     """Be what the fit came to that wrote the checkpoint."""
-    with damaged_if_it_fails(path, ANOTHER):
+    with report_damage(path, ANOTHER):
         for name in saved._fitted() - {"_learning_rate", "feature_names_in_"}:
             setattr(estimator, name, getattr(saved, name))
         if "optimizer" in progress:
@@ -457,7 +457,7 @@ def be_done(estimator, saved, progress, path, random_state):
 
 def marks(estimator, rows, held_out, start):
     """What tells a fit from others: hashes of its class, parameters, data, and of what it starts from, by name."""
-    params = {"class": type(estimator), **as_constrained(estimator.get_params(deep=False))}
+    params = {"class": type(estimator), **normalize_params(estimator.get_params(deep=False))}
     found = {name: joblib.hash(_plain(value)) for name, value in params.items() if name != "verbose"}
     for suffix, part in (("", rows), ("_val", held_out)):
         if part is not None:
@@ -509,7 +509,7 @@ def _write(estimator, progress, path):
             if file.read(len(MAGIC + label)) != MAGIC + label:
                 raise ValueError(f"{str(path)!r} is the checkpoint of another fit. {ANOTHER}")
     parts = MAGIC + label, *encode(_content(estimator, progress))
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         digest = hashlib.sha256()
         for part in parts:
             file.write(part)
@@ -526,7 +526,7 @@ def _content(estimator, progress):
         try:
             encode(value)
             params[name] = value
-        except NotPlain:
+        except NotSerializable:
             texts[name] = repr(value)
     runs = [
         {name: fitted_state(value) if isinstance(value, BaseEstimator) else value for name, value in run.items()}
@@ -559,16 +559,16 @@ def _read(path, way_out):
         )
     if hashlib.sha256(data[:-32]).digest() != data[-32:]:
         raise ValueError(f"The checkpoint {str(path)!r} is damaged: its checksum is wrong. {way_out}")
-    with damaged_if_it_fails(path, way_out):
+    with report_damage(path, way_out):
         content = decode(data[len(MAGIC) + 32 : -32])
         names = {"skdropout": str, "class": str, "params": dict, "texts": dict, "state": dict, "progress": dict}
         check(content, names, "the content")
         texts = content["texts"]
-        check([*content["params"], *texts, *texts.values(), *content["state"]], Many(str), "the names")
+        check([*content["params"], *texts, *texts.values(), *content["state"]], SequenceOf(str), "the names")
         progress = content["progress"]
-        check(list(progress["marks"]), Many(str), "the marks")
+        check(list(progress["marks"]), SequenceOf(str), "the marks")
         check(progress["marks"], dict.fromkeys(progress["marks"], str | list), "the marks")
-        check(progress["callbacks"], Many(dict), "the callbacks")
+        check(progress["callbacks"], SequenceOf(dict), "the callbacks")
         for name in {"drawn_from", "random_state", "masks"} & progress.keys():
             if progress[name] is not None:
                 check_stream_state(progress[name])

@@ -46,7 +46,7 @@ from ._typing import (
     Sizes,
     SolverName,
 )
-from ._uncertainty import noisy_passes, over_passes
+from ._uncertainty import SamplingOptions, monte_carlo_passes, reduce_over_passes
 from .engine.activations import OUTPUTS
 from .engine.losses import LIMITS
 
@@ -533,17 +533,8 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
             Pass t is ``P[:, :, t]``. For the mean only, ``predict_uncertainty`` needs less memory.
         """
         X = self._validate_predict(X)
-        return self._sample(
-            X,
-            len(self.classes_),
-            self._one_column_per_class,
-            n_samples=n_samples,
-            random_state=random_state,
-            dropout=dropout,
-            input_dropout=input_dropout,
-            mask_sharing=mask_sharing,
-            n_jobs=n_jobs,
-        )
+        options = SamplingOptions(n_samples, random_state, dropout, input_dropout, mask_sharing, n_jobs)
+        return self._sample(X, len(self.classes_), options, self._one_column_per_class)
 
     @from_snapshot
     def predict_uncertainty(
@@ -611,23 +602,13 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         predictive, expected, information = (np.empty(shape) for _ in range(3))
 
         def gather(blocks):
-            for rows, sums in over_passes(blocks, lambda a, b: (a[0] + b[0], a[1] + b[1])):
+            for rows, sums in reduce_over_passes(blocks, lambda a, b: (a[0] + b[0], a[1] + b[1])):
                 P, H = (total / n_samples for total in sums)  # divide last: the mean of ones must not exceed 1
                 proba[rows], predictive[rows], expected[rows] = P, self._entropy(P), H
                 information[rows] = np.maximum(predictive[rows] - H, 0)  # rounding may make it negative
 
-        noisy_passes(
-            self,
-            X,
-            self._probabilities_and_entropies,
-            gather,
-            n_samples=n_samples,
-            random_state=random_state,
-            dropout=dropout,
-            input_dropout=input_dropout,
-            mask_sharing=mask_sharing,
-            n_jobs=n_jobs,
-        )
+        options = SamplingOptions(n_samples, random_state, dropout, input_dropout, mask_sharing, n_jobs)
+        monte_carlo_passes(self, X, self._probabilities_and_entropies, gather, options)
         return Bunch(
             proba=proba,
             predictive_entropy=predictive,

@@ -3,8 +3,8 @@
 A value is a tree of dict, list, tuple, str, bytes, bool, int, float, None, NumPy scalars, arrays, dtypes and
 ``RandomState``, and scikit-learn's ``LabelBinarizer``. Decoding restores the same types and the same bits.
 
-The encoding is the length of the JSON in 8 bytes, the JSON, then the data of each array, in the order in which the JSON
-describes them. A list is an array in the JSON. A type that JSON lacks is an object whose only key names the type.
+The encoding consists of the length of the JSON in 8 bytes, the JSON, and the data of each array, in the order of the
+JSON. A list is an array in the JSON. A type that JSON lacks is an object whose only key names the type.
 """
 
 import json
@@ -22,14 +22,14 @@ import numpy as np
 from sklearn.preprocessing import LabelBinarizer
 
 LENGTH = struct.Struct("<Q")
-PLAIN_DTYPE = re.compile(r"[<>|](?:b1|[iu][1248]|f(?:2|4|8|12|16)|c(?:8|16|24|32)|[SU][1-9]\d*|[Mm]8(?:\[\w+\])?)")
-SCALARS = set(np.sctypeDict.values())
+SAFE_DTYPE = re.compile(r"[<>|](?:b1|[iu][1248]|f(?:2|4|8|12|16)|c(?:8|16|24|32)|[SU][1-9]\d*|[Mm]8(?:\[\w+\])?)")
+NUMPY_SCALARS = set(np.sctypeDict.values())
 BIT_GENERATORS = {"MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64"}
-BINARIZER = ("neg_label", "pos_label", "sparse_output", "y_type_", "sparse_input_", "classes_")  # its whole state
+BINARIZER_STATE = ("neg_label", "pos_label", "sparse_output", "y_type_", "sparse_input_", "classes_")
 
 
-class NotPlain(ValueError):
-    """A value that is not plain data."""
+class NotSerializable(ValueError):
+    """Error for a value that is not plain data."""
 
 
 def encode(value, name="content"):
@@ -37,8 +37,8 @@ def encode(value, name="content"):
 
     Raises
     ------
-    NotPlain
-        If it contains anything but plain data; the message says where and what.
+    NotSerializable
+        If it contains anything but plain data. The message contains the location and the value.
     """
     arrays: list[np.ndarray] = []
     text = json.dumps(_to_json(value, arrays, name), separators=(",", ":"), allow_nan=False).encode()
@@ -49,15 +49,15 @@ def decode(data):
     """Decode a value. Invalid bytes raise an exception, which may be of any type."""
     data = memoryview(data)
     (length,) = LENGTH.unpack(data[: LENGTH.size])
-    reader = _Reader(data[LENGTH.size + length :])
-    value = reader.value(json.loads(bytes(data[LENGTH.size : LENGTH.size + length])))
-    if len(reader.data):
-        raise ValueError(f"{len(reader.data)} bytes are left over")
+    decoder = _Decoder(data[LENGTH.size + length :])
+    value = decoder.value(json.loads(bytes(data[LENGTH.size : LENGTH.size + length])))
+    if len(decoder.data):
+        raise ValueError(f"{len(decoder.data)} bytes are left over")
     return value
 
 
 def _to_json(value, arrays, where):
-    """Convert a value to what ``json`` can write, and append the data of its arrays to `arrays`."""
+    """Convert a value to a tree for ``json.dumps``, and append the data of its arrays to `arrays`."""
 
     def array(a):
         fortran = a.flags.f_contiguous and not a.flags.c_contiguous
@@ -81,36 +81,36 @@ def _to_json(value, arrays, where):
     if kind is dict:
         return {"dict": [[_to_json(part, arrays, f"{where}[{key!r}]") for part in (key, value[key])] for key in value]}
     if kind in {np.str_, np.bytes_}:
-        return {kind.__name__: _to_json(value[:], arrays, where)}  # `item` drops trailing zeros
-    if kind in SCALARS and PLAIN_DTYPE.fullmatch(value.dtype.str):
+        return {kind.__name__: _to_json(value[:], arrays, where)}  # ``item()`` drops trailing null characters
+    if kind in NUMPY_SCALARS and SAFE_DTYPE.fullmatch(value.dtype.str):
         return {"scalar": [value.dtype.str, value.tobytes().hex()]}
     if kind in {np.ndarray, np.memmap}:
-        if PLAIN_DTYPE.fullmatch(value.dtype.str):
+        if SAFE_DTYPE.fullmatch(value.dtype.str):
             return {"array": array(value)}
         if value.dtype == object:
             return {"objects": [list(value.shape), items(value.ravel().tolist())]}
-    if isinstance(value, np.dtype) and PLAIN_DTYPE.fullmatch(value.str):
+    if isinstance(value, np.dtype) and SAFE_DTYPE.fullmatch(value.str):
         return {"dtype": value.str}
     if value is float:
         return {"type": "float"}
-    if isinstance(value, type) and value in SCALARS and PLAIN_DTYPE.fullmatch(np.dtype(value).str):
+    if isinstance(value, type) and value in NUMPY_SCALARS and SAFE_DTYPE.fullmatch(np.dtype(value).str):
         return {"type": np.dtype(value).str}
     if kind is np.random.RandomState:
         return {"RandomState": _to_json(value.get_state(legacy=False), arrays, where)}
     if kind is LabelBinarizer:
-        return {"LabelBinarizer": items(getattr(value, name) for name in BINARIZER)}
-    raise NotPlain(f"{where}={value!r:.200}, which is of type {kind.__name__} and not plain data")
+        return {"LabelBinarizer": items(getattr(value, name) for name in BINARIZER_STATE)}
+    raise NotSerializable(f"{where}={value!r:.200}, which is of type {kind.__name__} and not plain data")
 
 
 def _is_curve(values):
-    """Whether a list consists of floats, or of tuples of floats of equal length."""
+    """Return whether a list consists of floats, or of tuples of floats of equal length."""
     if set(map(type, values)) == {tuple}:
         return len(set(map(len, values))) == 1 and set(map(type, chain(*values))) == {float}
     return set(map(type, values)) == {float}
 
 
-class _Reader:
-    """Builds values from JSON and takes the data of their arrays in order."""
+class _Decoder:
+    """Decoder of values from JSON, which reads the data of their arrays in order."""
 
     def __init__(self, data):
         self.data = data
@@ -121,17 +121,17 @@ class _Reader:
         if not isinstance(tree, dict):
             return tree
         ((kind, content),) = tree.items()
-        if kind not in READERS:
+        if kind not in DECODERS:
             raise ValueError(f"{kind!r} is not a type of plain data")
-        return READERS[kind](self, content)
+        return DECODERS[kind](self, content)
 
     def array(self, content):
         dtype, shape, order = _dtype(content[0]), tuple(content[1]), content[2]
         if not all(type(n) is int and n >= 0 for n in shape) or order not in {"C", "F"}:
             raise ValueError(f"{content} does not describe an array")
         size = math.prod(shape) * dtype.itemsize
-        if size > len(self.data):  # allocate no more memory than the file has bytes
-            raise ValueError(f"{content} describes an array of more than the {len(self.data)} bytes that are left")
+        if size > len(self.data):  # never allocate more memory than the size of the file
+            raise ValueError(f"{content} describes an array of more than the {len(self.data)} remaining bytes")
         a = np.ndarray(shape, dtype, self.data[:size], order=order).copy("K")
         self.data = self.data[size:]
         if dtype.kind == "b" and a.view(np.uint8).max(initial=0) > 1:
@@ -148,7 +148,7 @@ class _Reader:
 
     def dict(self, content):
         pairs = ((self.value(key), self.value(item)) for key, item in content)
-        return {sys.intern(key) if type(key) is str else key: item for key, item in pairs}  # as attribute names are
+        return {sys.intern(key) if type(key) is str else key: item for key, item in pairs}  # like attribute names
 
     def objects(self, content):
         shape, items = content
@@ -171,28 +171,28 @@ class _Reader:
         return stream
 
     def binarizer(self, content):
-        state = dict(zip(BINARIZER, map(self.value, content), strict=True))
-        check(state, {**dict.fromkeys(BINARIZER, int), "y_type_": str, "classes_": np.ndarray}, "LabelBinarizer")
+        state = dict(zip(BINARIZER_STATE, map(self.value, content), strict=True))
+        check(state, {**dict.fromkeys(BINARIZER_STATE, int), "y_type_": str, "classes_": np.ndarray}, "LabelBinarizer")
         binarizer = LabelBinarizer()
         vars(binarizer).update(state)
         return binarizer
 
 
-READERS = {
-    "float": lambda reader, content: struct.unpack("<d", bytes.fromhex(content))[0],
-    "bytes": lambda reader, content: bytes.fromhex(content),
-    "floats": _Reader.floats,
-    "tuple": lambda reader, content: tuple(map(reader.value, content)),
-    "dict": _Reader.dict,
-    "str_": lambda reader, content: np.str_(_typed(content, str)),
-    "bytes_": lambda reader, content: np.bytes_(_typed(reader.value(content), bytes)),
-    "scalar": _Reader.scalar,
-    "array": _Reader.array,
-    "objects": _Reader.objects,
-    "dtype": lambda reader, content: _dtype(content),
-    "type": lambda reader, content: float if content == "float" else _dtype(content).type,
-    "RandomState": _Reader.random_state,
-    "LabelBinarizer": _Reader.binarizer,
+DECODERS = {
+    "float": lambda decoder, content: struct.unpack("<d", bytes.fromhex(content))[0],
+    "bytes": lambda decoder, content: bytes.fromhex(content),
+    "floats": _Decoder.floats,
+    "tuple": lambda decoder, content: tuple(map(decoder.value, content)),
+    "dict": _Decoder.dict,
+    "str_": lambda decoder, content: np.str_(_typed(content, str)),
+    "bytes_": lambda decoder, content: np.bytes_(_typed(decoder.value(content), bytes)),
+    "scalar": _Decoder.scalar,
+    "array": _Decoder.array,
+    "objects": _Decoder.objects,
+    "dtype": lambda decoder, content: _dtype(content),
+    "type": lambda decoder, content: float if content == "float" else _dtype(content).type,
+    "RandomState": _Decoder.random_state,
+    "LabelBinarizer": _Decoder.binarizer,
 }
 
 
@@ -203,13 +203,13 @@ def _typed(value, kind):
 
 
 def _dtype(text):
-    if not PLAIN_DTYPE.fullmatch(text):
+    if not SAFE_DTYPE.fullmatch(text):
         raise ValueError(f"{text!r} is not a dtype of plain data")
     return np.dtype(text)
 
 
 def check_stream_state(state):
-    """Raise an error for an invalid state with which NumPy would read beyond its memory."""
+    """Raise an error for an invalid state that would make NumPy read out of bounds."""
     if isinstance(state, tuple):  # RandomState.get_state()
         name, position, end = state[0], state[2], 624
     else:
@@ -219,27 +219,27 @@ def check_stream_state(state):
         raise ValueError(f"not the state of a random stream: {name!r} at position {position!r}")
 
 
-class Many(NamedTuple):
-    """For ``check``: a list (or `kind`) of any length whose items all match `item`."""
+class SequenceOf(NamedTuple):
+    """Schema for ``check``: a list (or `kind`) of any length whose items match `item`."""
 
     item: object
     kind: type = list
 
 
 def check(value, expected, name):
-    """Raise ValueError if a value from a file does not match what is expected.
+    """Raise ValueError if a value from a file does not match a schema.
 
     Parameters
     ----------
     value : object
     expected : object
-        A type or a union of types; an array, for any array of its shape and dtype; a number, for any number; a list,
-        tuple or dict of these, for one with the same number of items; ``Many``; or any other object, for any object of
-        its type.
+        A type or a union of types; an array, which matches arrays of its shape and dtype; a number, which matches any
+        number; a list, tuple or dict of these, which match those with as many items; ``SequenceOf``; or any other
+        object, which matches objects of its type.
     name : str
         Name of the value in the message.
     """
-    if isinstance(expected, Many):
+    if isinstance(expected, SequenceOf):
         fits = type(value) is expected.kind
         items = ((item, expected.item) for item in value) if fits else ()
     elif isinstance(expected, dict):
@@ -257,16 +257,16 @@ def check(value, expected, name):
         fits, items = isinstance(value, Real if isinstance(expected, Real) else type(expected)), ()
     if not fits:
         raise ValueError(f"{name} is not as expected: {value!r:.100}")
-    for item, of_item in items:
-        check(item, of_item, name)
+    for item, expected_item in items:
+        check(item, expected_item, name)
 
 
 @contextmanager
-def damaged_if_it_fails(path, way_out="Delete it to start from scratch."):
-    """Turn any error while reading a file into one that names the file."""
+def report_damage(path, fix="Delete it to start from scratch."):
+    """Convert any error while reading a checkpoint to one that names the file and suggests a fix."""
     try:
         yield
     except Exception as error:
         raise ValueError(
-            f"The checkpoint {str(path)!r} is damaged ({type(error).__name__}: {error}). {way_out}".rstrip()
+            f"The checkpoint {str(path)!r} is damaged ({type(error).__name__}: {error}). {fix}".rstrip()
         ) from error

@@ -1,4 +1,4 @@
-"""Floating-point errors: our code ignores them and checks the results; the user's code keeps its own settings."""
+"""Floating-point errors: ignored in our code, which checks its results. Code of users keeps its own settings."""
 
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -6,22 +6,22 @@ from typing import Any
 
 import numpy as np
 
-_USERS: ContextVar[dict[str, Any]] = ContextVar("errstate of the user")
+_USER_ERRSTATE: ContextVar[dict[str, Any]] = ContextVar("errstate of the user")
 
 
 @contextmanager
-def own_code():
-    """Ignore floating-point errors in our code, which may call the user's code: see ``users_code``."""
-    token = _USERS.set({**np.geterr(), "call": np.geterrcall()})
+def ignore_float_errors():
+    """Ignore floating-point errors in our code. Wrap calls of user code in ``user_errstate``."""
+    token = _USER_ERRSTATE.set({**np.geterr(), "call": np.geterrcall()})
     try:
         with np.errstate(all="ignore"):
             yield
     finally:
-        _USERS.reset(token)
+        _USER_ERRSTATE.reset(token)
 
 
 @contextmanager
-def users_code():
-    """Restore the user's settings inside ``own_code``, for schedules, scorers and callbacks."""
-    with np.errstate(**_USERS.get({})):
+def user_errstate():
+    """Restore the user's error settings inside ``ignore_float_errors``, for schedules, scorers and callbacks."""
+    with np.errstate(**_USER_ERRSTATE.get({})):
         yield

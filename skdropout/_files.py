@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Atomic file writes."""
 
 import os
 from contextlib import contextmanager
@@ -7,11 +7,11 @@ from uuid import uuid4
 
 
 @contextmanager
-def replacing(path):
-    """A binary file to write, beside `path`, that takes its place once it is whole and on the disk."""
+def atomic_write(path):
+    """Open a temporary binary file that replaces `path` once it is complete and synced to disk."""
     path = Path(path)
     if not path.parent.is_dir():
-        raise FileNotFoundError(f"path={str(path)!r}: there is no folder {str(path.parent)!r}, make it.")
+        raise FileNotFoundError(f"path={str(path)!r}: the folder {str(path.parent)!r} does not exist, create it first.")
     part = path.with_name(f"{path.name}.{uuid4().hex}.part")
     try:
         with open(part, "w+b") as file:
@@ -19,7 +19,7 @@ def replacing(path):
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
-        if os.name == "posix":  # where a folder can be written to the disk, so that the new name lasts too
+        if os.name == "posix":  # sync the folder too, so that the new name is durable; Windows cannot
             folder = os.open(path.parent, os.O_RDONLY)
             try:
                 os.fsync(folder)

@@ -8,7 +8,7 @@ from time import perf_counter
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from ._codec import Many, check, damaged_if_it_fails
+from ._codec import SequenceOf, check, report_damage
 from ._sklearn import check_optimize_result
 from ._training import INTERRUPTED, progress, worse_than_constant
 from .engine.backprop import Backprop
@@ -24,8 +24,8 @@ def minimize(estimator, model, rows, streams, start, tasks):
     saved = start.progress or {}
     if saved:
         vector = model.params.vector.astype(np.float64)
-        expected = {"n_iter": Integral, "evaluations": Many((0.0, vector)), "at": vector}
-        with damaged_if_it_fails(start.saved[2]):
+        expected = {"n_iter": Integral, "evaluations": SequenceOf((0.0, vector)), "at": vector}
+        with report_damage(start.saved[2]):
             check({name: saved[name] for name in expected}, expected, "the training")
     evaluations = list(saved.get("evaluations", ())) if start.marks is not None else None
     rows = rows.astype(np.float64)

@@ -18,8 +18,8 @@ from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import check_is_fitted
 
-from ._files import replacing
-from ._spec import dropout_rates, hidden_sizes, names_per_layer, rate_settings
+from ._files import atomic_write
+from ._spec import dropout_rates, hidden_sizes, learning_rate_settings, names_per_layer
 from ._weights import BATCH_NORM, unfolded, weights_of
 from .engine.activations import ACTIVATIONS, OUTPUTS
 from .engine.layers import fold
@@ -220,7 +220,7 @@ class PersistenceMixin:
         """
         check_is_fitted(self)
         arrays = _arrays(self)
-        with replacing(path) as file:
+        with atomic_write(path) as file:
             np.savez(file, **arrays)
 
     def load_weights(self, path: str | PathLike[str]) -> Self:
@@ -349,7 +349,7 @@ class PersistenceMixin:
             if parameter.default is not parameter.empty:
                 state.setdefault(parameter.name, parameter.default)
         if "_learning_rate" in state:  # 0.1.0 did not store the settings it belongs to
-            state.setdefault("_rate_settings", rate_settings(state))
+            state.setdefault("_rate_settings", learning_rate_settings(state))
         super().__setstate__(state)
 
     def __copy__(self):

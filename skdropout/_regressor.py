@@ -36,8 +36,16 @@ from ._typing import (
     Sizes,
     SolverName,
 )
-from ._uncertainty import add_moments, ended_at_0, noisy_passes, over_passes, pass_moments, warn_of_one_std
-from ._without_effect import warn_without_std
+from ._uncertainty import (
+    SamplingOptions,
+    add_moments,
+    ended_at_zero,
+    monte_carlo_passes,
+    pass_moments,
+    reduce_over_passes,
+    warn_about_constant_std,
+)
+from ._without_effect import warn_about_unused_sampling
 from .engine.losses import LOSSES
 
 
@@ -480,34 +488,24 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
             If ``return_std=True``, the network was trained without dropout and no rate is given, once per training. If
             a sampling parameter is given without ``return_std=True``.
         """
+        options = SamplingOptions(n_samples, random_state, dropout, input_dropout, mask_sharing, n_jobs)
         if not return_std:
-            warn_without_std(n_samples, random_state, dropout, input_dropout, mask_sharing)
+            warn_about_unused_sampling(options)
             return super().predict(X)
         X = self._validate_predict(X)
         mean, std = (np.empty((X.shape[0], self.n_outputs_), self._network().coefs[0].dtype) for _ in range(2))
 
         def gather(blocks):
-            for rows, (_, mean_of_rows, variance) in over_passes(blocks, add_moments):
-                mean[rows] = mean_of_rows
+            for rows, (_, block_mean, variance) in reduce_over_passes(blocks, add_moments):
+                mean[rows] = block_mean
                 std[rows] = np.sqrt(variance + self.noise_variance_)
 
-        noisy_passes(
-            self,
-            X,
-            pass_moments,
-            gather,
-            n_samples=n_samples,
-            random_state=random_state,
-            dropout=dropout,
-            input_dropout=input_dropout,
-            mask_sharing=mask_sharing,
-            n_jobs=n_jobs,
-            recenter=False,  # the mean of the passes is replaced as a whole
-        )
-        if ended_at_0(self, dropout, input_dropout):
+        # no recentering: the mean of the passes is replaced as a whole
+        monte_carlo_passes(self, X, pass_moments, gather, options, recenter=False)
+        if ended_at_zero(self, dropout, input_dropout):
             mean = self._output(X)
         elif dropout is None and input_dropout is None and not any(self._noise[2]):
-            warn_of_one_std(self.coefs_[0])
+            warn_about_constant_std(self.coefs_[0])
         return self._decode(mean), self._decode(self._finite(std, X))
 
     @from_snapshot
@@ -560,16 +558,8 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
             One pass per column. For mean and variance only, ``predict(X, return_std=True)`` needs less memory.
         """
         X = self._validate_predict(X)
-        samples = self._sample(
-            X,
-            self.n_outputs_,
-            n_samples=n_samples,
-            random_state=random_state,
-            dropout=dropout,
-            input_dropout=input_dropout,
-            mask_sharing=mask_sharing,
-            n_jobs=n_jobs,
-        )
+        options = SamplingOptions(n_samples, random_state, dropout, input_dropout, mask_sharing, n_jobs)
+        samples = self._sample(X, self.n_outputs_, options)
         return samples[:, 0] if self.n_outputs_ == 1 else samples
 
     def _recenter(self, outputs, shift):

@@ -1,4 +1,4 @@
-"""Rows of training data: their weights, those held out, the distinct ones, mini-batches of them."""
+"""Rows of data: validation, sample weights, the validation split, mini-batches and merged duplicates."""
 
 import warnings
 from contextlib import contextmanager, suppress
@@ -16,11 +16,11 @@ from ._magnitudes import check_weights
 from ._sklearn import check_sample_weight
 from .engine.training import Batches
 
-SMALL, SHORT = 10_000, 10  # largest size of X, and rows of a list, for which the time of the checks matters
+MAX_FAST_SIZE, MAX_FAST_ROWS = 10_000, 10  # maximum size of X, and number of rows of a list, for the fast path
 
 
 class Rows(NamedTuple):
-    """Rows that were validated: X, the labels or values y, the targets Y the loss wants, and weights or None."""
+    """Validated rows: X, labels or values y, targets Y in the form that the loss expects, and weights or None."""
 
     X: np.ndarray
     y: np.ndarray
@@ -31,14 +31,14 @@ class Rows(NamedTuple):
         return Rows(*(None if a is None else a[index] for a in self))
 
     def astype(self, dtype):
-        """X, real-valued targets and weights in `dtype`."""
+        """Convert X, real-valued targets and weights to `dtype`."""
         Y = self.Y.astype(dtype, copy=False) if self.Y.dtype.kind == "f" else self.Y
         weights = None if self.sample_weight is None else self.sample_weight.astype(dtype, copy=False)
         return Rows(self.X.astype(dtype, copy=False), self.y, Y, weights)
 
 
-class Picked:
-    """Rows of a dense X by their index. A slice of it gathers them, so that a pass in blocks needs no copy of all."""
+class IndexedRows:
+    """View of the rows of a dense X at an index. Only slices are copied, so passes in blocks save memory."""
 
     def __init__(self, X, index):
         self.X, self.index, self.shape = X, index, (len(index), X.shape[1])
@@ -50,34 +50,34 @@ class Picked:
         return self[:].astype(dtype, copy=copy)
 
 
-def positive_weights(sample_weight, X, dtype, name):
-    """The weights of the rows of X, none of them negative and not all zero; None stays None."""
+def validate_sample_weight(sample_weight, X, dtype, name):
+    """Return the sample weights as an array, after checking that they are non-negative and not all zero, or None."""
     if sample_weight is None:
         return None
-    check_kinds(sample_weight, f"`{name}`", "mMV")
-    if isinstance(sample_weight, complex | np.complexfloating):  # of a number scikit-learn keeps the real part
+    check_dtype_kinds(sample_weight, f"`{name}`", "mMV")
+    if isinstance(sample_weight, complex | np.complexfloating):  # scikit-learn would drop the imaginary part
         raise ValueError(f"`{name}` must be real, got {sample_weight!r}.")
     try:
         sample_weight = check_sample_weight(sample_weight, X, dtype=np.float64)
-    except (ValueError, TypeError) as error:  # what cannot be cast is not called by its name
+    except (ValueError, TypeError) as error:  # errors of failed casts do not name the argument
         raise type(error)(str(error) if "sample_weight" in str(error) else f"`{name}`: {error}") from error
     except OverflowError as error:
         raise ValueError(f"A number in `{name}` is beyond the range of floats: {error}.") from error
     check_non_negative(sample_weight, f"`{name}`")
-    check_weights(_some_positive(sample_weight, name), dtype, name)
+    _check_any_positive(sample_weight, name)
+    check_weights(sample_weight, dtype, name)
     return sample_weight.astype(dtype, copy=False)
 
 
-def _some_positive(sample_weight, name):
+def _check_any_positive(sample_weight, name):
     if not sample_weight.any():
         raise ValueError(f"Every weight in {name} is zero: at least one row needs a positive weight.")
-    return sample_weight
 
 
-def split_off(rows, validation_fraction, stratify, random_state, known=None):
-    """The rows to train on, as an index, the validation set, and its mask; a dense X is not copied.
+def split_validation(rows, validation_fraction, stratify, random_state, known=None):
+    """Return the indices of the training rows, the validation set, and its mask. A dense X is not copied.
 
-    `known` is the mask of an earlier validation set. It is reused if both parts have the same sizes.
+    `known` is the mask of an earlier validation set. It is reused if the sizes of both parts are the same.
     """
     try:
         train, test = train_test_split(
@@ -87,7 +87,7 @@ def split_off(rows, validation_fraction, stratify, random_state, known=None):
             random_state=random_state,
         )
     except ValueError as error:
-        why = _no_split(rows, validation_fraction, stratify, error) or error
+        why = _explain_failed_split(rows, validation_fraction, stratify, error) or error
         raise ValueError(f"early_stopping with validation_fraction={validation_fraction!r}: {why}") from error
     mask = np.zeros(len(train) + len(test), dtype=bool)
     mask[test] = True
@@ -96,44 +96,44 @@ def split_off(rows, validation_fraction, stratify, random_state, known=None):
     if len(test) < 2:
         raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
     if rows.sample_weight is not None:
-        _some_positive(rows.sample_weight[train], "the part of sample_weight left to train on")
-        _some_positive(rows.sample_weight[test], "the part of sample_weight held out for validation")
+        _check_any_positive(rows.sample_weight[train], "the training part of sample_weight")
+        _check_any_positive(rows.sample_weight[test], "the validation part of sample_weight")
     X, *rest = rows
-    held_out = X[test] if sparse.issparse(X) else Picked(X, test)
+    held_out = X[test] if sparse.issparse(X) else IndexedRows(X, test)
     return train, Rows(held_out, *(None if a is None else a[test] for a in rest)), mask
 
 
-def _no_split(rows, validation_fraction, stratify, error):
-    """Why the rows cannot be split, and what to change; scikit-learn's own message is about codes, not labels."""
+def _explain_failed_split(rows, validation_fraction, stratify, error):
+    """Explain why the rows cannot be split and how to fix it. scikit-learn's message shows class codes, not labels."""
     n_rows = rows.X.shape[0]
-    n_out = ceil(validation_fraction * n_rows)
-    n_in, otherwise = n_rows - n_out, "give X_val and y_val, or set early_stopping=False"
+    n_val = ceil(validation_fraction * n_rows)
+    n_train, alternatives = n_rows - n_val, "give X_val and y_val, or set early_stopping=False"
     labels, counts = np.unique(rows.y, return_counts=True) if stratify else (np.array([]), np.array([]))
-    if n_out == 0 or n_in == 0:
-        to_do = "add rows" if n_rows == 1 else f"{'increase' if n_out == 0 else 'decrease'} validation_fraction"
-        return f"it holds out {n_out} of {n_rows} row(s): {to_do}, {otherwise}."
+    if n_val == 0 or n_train == 0:
+        fix = "add rows" if n_rows == 1 else f"{'increase' if n_val == 0 else 'decrease'} validation_fraction"
+        return f"it holds out {n_val} of {n_rows} row(s): {fix}, {alternatives}."
     if (counts < 2).any():
         rare = ", ".join(map(repr, labels[counts < 2].tolist()))
-        theirs = f"{error}. " if np.array_equal(labels, [0, 1]) else ""  # the codes are the labels
-        why = f"{theirs}The split is stratified and needs two rows of each class, but y has only one of {rare}"
-        return f"{why}: add rows, {otherwise}."
-    if n_out < len(labels):
-        least = ceil(100 * len(labels) / n_rows) / 100
-        why = f"it holds out {n_out} of {n_rows} rows, fewer than the {len(labels)} classes"
-        return f"{why}: set validation_fraction to {least:g} or more, {otherwise}."
-    if n_in < len(labels):
-        why = f"it leaves {n_in} of {n_rows} rows to train on, fewer than the {len(labels)} classes"
-        return f"{why}: decrease validation_fraction, {otherwise}."
+        original = f"{error}. " if np.array_equal(labels, [0, 1]) else ""  # the labels are their own codes
+        why = f"{original}The split is stratified and needs two rows of each class, but y has only one of {rare}"
+        return f"{why}: add rows, {alternatives}."
+    if n_val < len(labels):
+        minimum = ceil(100 * len(labels) / n_rows) / 100
+        why = f"it holds out {n_val} of {n_rows} rows, fewer than the {len(labels)} classes"
+        return f"{why}: set validation_fraction to {minimum:g} or more, {alternatives}."
+    if n_train < len(labels):
+        why = f"it leaves {n_train} of {n_rows} rows for training, fewer than the {len(labels)} classes"
+        return f"{why}: decrease validation_fraction, {alternatives}."
     return ""
 
 
 def mini_batches(rows, train, batch_size, dtype, shuffle, merge):
-    """The mini-batches of the rows in the index `train`; with `merge`, a full batch is one of distinct rows."""
+    """Return the mini-batches of the rows `train`. With `merge`, duplicates in a full batch are merged."""
     n_rows = len(train)
     if batch_size == "auto":
         batch_size = min(200, n_rows)
     elif batch_size > n_rows:
-        warnings.warn(f"batch_size={batch_size} is more than the {n_rows} rows to train on, and is clipped to them.")
+        warnings.warn(f"batch_size={batch_size} is larger than the {n_rows} training rows and is clipped.")
         batch_size = n_rows
     if merge and n_rows <= batch_size:
         rows = merge_duplicates(rows.take(train), dtype)
@@ -143,15 +143,15 @@ def mini_batches(rows, train, batch_size, dtype, shuffle, merge):
 
 
 def merge_duplicates(rows, dtype):
-    """Distinct rows, their weights added up, in an order that depends on the rows alone.
+    """Merge duplicate rows and add up their weights.
 
-    In full-batch training with noise, a row drawn twice must get the same mask twice if a weight of 2 is to
-    equal 2 copies. Merging the copies is the whole of it: the mask is drawn once per distinct row, whatever
-    the order or the multiplicity of the rows, and rows of weight 0 are not there. A sparse X must be canonical.
+    In full-batch training with noise, this makes a weight of 2 equivalent to two copies of a row: a mask is drawn once
+    per distinct row. The order of the result depends only on the distinct rows, and rows of weight 0 are dropped. A
+    sparse X must be in canonical format.
     """
     X, _, Y, sample_weight = rows
     weight = np.ones(X.shape[0], dtype) if sample_weight is None else sample_weight
-    values = X if sparse.issparse(X) else X.astype(dtype) + 0.0  # -0 is 0
+    values = X if sparse.issparse(X) else X.astype(dtype) + 0.0  # turns -0 into 0
     Y = Y + 0.0 if Y.dtype.kind == "f" else Y
     keys = np.empty(X.shape[0], dtype=object)
     for i in range(X.shape[0]):
@@ -168,8 +168,8 @@ def merge_duplicates(rows, dtype):
     return distinct._replace(sample_weight=None if unweighted else merged)
 
 
-def canonical(X):
-    """A sparse X sorted, without duplicate entries or stored zeros: noise must not depend on how it is stored."""
+def canonical_csr(X):
+    """Sort a sparse X and remove duplicate entries and stored zeros, so that noise does not depend on its storage."""
     if sparse.issparse(X) and not (X.has_canonical_format and X.data.all()):
         X = X.copy()
         X.sum_duplicates()
@@ -177,74 +177,77 @@ def canonical(X):
     return X
 
 
-def numbers(X):
-    """X as numbers: of a list that holds None, or ints beyond int64, scikit-learn leaves objects unchecked."""
-    check_kinds(X, "X", "mMVTSU")  # again: a list has become an array
-    if sparse.issparse(X) and X.dtype == np.float16:  # SciPy does not compute in it
+def as_numeric(X):
+    """Convert an array of objects, which scikit-learn leaves unchecked, to floats."""
+    check_dtype_kinds(X, "X", "mMVTSU")  # again, since a list was converted to an array
+    if sparse.issparse(X) and X.dtype == np.float16:  # SciPy does not support computations in it
         return X.astype(float)
     return check_array(X, input_name="X") if X.dtype == object else X
 
 
-def plain(X):
-    """X as an array or a CSR matrix, if it is small and contains only finite numbers; else None.
+def fast_path_array(X):
+    """Return X as an array or a CSR matrix if it is small and contains only finite numbers, else None.
 
-    A fast path: scikit-learn's validation returns the same, but takes five times as long as the prediction of a row.
+    This is a fast path. scikit-learn's validation has the same result, but takes five times as long as the prediction
+    of a row.
     """
     kind = type(X)
-    if kind is list and len(X) < SHORT:
+    if kind is list and len(X) < MAX_FAST_ROWS:
         with suppress(ValueError, TypeError, OverflowError):
             X = np.asarray(X)
-    elif kind.__name__ == "DataFrame" and kind.__module__.startswith("pandas") and X.size <= SMALL:
+    elif kind.__name__ == "DataFrame" and kind.__module__.startswith("pandas") and X.size <= MAX_FAST_SIZE:
         X = X.to_numpy() if all(isinstance(dtype, np.dtype) for dtype in X.dtypes) else X
     values = X.data if sparse.issparse(X) and X.format == "csr" else X
-    if type(values) is not np.ndarray or X.ndim != 2 or X.shape[0] == 0 or values.size > SMALL:
+    if type(values) is not np.ndarray or X.ndim != 2 or X.shape[0] == 0 or values.size > MAX_FAST_SIZE:
         return None
     floats = "fd" if values is not X else np.typecodes["Float"]  # SciPy does not support sparse float16
     return X if values.dtype.kind in "iu" or (values.dtype.char in floats and np.isfinite(values).all()) else None
 
 
-# Reason and way out for each refused kind of dtype; NumPy would convert some of them to meaningless numbers
-TIME, TEXT = "the numbers behind them depend on the unit", "strings are not numbers"
-WAYS_OUT = {
-    "M": f"dates are not numbers, and {TIME}: use the time since a date, for example ({{0}} - start) / one_day",
-    "m": f"durations are not numbers, and {TIME}: choose one, for example {{0}} / np.timedelta64(1, 'D')",
+# Reason and fix for each refused kind of dtype. NumPy would convert some of them to meaningless numbers.
+TIME_REASON, TEXT_REASON = "their integer values depend on the unit", "strings are not numbers"
+DTYPE_FIXES = {
+    "M": f"dates are not numbers, and {TIME_REASON}: use the time since a date, for example ({{0}} - start) / one_day",
+    "m": f"durations are not numbers, and {TIME_REASON}: choose one, for example {{0}} / np.timedelta64(1, 'D')",
     "V": "a structured array is not a matrix: use numpy.lib.recfunctions.structured_to_unstructured({0})",
-    "S": f"{TEXT}: use {{0}}.astype(float), or an encoder such as OneHotEncoder",
-    "U": f"{TEXT}: use {{0}}.astype(float), or an encoder such as OneHotEncoder",
-    "T": f"{TEXT}: use {{0}}.astype(float), or {{0}}.astype(object) if they are labels",
+    "S": f"{TEXT_REASON}: use {{0}}.astype(float), or an encoder such as OneHotEncoder",
+    "U": f"{TEXT_REASON}: use {{0}}.astype(float), or an encoder such as OneHotEncoder",
+    "T": f"{TEXT_REASON}: use {{0}}.astype(float), or {{0}}.astype(object) if they are labels",
 }
 
 
-def check_kinds(A, name, refused):
-    """Raise an error if a dtype of an array or table is of a `refused` kind; dates and durations may be objects."""
+def check_dtype_kinds(A, name, refused):
+    """Raise an error if a dtype of an array or table is of a `refused` kind, or if objects are dates or durations."""
     if isinstance(A, np.ndarray) and A.dtype.kind in "biuf":
         return
-    for column, dtype in _dtypes(A):
-        kind = _kind(dtype)
+    for column, dtype in _column_dtypes(A):
+        kind = _dtype_kind(dtype)
         if kind == "O" and isinstance(dtype, np.dtype):
-            kind, dtype = next(((k, f"object with {t.__name__}") for k, t in _times(A) if k in refused), (kind, dtype))
+            found = ((k, f"object with {t.__name__}") for k, t in _temporal_types(A) if k in refused)
+            kind, dtype = next(found, (kind, dtype))
         if kind in refused:
             where = name if column is None else f"Column {str(column)!r} of {name}"
-            raise ValueError(f"{where} has dtype {dtype}: {WAYS_OUT[kind].format(name)}.")
+            raise ValueError(f"{where} has dtype {dtype}: {DTYPE_FIXES[kind].format(name)}.")
 
 
-def _dtypes(A):
-    """Each dtype of an array or a table, with the name of its column, or None."""
-    if hasattr(A, "shape") and hasattr(A, "columns") and hasattr(A, "dtypes"):  # pandas and polars, but not LazyFrame
+def _column_dtypes(A):
+    """Return pairs of column name, or None, and dtype for an array or a table."""
+    # pandas and polars, except for LazyFrame
+    if hasattr(A, "shape") and hasattr(A, "columns") and hasattr(A, "dtypes"):
         return zip(A.columns, A.dtypes, strict=True)
     return [(None, A.dtype)] if hasattr(A, "dtype") else []
 
 
-def _kind(dtype):
-    """NumPy's character for the kind of a dtype."""
-    if getattr(dtype, "is_temporal", bool)():  # of polars
+def _dtype_kind(dtype):
+    """Return NumPy's character for the kind of a dtype."""
+    if getattr(dtype, "is_temporal", bool)():  # polars
         return "m" if str(dtype).startswith("Duration") else "M"
     dtype = getattr(getattr(dtype, "categories", None), "dtype", dtype)  # pandas: the dtype of the categories
     return getattr(dtype, "kind", "O")
 
 
-def _times(A):
-    """The kind and the type of each date or duration type among the objects in A."""
+def _temporal_types(A):
+    """Yield the kind and the type of each date or duration type among the objects in A."""
     objects = A.data if sparse.issparse(A) else np.asarray(A, dtype=object)
     for t in set(map(type, objects.ravel() if isinstance(objects, np.ndarray) else ())):
         if issubclass(t, np.datetime64 | date):
@@ -254,8 +257,8 @@ def _times(A):
 
 
 @contextmanager
-def all_floats():
-    """A context in which an int beyond the floats is an error that says so."""
+def explain_overflow():
+    """Convert an OverflowError, raised for ints beyond the range of floats, to a ValueError that says so."""
     try:
         yield
     except OverflowError as error:

@@ -1,4 +1,4 @@
-"""What the parameters may be; from the user's architecture and dropout arguments to one plain record a layer."""
+"""Parameter constraints, and conversion of the architecture and dropout parameters to one record per layer."""
 
 from collections.abc import Set
 from contextlib import suppress
@@ -15,24 +15,24 @@ from .engine.optimizers import OPTIMIZERS
 from .engine.schedules import DROPOUT_SCHEDULES, LEARNING_RATES
 
 
-class Names(Set):
-    """A live view of the names in a table of the engine, to which users may add some.
+class RegisteredNames(Set):
+    """Live view of the names in a table of the engine, including those that users register.
 
     Parameters
     ----------
     table : dict
-    keep : callable, default=None
-        Function of a row that says whether to include its name; None for all.
-    more : tuple of str, default=()
+    condition : callable, default=None
+        Predicate of an entry that selects its name; None for all.
+    extra : tuple of str, default=()
         Additional names that are not in the table.
     """
 
-    def __init__(self, table, keep=None, more=()):
-        self.table, self.keep, self.more = table, keep, more
+    def __init__(self, table, condition=None, extra=()):
+        self.table, self.condition, self.extra = table, condition, extra
 
     def __iter__(self):
-        yield from (name for name, row in self.table.items() if self.keep is None or self.keep(row))
-        yield from self.more
+        yield from (name for name, entry in self.table.items() if self.condition is None or self.condition(entry))
+        yield from self.extra
 
     def __contains__(self, name):
         return name in set(self)
@@ -41,18 +41,18 @@ class Names(Set):
         return len(set(self))
 
     @classmethod
-    def _from_iterable(cls, names):  # what set operations return
+    def _from_iterable(cls, names):  # the result of set operations
         return set(names)
 
 
-# What each parameter may be by itself; fit checks it, and then how the arguments go together.
+# Constraints on single parameters. fit checks these first, then combinations of parameters.
 CONSTRAINTS: dict = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-    "activation": [StrOptions(Names(ACTIVATIONS)), list, tuple],
-    "solver": [StrOptions(Names(OPTIMIZERS, more=("lbfgs",)))],
+    "activation": [StrOptions(RegisteredNames(ACTIVATIONS)), list, tuple],
+    "solver": [StrOptions(RegisteredNames(OPTIMIZERS, extra=("lbfgs",)))],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-    "learning_rate": [StrOptions(Names(LEARNING_RATES))],
+    "learning_rate": [StrOptions(RegisteredNames(LEARNING_RATES))],
     "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
     "power_t": [Interval(Real, 0, None, closed="left")],
     "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -72,10 +72,10 @@ CONSTRAINTS: dict = {
     "max_fun": [Interval(Integral, 1, None, closed="left")],
     "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
     "input_dropout": [Interval(Real, 0, 1, closed="left")],
-    "dropout_kind": [StrOptions(Names(DROPOUTS)), list, tuple],
+    "dropout_kind": [StrOptions(RegisteredNames(DROPOUTS)), list, tuple],
     "group_size": [Interval(Integral, 1, None, closed="left"), "array-like"],
     "input_groups": ["array-like", None],
-    "dropout_schedule": [StrOptions(Names(DROPOUT_SCHEDULES)), callable],
+    "dropout_schedule": [StrOptions(RegisteredNames(DROPOUT_SCHEDULES)), callable],
     "batch_norm": [StrOptions({"before_activation", "after_activation", "after_dropout"}), Options(bool, {False})],
     "max_norm": [Interval(Real, 0, None, closed="neither"), None],
     "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
@@ -85,46 +85,52 @@ CONSTRAINTS: dict = {
     "scoring": [str, callable, None],
     "dtype": [StrOptions({"float32", "float64"}), Options(type, {np.float32, np.float64}), None],
 }
-REGRESSION_LOSSES = StrOptions(Names(LOSSES, keep=lambda row: not row.classifies))
+REGRESSION_LOSSES = StrOptions(RegisteredNames(LOSSES, condition=lambda loss: not loss.classifies))
 
 
-DROPPED = {"dropout", "input_dropout"}
-PERCENT = {"l1_ratio", "label_smoothing", "quantile", "validation_fraction", "warmup_fraction", *DROPPED}
+RATE_PARAMETERS = {"dropout", "input_dropout"}
+FRACTION_PARAMETERS = RATE_PARAMETERS | {
+    "l1_ratio",
+    "label_smoothing",
+    "quantile",
+    "validation_fraction",
+    "warmup_fraction",
+}
 
 
-def as_constrained(params):
-    """The parameters in the form that the constraints expect: a Python bool, and the name of a dtype."""
+def normalize_params(params):
+    """Return the parameters in the form that the constraints expect: a Python bool, and a dtype by its name."""
     params = dict(params)
     if isinstance(params.get("batch_norm"), np.bool_):  # a subclass may lack it
         params["batch_norm"] = bool(params["batch_norm"])
     if isinstance(params.get("dtype"), str | type | np.dtype):
-        with suppress(TypeError, ValueError, SyntaxError):  # np.dtype raises these for invalid values
+        with suppress(TypeError, ValueError, SyntaxError):  # raised by np.dtype for invalid values
             name = np.dtype(params["dtype"]).name
             params["dtype"] = name if name in {"float32", "float64"} else params["dtype"]
     return params
 
 
-def with_way_out(message, params):
-    """scikit-learn's message about a parameter, with a suggestion of what the user probably meant."""
+def add_suggestion(message, params):
+    """Append a suggestion to scikit-learn's message about an invalid parameter."""
     loss = params.get("loss", "")
-    with suppress(InvalidParameterError, ValueError):  # if loss does not hold layer sizes
+    with suppress(InvalidParameterError, ValueError):  # if loss does not contain layer sizes
         if not isinstance(loss, str) and hidden_sizes(loss):
             return f"{message} The first argument is loss, as in scikit-learn: write hidden_layer_sizes={loss!r}."
-    name = next((name for name in PERCENT if message.startswith(f"The {name!r} ")), None)
+    name = next((name for name in FRACTION_PARAMETERS if message.startswith(f"The {name!r} ")), None)
     return message.removesuffix(".") + (suggestion(name, params.get(name)) or ".")
 
 
 def suggestion(name, value):
-    """What was probably meant by a number that is not a fraction; empty if there is no suggestion."""
+    """Return a hint for a number that is not a valid fraction, or an empty string."""
     if isinstance(value, bool) or not isinstance(value, Real):
         return ""
-    if value == 1 and name in DROPPED:
+    if value == 1 and name in RATE_PARAMETERS:
         return ": a rate of 1 drops every unit."
     return f": did you mean {float(value) / 100:g}?" if 2 <= value < 100 else ""
 
 
 def check_floats(estimator):
-    """Raise an error for a real-valued parameter that no float can hold, such as 10**400."""
+    """Raise an error for a real-valued parameter beyond the range of floats, such as 10**400."""
     for name, constraints in estimator._parameter_constraints.items():
         value = getattr(estimator, name)
         real = any(isinstance(constraint, Interval) and constraint.type is Real for constraint in constraints)
@@ -132,11 +138,11 @@ def check_floats(estimator):
             try:
                 float(value)
             except OverflowError as error:
-                raise InvalidParameterError(f"{name} is beyond the range of floats, give a smaller one.") from error
+                raise InvalidParameterError(f"{name} is beyond the range of floats, use a smaller value.") from error
 
 
 def hidden_sizes(hidden_layer_sizes):
-    """The widths of the hidden layers as a tuple of int; an int is one layer."""
+    """Return the widths of the hidden layers as a tuple of int; an int is one layer."""
     sizes = np.asarray(hidden_layer_sizes, dtype=object)
     sizes = sizes.reshape(1) if sizes.ndim == 0 else sizes
     whole = all(isinstance(size, Integral) and not isinstance(size, bool) for size in sizes.flat)
@@ -151,7 +157,7 @@ def hidden_sizes(hidden_layer_sizes):
 
 
 def dropout_rates(dropout, input_dropout, n_hidden):
-    """The rate on the input of every layer: ``(input_dropout, *dropout)``."""
+    """Return the dropout rate on the input of each layer: ``(input_dropout, *dropout)``."""
     rates = np.asarray(dropout, dtype=object)
     if rates.ndim == 0:
         rates = np.full(n_hidden, _rate("dropout", dropout), dtype=object)
@@ -169,7 +175,7 @@ def dropout_rates(dropout, input_dropout, n_hidden):
 
 
 def _rate(name, rate):
-    """`rate` as a float, if it is the probability of dropping something."""
+    """Return `rate` as a float, after checking that it is in [0, 1)."""
     if isinstance(rate, np.ndarray) and rate.ndim == 0:
         rate = rate.item()
     if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 <= rate < 1:
@@ -181,7 +187,7 @@ def _rate(name, rate):
 
 
 def names_per_layer(parameter, value, allowed, n_hidden):
-    """One name per hidden layer, from one name or from a sequence of them."""
+    """Return one name per hidden layer, from one name or a sequence of names."""
     names = [value] * n_hidden if isinstance(value, str) else list(value)
     if len(names) != n_hidden:
         raise InvalidParameterError(
@@ -195,27 +201,27 @@ def names_per_layer(parameter, value, allowed, n_hidden):
 
 
 def unit_groups(sizes, group_size, kinds):
-    """The group of each unit of each hidden layer, runs of `group_size` units; None if the kind has no groups."""
-    steps = np.asarray(group_size, dtype=object)
-    steps = np.full(len(sizes), group_size, dtype=object) if steps.ndim == 0 else steps
-    if steps.ndim != 1 or len(steps) != len(sizes):
+    """Return the group of each unit per hidden layer: `group_size` adjacent units, or None for no groups."""
+    group_sizes = np.asarray(group_size, dtype=object)
+    group_sizes = np.full(len(sizes), group_size, dtype=object) if group_sizes.ndim == 0 else group_sizes
+    if group_sizes.ndim != 1 or len(group_sizes) != len(sizes):
         raise InvalidParameterError(
-            f"group_size has {len(steps)} size(s) but hidden_layer_sizes has {len(sizes)} hidden layer(s): "
+            f"group_size has {len(group_sizes)} size(s) but hidden_layer_sizes has {len(sizes)} hidden layer(s): "
             f"give one size per hidden layer, or a single int for all of them (got group_size={group_size!r})."
         )
-    steps = [step if DROPOUTS[kind].uses_groups else 1 for step, kind in zip(steps, kinds, strict=True)]
-    for step, size in zip(steps, sizes, strict=True):
-        if isinstance(step, bool) or not isinstance(step, Integral) or step < 1:
-            raise InvalidParameterError(f"A size in group_size must be an int >= 1, got {step!r}.")
-        if size % step:
+    group_sizes = [n if DROPOUTS[kind].uses_groups else 1 for n, kind in zip(group_sizes, kinds, strict=True)]
+    for n, size in zip(group_sizes, sizes, strict=True):
+        if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
+            raise InvalidParameterError(f"A size in group_size must be an int >= 1, got {n!r}.")
+        if size % n:
             raise InvalidParameterError(
-                f"group_size={step} does not divide a hidden layer of {size} units into whole groups."
+                f"group_size={n} does not divide a hidden layer of {size} units into whole groups."
             )
-    return [None if step == 1 else np.arange(size) // int(step) for step, size in zip(steps, sizes, strict=True)]
+    return [None if n == 1 else np.arange(size) // int(n) for n, size in zip(group_sizes, sizes, strict=True)]
 
 
 def column_groups(input_groups, n_features):
-    """The group of each input column, from one label a column; None stays None."""
+    """Return the group of each input column, from one label per column, or None."""
     if input_groups is None:
         return None
     labels = np.asarray(input_groups, dtype=object)
@@ -228,16 +234,18 @@ def column_groups(input_groups, n_features):
     except TypeError as error:
         raise InvalidParameterError(f"A label in input_groups must be a str, an int or the like: {error}.") from error
     if any(isinstance(label, Real) and label != label for label in codes):
-        raise InvalidParameterError("A label in input_groups is nan: give every column a group, if only of its own.")
+        raise InvalidParameterError(
+            "A label in input_groups is nan: give every column a group, even one with no other column."
+        )
     return np.array([codes[label] for label in labels.tolist()])
 
 
 def layer_specs(sizes, n_outputs, activations, rates, kinds, groups):
-    """One record per layer, output last; a layer's dropout acts on its input."""
+    """Return one record per layer, the output layer last. The dropout of a layer acts on its input."""
     widths, activations = (*sizes, n_outputs), (*activations, "identity")
     return [LayerSpec(*record) for record in zip(widths, activations, kinds, rates, groups, strict=True)]
 
 
-def rate_settings(params):
-    """The settings for which a current learning rate is valid: with other settings it starts from its initial value."""
+def learning_rate_settings(params):
+    """Return the settings behind a current learning rate: if they change, it restarts at its initial value."""
     return str(params["solver"]), str(params["learning_rate"]), float(params["learning_rate_init"])

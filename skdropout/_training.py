@@ -18,13 +18,13 @@ from sklearn.metrics import check_scoring
 
 from ._callbacks import Tasks, going_on
 from ._checkpoint import continue_from
-from ._codec import Many, check, damaged_if_it_fails
-from ._errstate import users_code
-from ._magnitudes import ways_out
-from ._rows import mini_batches, split_off
+from ._codec import SequenceOf, check, report_damage
+from ._errstate import user_errstate
+from ._magnitudes import suggest_fixes
+from ._rows import mini_batches, split_validation
 from ._scaling import column_exponents, target_scale
-from ._spec import rate_settings
-from ._validation import absent_classes, score_of_known_classes
+from ._spec import learning_rate_settings
+from ._validation import describe_absent_classes, score_of_known_classes
 from .engine.backprop import Backprop
 from .engine.dropout import DROPOUTS
 from .engine.dropout.base import multiplies
@@ -95,7 +95,7 @@ def worse_than_constant(estimator, model, rows, X, Y, sample_weight):
     if not loss > WORSE * constant or all_the_same(Y, sample_weight):
         return []
     diverges = estimator.loss_ > (getattr(estimator, "loss_curve_", None) or [np.inf])[0]
-    ways = ways_out(estimator, rows, diverges)
+    ways = suggest_fixes(estimator, rows, diverges)
     if estimator.out_activation_ == "identity" and (spread := Y.std(axis=0, dtype=float).max()) < NARROW:
         ways = f"scale y, whose standard deviation is {spread:.3g} (with TransformedTargetRegressor), {ways}"
     sentence = (
@@ -169,7 +169,7 @@ class Training:
         if estimator.early_stopping and held_out is None:
             stratify = is_classifier(estimator) and estimator.n_outputs_ == 1
             known = None if self.fresh else estimator._known_split()
-            train, self.held_out, mask = split_off(
+            train, self.held_out, mask = split_validation(
                 rows, estimator.validation_fraction, stratify, self.random_state, known
             )
             estimator._validation_mask = len(mask), np.packbits(mask)
@@ -201,7 +201,7 @@ class Training:
         self.optimizer, continues = self._start_optimizer()
         self._scale_inputs(train, is_new=not continues)
         schedule = estimator.dropout_schedule
-        self.dropout_factor = users_code()(schedule) if callable(schedule) else DROPOUT_SCHEDULES[schedule]
+        self.dropout_factor = user_errstate()(schedule) if callable(schedule) else DROPOUT_SCHEDULES[schedule]
         # Losses under different rates cannot be compared, so a schedule runs to its end
         self.to_the_end = self.policy.moves or (schedule != "constant" and bool(self.backprop.noises))
         self.scheduled = self.to_the_end or estimator.warmup_fraction > 0
@@ -271,7 +271,7 @@ class Training:
         elif estimator.loss_curve_ and estimator.loss_ > EXPLODED * max(estimator.loss_curve_[0], 1.0):
             warnings.warn(
                 f"The training loss rose from {estimator.loss_curve_[0]:.3g} to {estimator.loss_:.3g}, the training "
-                f"diverges: {ways_out(estimator, self.rows)}.",
+                f"diverges: {suggest_fixes(estimator, self.rows)}.",
                 ConvergenceWarning,
             )
             interrupted = True
@@ -300,10 +300,10 @@ class Training:
     def _go_on(self):
         """Restore the state of the training that wrote a checkpoint."""
         saved, known, path = self.start.saved
-        with damaged_if_it_fails(path):
+        with report_damage(path):
             now = self.progress()
             progress = {name: known[name] for name in now.keys() - self.start.known(self.estimator).keys()}
-            expected = now | {"recent": Many((0.0, 0.0)), "optimizer": dict}  # `continue_from` checks the second
+            expected = now | {"recent": SequenceOf((0.0, 0.0)), "optimizer": dict}  # `continue_from` checks the second
             check(progress, {name: expected[name] for name in progress}, "the training")
             if not np.array_equal(np.sort(progress["rows"]), np.sort(now["rows"])):
                 raise ValueError("the training rows are others")
@@ -352,7 +352,7 @@ class Training:
         estimator, params = self.estimator, self.model.params
         known = vars(estimator)
         last, rate = known.pop("_optimizer", None), known.pop("_learning_rate", None)  # files may hold only the second
-        then, now = known.get("_rate_settings"), rate_settings(known)
+        then, now = known.get("_rate_settings"), learning_rate_settings(known)
         estimator._rate_settings = now
         kind = OPTIMIZERS[estimator.solver]
         settings = [getattr(estimator, name) for name in getattr(kind, "settings", ())]
@@ -471,7 +471,7 @@ class Training:
         if not isfinite(loss):
             raise estimator._diverged(f"The validation loss became {loss} {epoch}", self.held_out)
         if not isfinite(score):
-            hint = absent_classes(estimator, self.held_out.y, self.held_out.sample_weight)
+            hint = describe_absent_classes(estimator, self.held_out.y, self.held_out.sample_weight)
             raise ValueError(f"The validation score became {score} {epoch}, with scoring={estimator.scoring!r}.{hint}")
         estimator.validation_scores_.append(score)
         estimator.validation_loss_curve_.append(loss)
@@ -555,7 +555,7 @@ class Training:
         weighted = {"sample_weight": rows.sample_weight} if "sample_weight" in taken else {}
         weighted = weighted if rows.sample_weight is not None else {}
         try:
-            with users_code():
+            with user_errstate():
                 return score_of_known_classes(scorer, bare, rows.X[:], rows.y, weighted)
         except (ValueError, TypeError) as error:
             raise ValueError(f"scoring={bare.scoring!r} failed on the rows held out: {error}") from error

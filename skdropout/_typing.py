@@ -34,7 +34,7 @@ DType: TypeAlias = Literal["float32", "float64"] | type[np.floating[Any] | float
 
 
 class Sampling(TypedDict, total=False):
-    """The parameters of noisy passes."""
+    """Sampling parameters of the Monte Carlo methods, as keyword arguments."""
 
     n_samples: Int
     random_state: Seed

@@ -1,4 +1,4 @@
-"""Checks and scores of validation sets, in which a class may be absent."""
+"""Checks of validation sets, and scores that allow for absent classes."""
 
 import warnings
 from functools import partial, wraps
@@ -12,8 +12,8 @@ from sklearn.metrics import average_precision_score, balanced_accuracy_score, re
 
 from ._sklearn import with_score_function
 
-# score functions of scikit-learn that are constant, or 0 divided by 0, on rows of a single class
-COMPARE_CLASSES = {
+# scikit-learn's score functions that are constant, or 0 divided by 0, on rows of a single class
+UNDEFINED_FOR_ONE_CLASS = {
     "average_precision_score",
     "cohen_kappa_score",
     "d2_brier_score",
@@ -23,30 +23,30 @@ COMPARE_CLASSES = {
     "positive_likelihood_ratio",
     "roc_auc_score",
 }
-WAYS_OUT = (
+ABSENT_CLASS_FIX = (
     "give validation rows of every class (X_val and y_val, or a larger validation_fraction), or use "
     "scoring='neg_log_loss'"
 )
-# thresholds for y_val on another scale than y: distance in standard deviations of y, and ratios of the spreads
-FAR, WIDE, WIDE_OF_SCALED, NARROW = 5, 10, 4, 25
-LISTED = 10  # maximum number of labels in a message
-ROWS_FOR_MEDIAN, ROWS_FOR_SPREAD = 5, 20
+# Thresholds that detect a y_val on a different scale than y: shift in standard deviations of y, and ratios of spreads
+MAX_SHIFT, MAX_SPREAD_RATIO, MAX_SPREAD_RATIO_IF_SCALED, MIN_SPREAD_RATIO = 5, 10, 4, 1 / 25
+MAX_LISTED = 10  # labels in a message
+MIN_ROWS_FOR_MEDIAN, MIN_ROWS_FOR_SPREAD = 5, 20
 
 
 def score_of_known_classes(scorer, estimator, X, y, weights):
-    """The score of a validation set, based on all classes that `estimator` knows.
+    """Return the score of a validation set, based on all classes that `estimator` knows.
 
-    If no class is absent, it is the result of `scorer`. Otherwise scorers made by ``make_scorer`` get the labels of all
-    classes or are restricted to those that are present. If another scorer fails, the error says which are absent.
+    If no class is absent, this is the result of `scorer`. Otherwise, scorers made by ``make_scorer`` get the labels of
+    all classes, or are restricted to those that are present. If another scorer fails, the error lists the absent ones.
 
     Parameters
     ----------
     scorer : callable
     estimator : estimator
-        Fitted.
+        Fitted estimator.
     X, y : array-like
     weights : dict
-        The `sample_weight`, if there are weights and the scorer accepts them.
+        Contains `sample_weight` if there are weights and the scorer accepts them.
     """
     classes = _known_classes(estimator)
     if classes is None or len(classes) < 2:
@@ -63,23 +63,23 @@ def score_of_known_classes(scorer, estimator, X, y, weights):
     try:
         return float(known(estimator, X, y, **weights))
     except (ValueError, TypeError) as error:
-        hint = absent_classes(estimator, y, **weights) if known is scorer else ""
+        hint = describe_absent_classes(estimator, y, **weights) if known is scorer else ""
         raise ValueError(f"{error}{hint}") from error
 
 
-def absent_classes(estimator, y, sample_weight=None):
-    """A sentence for an error message that names the classes without rows; empty if there are none."""
+def describe_absent_classes(estimator, y, sample_weight=None):
+    """Return a sentence for an error message that lists the classes without rows, or an empty string."""
     classes = _known_classes(estimator)
     if classes is None:
         return ""
-    y, weighted = _array(y), _weighted(sample_weight)
+    y, weighted = _as_array(y), _with_weight(sample_weight)
     if y.ndim == 2:
         absent = classes[_constant(y[weighted])]
-        what = f"All validation rows have the same value of label {_listed(absent)}"
+        problem = f"All validation rows have the same value of label {_format_labels(absent)}"
     else:
         absent = np.setdiff1d(classes, y[weighted])
-        what = f"The validation rows contain no row of class {_listed(absent)}"
-    return f" {what}: {WAYS_OUT}." if len(absent) else ""
+        problem = f"The validation rows contain no row of class {_format_labels(absent)}"
+    return f" {problem}: {ABSENT_CLASS_FIX}." if len(absent) else ""
 
 
 def _known_classes(estimator):
@@ -87,13 +87,13 @@ def _known_classes(estimator):
     return classes if is_classifier(estimator) and isinstance(classes, np.ndarray) else None
 
 
-def _array(y):
+def _as_array(y):
     y = y.toarray() if issparse(y) else np.asarray(y)
     return y.ravel() if y.ndim == 2 and y.shape[1] == 1 else y
 
 
-def _weighted(sample_weight):
-    """The rows of positive weight."""
+def _with_weight(sample_weight):
+    """Return an index of the rows with positive weight."""
     return slice(None) if sample_weight is None else np.asarray(sample_weight) > 0
 
 
@@ -101,17 +101,17 @@ def _constant(Y):
     return np.ptp(Y.astype(float), axis=0) == 0
 
 
-def _listed(labels):
-    text = ", ".join(repr(label) for label in labels[:LISTED].tolist())
-    return text if len(labels) <= LISTED else f"{text} and {len(labels) - LISTED} more"
+def _format_labels(labels):
+    text = ", ".join(repr(label) for label in labels[:MAX_LISTED].tolist())
+    return text if len(labels) <= MAX_LISTED else f"{text} and {len(labels) - MAX_LISTED} more"
 
 
 def _score(function, classes, y_true, y_pred, options):
     while isinstance(function, partial) and not function.args:
         options = {**function.keywords, **options}
         function = function.func
-    y, sample_weight = _array(y_true), options.get("sample_weight")
-    weighted, defaults = _weighted(sample_weight), signature(function).parameters
+    y, sample_weight = _as_array(y_true), options.get("sample_weight")
+    weighted, defaults = _with_weight(sample_weight), signature(function).parameters
     average = options.get("average", defaults["average"].default if "average" in defaults else None)
     warns = _is_default("zero_division", "warn", options, defaults)
     unwarned = {"zero_division": 0.0} if warns else {}  # the same value, without a warning after each epoch
@@ -123,8 +123,8 @@ def _score(function, classes, y_true, y_pred, options):
     ovo = function is roc_auc_score and np.ndim(y_pred) == 2 and options.get("multi_class") == "ovo"
     if present.all() and not (ovo and sample_weight is not None):
         return function(y_true, y_pred, **options)
-    theirs = getattr(function, "__module__", "").startswith("sklearn.")
-    if theirs and function.__name__ in COMPARE_CLASSES and present.sum() < 2:
+    from_sklearn = getattr(function, "__module__", "").startswith("sklearn.")
+    if from_sklearn and function.__name__ in UNDEFINED_FOR_ONE_CLASS and present.sum() < 2:
         raise _undefined(function, classes[~present])
     if average == "binary" and len(classes) == 2:
         positive = options.get("pos_label", defaults["pos_label"].default)
@@ -156,11 +156,13 @@ def _is_default(name, value, options, defaults):
 
 
 def _undefined(function, absent):
-    return ValueError(f"{function.__name__} is undefined without rows of class {_listed(absent)}: {WAYS_OUT}.")
+    return ValueError(
+        f"{function.__name__} is undefined without rows of class {_format_labels(absent)}: {ABSENT_CLASS_FIX}."
+    )
 
 
 def _multilabel_score(function, y_true, Y, y_pred, weighted, average, options):
-    """A score of binary columns; averages skip those for which it is undefined."""
+    """Return a score of binary columns. Averages skip columns for which the score is undefined."""
     defined = np.ones(Y.shape[1], dtype=bool)
     if average in ("macro", "weighted"):
         if function is roc_auc_score:
@@ -170,51 +172,51 @@ def _multilabel_score(function, y_true, Y, y_pred, weighted, average, options):
     if defined.all():
         return function(y_true, y_pred, **options)
     if not defined.any():
-        raise ValueError(f"{function.__name__} is undefined for every label: {WAYS_OUT}.")
+        raise ValueError(f"{function.__name__} is undefined for every label: {ABSENT_CLASS_FIX}.")
     Y, y_pred = Y[:, defined], np.asarray(y_pred)[:, defined]
     return function(*((Y[:, 0], y_pred[:, 0]) if defined.sum() == 1 else (Y, y_pred)), **options)
 
 
 def _one_vs_one(classes, present, y, P, average, sample_weight):
-    """Mean area under the ROC curve over all pairs of classes that are present, with sample weights."""
-    scores, shares = [], []
+    """Return the mean area under the ROC curve over all pairs of present classes, with sample weights."""
+    scores, pair_weights = [], []
     for a, b in combinations(np.flatnonzero(present), 2):
         rows = (y == classes[a]) | (y == classes[b])
         weight = None if sample_weight is None else np.asarray(sample_weight)[rows]
         areas = [roc_auc_score(y[rows] == classes[c], P[rows, c], sample_weight=weight) for c in (a, b)]
         scores.append(np.mean(areas))
-        shares.append(rows.sum() if weight is None else weight.sum())
-    return float(np.average(scores, weights=shares if average == "weighted" else None))
+        pair_weights.append(rows.sum() if weight is None else weight.sum())
+    return float(np.average(scores, weights=pair_weights if average == "weighted" else None))
 
 
-def check_rows(estimator, X_val, y_val):
-    """Raise an error for labels, outputs or features that differ from those `estimator` was fitted on."""
-    classes, y = _known_classes(estimator), _array(y_val)
+def check_validation_set(estimator, X_val, y_val):
+    """Raise an error if labels, outputs or features differ from those that `estimator` was fitted on."""
+    classes, y = _known_classes(estimator), _as_array(y_val)
     if classes is not None and y.ndim == 1 and not getattr(estimator, "_is_multilabel", bool)():
         try:
             unseen = np.setdiff1d(y, classes)
-        except TypeError:  # labels of several types, which have no order
+        except TypeError:  # labels of mixed types have no order
             unseen = np.array([label for label in y.tolist() if label not in set(classes.tolist())], dtype=object)
         if len(unseen):
             raise ValueError(
-                f"y_val has labels {_listed(unseen)}, but this {type(estimator).__name__} was fitted on the "
-                f"classes {_listed(classes)}. Estimators that contain it may encode the labels first, as "
-                "VotingClassifier and StackingClassifier do: then give "
+                f"y_val has labels {_format_labels(unseen)}, but this {type(estimator).__name__} was fitted on the "
+                f"classes {_format_labels(classes)}. Meta-estimators such as VotingClassifier and "
+                "StackingClassifier encode the labels first: in this case pass "
                 "y_val=LabelEncoder().fit(y).transform(y_val)."
             )
     if hasattr(estimator, "_validate_predict_xy"):
         estimator._validate_predict_xy(X_val, y_val)
 
 
-def check_scale(estimator, y, y_val):
-    """Warn if the real-valued `y_val` cannot be on the scale of `y`."""
+def check_target_scale(estimator, y, y_val):
+    """Warn if the real-valued `y_val` is clearly not on the scale of `y`."""
     if not is_regressor(estimator):
         return
-    y, y_val = (np.asarray(_array(a), dtype=float).reshape(len(a), -1) for a in (y, y_val))
+    y, y_val = (np.asarray(_as_array(a), dtype=float).reshape(len(a), -1) for a in (y, y_val))
     for column, column_val in zip(y.T, y_val.T, strict=False):
         with np.errstate(all="ignore"):
-            other = _on_another_scale(column, column_val)
-        if other:
+            differs = _has_different_scale(column, column_val)
+        if differs:
             warnings.warn(
                 f"y_val does not seem to be on the scale of y: it has mean {column_val.mean():.3g} and standard "
                 f"deviation {column_val.std():.3g}, and y has {column.mean():.3g} and {column.std():.3g}. "
@@ -224,33 +226,34 @@ def check_scale(estimator, y, y_val):
             return
 
 
-def _on_another_scale(y, y_val):
-    """Whether y_val is clearly too far from y, too wide or too narrow.
+def _has_different_scale(y, y_val):
+    """Return whether y_val is clearly too far from y, too wide or too narrow.
 
-    The spread is measured with and without the tails, and both must agree. The threshold for narrow values is high,
-    since they may be the end of a time series.
+    The spread is measured with and without the tails, and both must agree. The threshold for narrow values is strict,
+    because they may be the end of a time series.
     """
-    if len(y) < ROWS_FOR_SPREAD or len(y_val) < ROWS_FOR_MEDIAN or y.std() == 0:
+    if len(y) < MIN_ROWS_FOR_SPREAD or len(y_val) < MIN_ROWS_FOR_MEDIAN or y.std() == 0:
         return False
-    spread, spread_val = _without_tails(y), _without_tails(y_val)
-    if abs(np.median(y_val) - np.median(y)) > FAR * max(spread, y.std()):
+    spread, spread_val = _robust_std(y), _robust_std(y_val)
+    if abs(np.median(y_val) - np.median(y)) > MAX_SHIFT * max(spread, y.std()):
         return True
     ratio = y_val.std() / y.std()
-    if len(y_val) < ROWS_FOR_SPREAD:
+    if len(y_val) < MIN_ROWS_FOR_SPREAD:
         return False
     if spread == 0 or spread_val == 0:
-        return bool(ratio > WIDE)
+        return bool(ratio > MAX_SPREAD_RATIO)
     ratios = ratio, spread_val / spread
-    return bool(min(ratios) > (WIDE_OF_SCALED if _is_scaled(y) else WIDE) or max(ratios) < 1 / NARROW)
+    max_ratio = MAX_SPREAD_RATIO_IF_SCALED if _is_scaled(y) else MAX_SPREAD_RATIO
+    return bool(min(ratios) > max_ratio or max(ratios) < MIN_SPREAD_RATIO)
 
 
-def _without_tails(y):
-    """An estimate of the standard deviation from quantiles, as if y were normal."""
+def _robust_std(y):
+    """Estimate the standard deviation from quantiles, assuming a normal distribution."""
     return float(np.subtract(*np.quantile(y, [0.9, 0.1]))) / 2.56
 
 
 def _is_scaled(y):
-    """Whether y has mean 0 and standard deviation 1, or a range of 0 to 1, or median 0 and interquartile range 1."""
+    """Return whether y is standardized, scaled to the range [0, 1], or has median 0 and interquartile range 1."""
     low, median, high = np.quantile(y, [0.25, 0.5, 0.75])
-    figures = [(y.mean(), y.std()), (y.min(), y.max()), (median, high - low)]
-    return bool(np.isclose(figures, (0, 1), rtol=0, atol=1e-4).all(axis=1).any())
+    statistics = [(y.mean(), y.std()), (y.min(), y.max()), (median, high - low)]
+    return bool(np.isclose(statistics, (0, 1), rtol=0, atol=1e-4).all(axis=1).any())

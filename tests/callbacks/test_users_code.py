@@ -258,7 +258,7 @@ def test_blas_has_its_threads_back_while_the_traceback_lives(monkeypatch, name, 
         assert caught.tb is not None  # and with it, all frames
         assert n_calls >= 3
         assert blas_threads() == {2}
-        assert skdropout._uncertainty.ONE_BLAS_THREAD.n_inside == 0
+        assert skdropout._uncertainty.ONE_BLAS_THREAD.n_active == 0
         ASKED[name](model)
         assert blas_threads() == {2}
     assert threading.active_count() <= n_threads + 2

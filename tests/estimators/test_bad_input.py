@@ -161,7 +161,7 @@ def test_no_weight_left_on_one_side_of_the_split(side):
     parts = train_test_split(np.arange(40), test_size=0.1, stratify=y, random_state=clone_state)
     weights = np.ones(40)
     weights[parts[side]] = 0
-    with pytest.raises(ValueError, match=r"Every weight in the part of sample_weight (left to train on|held out)"):
+    with pytest.raises(ValueError, match=r"Every weight in the (training|validation) part of sample_weight"):
         clf.fit(X, y, sample_weight=weights)
 
 
@@ -582,7 +582,7 @@ def test_a_class_of_one_row_that_cannot_be_split_is_named(labels, named):
     [
         (10, 0.1, "it holds out 1 of 10 rows, fewer than the 2 classes: set validation_fraction to 0.2 or more, give"),
         (9, 0.1, "it holds out 1 of 9 rows, fewer than the 2 classes: set validation_fraction to 0.23 or more, give"),
-        (40, 0.96, "it leaves 1 of 40 rows to train on, fewer than the 2 classes: decrease validation_fraction, give"),
+        (40, 0.96, "it leaves 1 of 40 rows for training, fewer than the 2 classes: decrease validation_fraction, give"),
         (
             40,
             0.999,

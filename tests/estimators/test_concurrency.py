@@ -326,7 +326,7 @@ def test_a_fork_in_the_middle_of_sampling_leaves_no_trace_in_the_child():
     model = fitted("classifier")
 
     def check():
-        assert ONE_BLAS_THREAD.n_inside == 0
+        assert ONE_BLAS_THREAD.n_active == 0
         assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {2}
         ask(model, X, LABELS)
 

@@ -11,7 +11,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils.validation import validate_data
 
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor, _base
-from skdropout._rows import plain
+from skdropout._rows import fast_path_array
 
 rng = np.random.default_rng(0)
 X, y = rng.integers(0, 9, size=(40, 3)).astype(float), np.arange(40) % 3
@@ -72,14 +72,14 @@ def same(a, b):
 def test_skipped_checks_would_have_returned_the_same(kind, n_rows):
     row = (GOOD | FRAMES)[kind](X[:n_rows])
     clf = Small[DropoutMLPClassifier].fit(frame(X) if kind in FRAMES else X, y)
-    checked, skipped = validate_data(clf, row, reset=False, accept_sparse="csr"), plain(row)
+    checked, skipped = validate_data(clf, row, reset=False, accept_sparse="csr"), fast_path_array(row)
     assert type(checked) is type(skipped)
     assert same(checked, skipped)
 
 
 @pytest.mark.parametrize("kind", SLOW)
 def test_other_inputs_are_left_to_scikit_learn(kind):
-    assert plain(SLOW[kind](X[:1])) is None
+    assert fast_path_array(SLOW[kind](X[:1])) is None
 
 
 @pytest.mark.parametrize("Ours", PAIRS)

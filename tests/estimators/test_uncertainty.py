@@ -24,6 +24,7 @@ import skdropout._uncertainty
 import skdropout.engine.sampling
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor, log_predictive_density_scorer
 from skdropout._rows import Rows
+from skdropout._uncertainty import SamplingOptions
 from skdropout.engine.dropout import DROPOUTS
 from skdropout.engine.layers import EPSILON
 
@@ -496,38 +497,28 @@ def test_calls_at_the_same_time_leave_blas_as_it_was(monkeypatch):
         model.predict(X, return_std=True)
         assert log == [(1, "blas")]
 
-    skdropout._uncertainty.noisy_passes(
-        model,
-        X,
-        lambda outputs, rows: None,
-        gather_inside,
-        n_samples=20,
-        random_state=0,
-        dropout=None,
-        input_dropout=None,
-        mask_sharing="sample",
-        n_jobs=1,
-    )
+    options = SamplingOptions(n_samples=20, n_jobs=1)
+    skdropout._uncertainty.monte_carlo_passes(model, X, lambda outputs, rows: None, gather_inside, options)
     assert log == [(1, "blas"), "restored"]
 
 
-@pytest.mark.parametrize("n_inside", [0, 1, 2])
-def test_a_forked_child_has_the_threads_of_blas_that_its_parent_had(n_inside, monkeypatch):
+@pytest.mark.parametrize("n_active", [0, 1, 2])
+def test_a_forked_child_has_the_threads_of_blas_that_its_parent_had(n_active, monkeypatch):
     log = []
     limit = SimpleNamespace(restore_original_limits=lambda: log.append("restored"))
     controller = SimpleNamespace(limit=lambda **limits: log.append(limits) or limit)
     monkeypatch.setattr(skdropout._uncertainty, "get_threadpool_controller", lambda: controller)
     one_thread = skdropout._uncertainty.OneBlasThread()
-    for _ in range(n_inside):
+    for _ in range(n_active):
         one_thread.__enter__()
     one_thread.lock.acquire()  # by a thread that the child does not have
-    one_thread.start_afresh()
+    one_thread.reset_after_fork()
     assert not one_thread.lock.locked()
     once = [{"limits": 1, "user_api": "blas"}, "restored"]
-    assert log == once * (n_inside > 0)
+    assert log == once * (n_active > 0)
     with one_thread:
         pass
-    assert log == once * (1 + (n_inside > 0))
+    assert log == once * (1 + (n_active > 0))
 
 
 # The noise of the observations

@@ -106,7 +106,7 @@ def test_targets_and_weights_that_make_it_diverge_are_named():
     with pytest.raises(ValueError, match=r"scale y, which reaches \d\.\d+e\+20 \(with TransformedTargetRegressor\)"):
         reg.fit(X, VALUES * 1e20)
     weights = np.where(np.arange(96) < 48, 1e-320, 1.0)
-    with pytest.raises(ValueError, match=r"lower alpha \(now 0.0001, where sample_weight goes down to 1e-320\)"):
+    with pytest.raises(ValueError, match=r"lower alpha \(now 0.0001; the smallest positive sample_weight is 1e-320\)"):
         DropoutMLPClassifier(**FEW, shuffle=False).fit(X, LABELS, weights)
 
 
@@ -212,13 +212,13 @@ def test_values_that_float32_makes_one_are_a_warning(dtype):
 
 
 def test_small_integers_are_not_scanned(monkeypatch):
-    monkeypatch.setattr("skdropout._magnitudes._blurred", None)
+    monkeypatch.setattr("skdropout._magnitudes._unresolved", None)
     DropoutMLPClassifier(**FEW, dtype="float32", max_iter=1).fit(X.astype(np.int8), LABELS)
 
 
 @pytest.mark.parametrize("kind", ["dense", "csr"])
 def test_ranges_in_blocks(kind, monkeypatch):
-    monkeypatch.setattr("skdropout._magnitudes.BLOCK", 40)  # six rows
+    monkeypatch.setattr("skdropout._magnitudes.BLOCK_SIZE", 40)  # six rows
     low, high = column_ranges(stored(kind, X))
     np.testing.assert_array_equal(low, X.min(axis=0))
     np.testing.assert_array_equal(high, X.max(axis=0))
@@ -245,7 +245,7 @@ def test_sums_of_weights_that_overflow_or_underflow(estimator, weight, dtype):
 
 def test_class_weights_count_in_the_sum():
     clf = DropoutMLPClassifier(**FEW, class_weight=dict.fromkeys(range(3), 1e200))
-    with pytest.raises(ValueError, match=r"The sum of sample_weight is (inf|\d.\d+e\+\d+), and in float64"):
+    with pytest.raises(ValueError, match=r"The sum of sample_weight is (inf|\d.\d+e\+\d+), but must be .* in float64"):
         clf.fit(X, LABELS, np.full(96, 1e100))
 
 
@@ -492,7 +492,7 @@ def test_partial_fits_on_parts_are_one_pass_over_the_whole(
 def test_the_last_part_may_be_short(estimator):
     params = FEW | {"shuffle": False, "dropout": 0.3, "dropout_schedule": "constant"}
     whole = feed(estimator(**params), X[:90], CASES[estimator][:90], [slice(0, 90)])
-    with pytest.warns(UserWarning, match="batch_size=16 is more than the 10 rows to train on"):
+    with pytest.warns(UserWarning, match="batch_size=16 is larger than the 10 training rows"):
         parts = feed(estimator(**params), X[:90], CASES[estimator][:90], [slice(0, 80), slice(80, 90)])
     assert trained(parts) == trained(whole)
 

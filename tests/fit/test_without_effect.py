@@ -1,4 +1,4 @@
-"""Settings that have no effect: each row of the table warns, correctly, and nothing else does."""
+"""Each rule about settings without effect warns correctly, and no other setting warns."""
 
 import warnings
 
@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
-from skdropout._without_effect import TABLE
+from skdropout._without_effect import RULES
 
 rng = np.random.RandomState(0)
 X = rng.normal(size=(40, 4))
@@ -29,7 +29,7 @@ def first_weight(estimator, X, y):
     return float(estimator.coefs_[0][0, 0])
 
 
-# For each row: the estimators, values of the parameter, the others with which it has no effect, and with which it has
+# For each rule: estimators, values of the parameter, other parameters that disable it, and others that enable it
 EXAMPLES = {
     ("dropout", ("hidden_layer_sizes",)): (BOTH, [0.5, np.float32(0.5)], NO_LAYERS, BASE),
     ("dropout_kind", ("dropout", "input_dropout")): (BOTH, ["gaussian", ["alpha", "gaussian"]], OFF, ON),
@@ -70,20 +70,20 @@ def fitted(estimator, params):
 
 
 def cases():
-    for (parameter, because_of), (estimators, values, without, others) in EXAMPLES.items():
+    for (parameter, disabled_by), (estimators, values, without, others) in EXAMPLES.items():
         for estimator in estimators:
             for value in values:
-                yield pytest.param(estimator, parameter, because_of, value, without, others)
+                yield pytest.param(estimator, parameter, disabled_by, value, without, others)
 
 
-def test_every_row_has_an_example():
-    rows = {(row.parameter, row.because_of) for row in TABLE}
-    assert rows == {*EXAMPLES, ("dtype", ("warm_start",))}  # which has a test of its own
+def test_every_rule_has_an_example():
+    rules = {(rule.parameter, rule.disabled_by) for rule in RULES}
+    assert rules == {*EXAMPLES, ("dtype", ("warm_start",))}  # which has a test of its own
 
 
-@pytest.mark.parametrize(("estimator", "parameter", "because_of", "value", "without", "others"), [*cases()])
+@pytest.mark.parametrize(("estimator", "parameter", "disabled_by", "value", "without", "others"), [*cases()])
 def test_a_setting_without_effect_warns_and_one_with_an_effect_does_not(
-    estimator, parameter, because_of, value, without, others
+    estimator, parameter, disabled_by, value, without, others
 ):
     bare = {name: v for name, v in without.items() if name != parameter}
     default, texts = fitted(estimator, bare)
@@ -92,7 +92,7 @@ def test_a_setting_without_effect_warns_and_one_with_an_effect_does_not(
     np.testing.assert_array_equal(weights, default)  # it really has no effect
     assert len(texts) == 1
     assert texts[0].startswith(f"{parameter}=")
-    for name in because_of:
+    for name in disabled_by:
         assert f"{name}=" in texts[0].split(" has no effect with ")[1]
     assert f": {texts[0].split(': ', 1)[1]}".endswith(f"or leave {parameter} at {_default(estimator, parameter)!r}.")
 

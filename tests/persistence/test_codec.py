@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from sklearn.preprocessing import LabelBinarizer
 
-from skdropout._codec import LENGTH, Many, NotPlain, check, check_stream_state, decode, encode
+from skdropout._codec import LENGTH, NotSerializable, SequenceOf, check, check_stream_state, decode, encode
 
 
 def there_and_back(value):
@@ -136,7 +136,9 @@ class Number(IntEnum):
     ids=lambda value: type(value).__name__,
 )
 def test_the_error_says_where_a_value_is_not_plain(value):
-    with pytest.raises(NotPlain, match=r"(?s)^content\['a'\]\[1\](\[0\])?=.*, which is of type \w+ and not plain"):
+    with pytest.raises(
+        NotSerializable, match=r"(?s)^content\['a'\]\[1\](\[0\])?=.*, which is of type \w+ and not plain"
+    ):
         encode({"a": [0, value]})
 
 
@@ -214,9 +216,9 @@ def test_positions_beyond_the_state_of_a_stream_are_refused(position):
     [
         (1, str),
         ("1", 0.5),
-        ([1, "a"], Many(int)),
-        ({1: 2}, Many(int)),
-        ((1, 2), Many(int)),
+        ([1, "a"], SequenceOf(int)),
+        ({1: 2}, SequenceOf(int)),
+        ((1, 2), SequenceOf(int)),
         ([1], (1,)),
         ([1], [1, 2]),
         ({"a": 1}, {"a": 1, "b": 2}),
@@ -235,5 +237,5 @@ def test_check_refuses(value, expected):
 
 def test_check_accepts():
     check({"a": (1, [np.ones(2)])}, {"a": (0.5, [np.zeros(2)])}, "it")
-    check([1.0, np.float32(2)], Many(float | np.floating), "it")
+    check([1.0, np.float32(2)], SequenceOf(float | np.floating), "it")
     check(None, int | None, "it")

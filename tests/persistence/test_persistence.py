@@ -670,7 +670,7 @@ def test_a_newer_format_says_what_to_install(saved):
 def test_unfitted_estimators_and_missing_folders(tmp_path):
     with pytest.raises(NotFittedError):
         CLASSIFIER().save_weights(tmp_path / "w")
-    with pytest.raises(FileNotFoundError, match="there is no folder"):
+    with pytest.raises(FileNotFoundError, match=r"the folder .* does not exist"):
         fitted("classes").save_weights(tmp_path / "nowhere" / "w")
     with pytest.raises(FileNotFoundError):
         CLASSIFIER().load_weights(tmp_path / "w")
