@@ -85,7 +85,7 @@ CONSTRAINTS: dict = {
     "scoring": [str, callable, None],
     "dtype": [StrOptions({"float32", "float64"}), Options(type, {np.float32, np.float64}), None],
 }
-REGRESSION_LOSSES = StrOptions(Names(LOSSES, keep=lambda row: not row.classifies))
+REGRESSION_LOSSES = StrOptions(Names(LOSSES, keep=lambda row: not row.for_classifier))
 
 
 DROPPED = {"dropout", "input_dropout"}

@@ -205,7 +205,7 @@ def test_sparse_input_gets_noise_on_its_stored_values(kind):
 
 @pytest.mark.parametrize(("rate", "sigma"), [(0.1, 1 / 3), (0.2, 0.5), (0.25, 0.577350269189626), (0.5, 1), (0.8, 2)])
 def test_gaussian_has_the_first_two_moments_of_bernoulli(rate, sigma):
-    assert Gaussian(rate, np.float64).deviation == pytest.approx(sigma, rel=1e-15)
+    assert Gaussian(rate, np.float64).std == pytest.approx(sigma, rel=1e-15)
     x = np.array([-1.0, 0.5, 2.0])
     variances = [kind(rate, np.float64).variance(x) for kind in (Gaussian, Bernoulli)]
     np.testing.assert_allclose(*variances, rtol=2e-4)  # Bernoulli's rate is rounded to 2⁻¹⁶

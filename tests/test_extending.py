@@ -77,7 +77,7 @@ def overriding(name, calls):
     return type("Own", (Mask,), {name: method})
 
 
-METHODS = ["sample", "of_units", "draw", "apply", "forward", "backward"]
+METHODS = ["sample", "sample_units", "draw", "apply", "forward", "backward"]
 PLACES = {
     "after relu": {},
     "after tanh": {"activation": "tanh"},
@@ -101,15 +101,15 @@ def test_an_overridden_method_is_called_wherever_a_kind_is_used(method, place, c
     monkeypatch.setattr(backprop_module, "THIN_WORK", 1)
     params = {"dropout": 0.3, "dropout_schedule": "constant", "batch_size": 30} | PLACES[place]
     model = regressor(dropout_kind="own", **params).fit(container(X), y)
-    thins = params.get("mask_sharing") == "batch" and method in {"sample", "of_units"}  # which draw units alone
-    assert bool(calls) == (method != "of_units" or params.get("mask_sharing") == "batch")
+    thins = params.get("mask_sharing") == "batch" and method in {"sample", "sample_units"}  # which draw units alone
+    assert bool(calls) == (method != "sample_units" or params.get("mask_sharing") == "batch")
     expected = regressor(**params).fit(container(X), y)
     for W, V in zip(model.coefs_, expected.coefs_, strict=True):
         np.testing.assert_allclose(W, V, rtol=1e-6, atol=1e-9)
     calls.clear()
     sharing = params.get("mask_sharing", "sample")
     samples = model.sample_y(container(X), 2, dropout=0.3, mask_sharing=sharing)
-    assert bool(calls) == (method != "backward" and (method != "of_units" or sharing == "batch"))
+    assert bool(calls) == (method != "backward" and (method != "sample_units" or sharing == "batch"))
     again = expected.sample_y(container(X), 2, dropout=0.3, mask_sharing=sharing)
     np.testing.assert_allclose(samples, again, rtol=1e-5, atol=1e-7)
     noises = Backprop(
@@ -240,14 +240,14 @@ def mish(z):
     z *= np.tanh(softplus(z))
 
 
-def mish_slope(z, out):
+def mish_derivative(z, out):
     tanh = np.tanh(softplus(z))
     out[:] = tanh + z * expit(z) * (1 - tanh**2)
 
 
 @pytest.fixture
 def with_mish(monkeypatch):
-    monkeypatch.setitem(ACTIVATIONS, "mish", Activation(mish, mish_slope, of_input=True))
+    monkeypatch.setitem(ACTIVATIONS, "mish", Activation(mish, mish_derivative, from_input=True))
 
 
 @pytest.mark.usefixtures("with_mish")
@@ -412,7 +412,7 @@ def gamma(P, Y, sample_weight):
 
 
 def test_fields_of_a_loss(monkeypatch, tmp_path):
-    monkeypatch.setitem(LOSSES, "gamma", Loss(gamma, "exp", least=0.01, smooth=False))
+    monkeypatch.setitem(LOSSES, "gamma", Loss(gamma, "exp", min_target=0.01, smooth=False))
     positive = np.exp(y)
     model = regressor(loss="gamma").fit(X, positive)
     assert (model.predict(X) > 0).all()
@@ -478,9 +478,9 @@ class RMSProp:
         self.beta_2, self.epsilon = float(beta_2), float(epsilon)
         self.square = np.zeros(size, dtype)
 
-    def step(self, params, gradient, penalise=no_penalty):
+    def step(self, params, gradient, add_penalty=no_penalty):
         def update(part, scratch):
-            penalty = penalise(part, scratch)
+            penalty = add_penalty(part, scratch)
             w, g, v = params[part], gradient[part], self.square[part]
             v *= self.beta_2
             v += (1 - self.beta_2) * g * g
@@ -496,9 +496,9 @@ class GradientDescent:
     def __init__(self, size, dtype, learning_rate):
         self.learning_rate, self.factor = learning_rate, 1.0
 
-    def step(self, params, gradient, penalise=no_penalty):
+    def step(self, params, gradient, add_penalty=no_penalty):
         whole = slice(0, params.size)
-        penalty = penalise(whole, np.empty_like(params))
+        penalty = add_penalty(whole, np.empty_like(params))
         params -= self.learning_rate * self.factor * gradient
         return penalty
 
@@ -588,8 +588,8 @@ class Lazy:
     def __init__(self, size, dtype, learning_rate, momentum):
         self.learning_rate, self.factor, self.decay, self.velocity = learning_rate, 1.0, momentum, None
 
-    def step(self, params, gradient, penalise=no_penalty):
-        penalty = in_chunks(penalise, params.size, params.dtype)
+    def step(self, params, gradient, add_penalty=no_penalty):
+        penalty = in_chunks(add_penalty, params.size, params.dtype)
         self.velocity = gradient.copy() if self.velocity is None else self.decay * self.velocity + gradient
         self.norms = [*getattr(self, "norms", []), float(np.linalg.norm(self.velocity))]
         params -= self.learning_rate * self.factor * self.velocity
@@ -640,7 +640,9 @@ def test_a_checkpoint_with_a_name_that_is_gone_is_not_called_damaged(parameter, 
     model = regressor(**{"dropout": 0.2, parameter: "own"}).set_callbacks(Checkpoint(tmp_path / "net.ckpt")).fit(X, y)
     expected = model.predict(X)
     monkeypatch.delitem(table, "own")
-    with pytest.raises(ValueError, match=rf"^The {table.what} 'own' is not registered in this process: add it to "):
+    with pytest.raises(
+        ValueError, match=rf"^The {table.component} 'own' is not registered in this process: add it to "
+    ):
         Checkpoint.load(tmp_path / "net.ckpt")
     if parameter != "activation":
         loaded = Checkpoint.load(tmp_path / "net.ckpt", regressor(dropout=0.2))
@@ -663,7 +665,7 @@ def test_an_optimizer_that_is_no_longer_registered(with_optimizers, monkeypatch)
 class Linear(Constant):
     """Linear decay from the initial rate to 0."""
 
-    moves = True
+    is_schedule = True
 
     def factor(self, t):
         return 1 - t
@@ -746,7 +748,9 @@ def test_tables_are_dicts_that_say_where_to_register_a_name():
         module, _, name = table.path.rpartition(".")
         assert getattr(sys.modules[module], name) is table
         assert table.get("nothing") is None
-        with pytest.raises(ValueError, match=rf"The {table.what} 'nothing' is not registered .* {table.path}, as was"):
+        with pytest.raises(
+            ValueError, match=rf"The {table.component} 'nothing' is not registered .* {table.path}, as was"
+        ):
             table["nothing"]
 
 
@@ -768,10 +772,10 @@ from skdropout.engine.activations import ACTIVATIONS, Activation
 def sine(z):
     np.sin(z, out=z)
 
-def sine_slope(z, out):
+def sine_derivative(z, out):
     np.cos(z, out=out)
 
-ACTIVATIONS["sine"] = Activation(sine, sine_slope, of_input=True)
+ACTIVATIONS["sine"] = Activation(sine, sine_derivative, from_input=True)
 
 class SineRegressor(DropoutMLPRegressor):
     pass

@@ -92,7 +92,7 @@ def test_the_gradient_is_that_of_the_loss():
 
 @pytest.mark.parametrize("kept", [0, 1, 8])
 def test_nothing_one_unit_or_everything_kept(kept, monkeypatch):
-    monkeypatch.setattr(DROPOUTS["bernoulli"], "of_units", lambda self, n_units, rng: np.arange(n_units) < kept)
+    monkeypatch.setattr(DROPOUTS["bernoulli"], "sample_units", lambda self, n_units, rng: np.arange(n_units) < kept)
     multiplied = make_backprop((0.0, 0.5, 0.0))
     for limit in ("THIN_WORK", "THIN_ROWS"):
         monkeypatch.setattr(backprop_module, limit, 0)
