@@ -14,8 +14,8 @@ from .params import Params
 from .penalty import Penalty
 from .thinned import ThinAffine, ThinNoise
 
-# Minimum work (number of weights times rows of a batch), batch size and dropout rate at which a thinned network is faster
-# than a multiplied one. The gathers cost the same for any batch size. Time of a step thinned / with a mask per row, rate
+# Minimum work (number of weights times rows of a batch), batch size and rate for which a thinned network is faster than
+# a multiplied one. The gathers cost the same for any batch size. Time of a step thinned / with a mask per row, at rate
 # 0.5: 64-64-64-10 1.4 with 32 rows and 0.84 with 256; 784-256-256-10 1.06 and 0.75. Thinned / multiplied by a shared
 # mask, 784-256-256-10 with 256 rows: 1.14 at rate 0.05, 0.98 at 0.2, 0.64 at 0.5.
 THIN_WORK, THIN_ROWS, THIN_RATE = 1 << 20, 64, 0.15
@@ -93,7 +93,7 @@ class Backprop:
         return data, self.add_penalty(weight_sum)
 
     def data_loss_and_grad(self, X, Y, sample_weight, rng):
-        """Return the data term and the sum of the sample weights, and write the gradient of the former into ``gradient``.
+        """Return the data term and the sum of the weights, and write the gradient of the data term into ``gradient``.
 
         Parameters
         ----------

@@ -46,8 +46,8 @@ class Loss(NamedTuple):
     for_classifier : bool
         Whether the targets are classes.
     best_constant : callable or None
-        ``best_constant(Y, sample_weight, n_outputs, **options)``, of shape (n_outputs,), is the constant prediction with
-        the smallest loss; None without a formula.
+        ``best_constant(Y, sample_weight, n_outputs, **options)`` returns the constant prediction with the smallest
+        loss, of shape (n_outputs,). None if there is no formula.
     """
 
     function: Callable

@@ -6,7 +6,7 @@ from scipy.sparse import issparse
 from .activations import ACTIVATIONS, OUTPUTS
 
 # Maximum size of the widest layer for a block of rows, in units, so that memory does not grow with the number of rows.
-# A million rows through 54-512-256-7 in blocks of 2^17 units 2.5 s, 2^18 2.1, 2^19 1.9, 2^20 1.9 (float32, two threads).
+# A million rows of 54-512-256-7 in blocks of 2^17 units 2.5 s, 2^18 2.1 s, 2^19 1.9 s, 2^20 1.9 s (float32, 2 threads).
 BLOCK = 1 << 19
 
 
@@ -41,7 +41,7 @@ class Network:
         return self._in_blocks(X, OUTPUTS["identity"], postprocess)
 
     def layer_inputs(self, X):
-        """Yield each block of rows, a slice, with the inputs of all layers: the rows and the outputs of the hidden layers.
+        """Yield each block of rows, a slice, with the inputs of all layers: the rows and the hidden layers' outputs.
 
         The next block overwrites these outputs.
         """

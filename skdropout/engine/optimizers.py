@@ -117,7 +117,7 @@ class Adam:
         """Update `params`, and overwrite `gradient`."""
         self.t += 1
         rate = self.learning_rate * self.factor
-        # `mean` is m / (1 - β₁) and `square` is v / (1 - β₂), which saves one pass each; step_size and epsilon compensate
+        # `mean` is m / (1 - β₁) and `square` is v / (1 - β₂): saves one pass each; step_size and epsilon compensate
         scale = sqrt(1 - self.beta_2)  # √v = scale · √square
         step_size = rate * sqrt(1 - self.beta_2**self.t) / (1 - self.beta_1**self.t) * (1 - self.beta_1) / scale
         epsilon = self.epsilon / scale

@@ -11,8 +11,8 @@ class Params:
 
     ``vector`` is the only storage. All other arrays are views into it: ``weights`` (the parameters that are penalized),
     ``coefs[l]`` of shape ``(units[l], units[l + 1])``, ``intercepts[l]`` of shape ``(units[l + 1],)`` and, with batch
-    normalization, ``scales[l]`` and ``shifts[l]`` of shape ``(units[l + 1],)`` of each hidden layer. Pickling and copying
-    store only the vector and rebuild the views.
+    normalization, ``scales[l]`` and ``shifts[l]`` of shape ``(units[l + 1],)`` of each hidden layer. Pickles and copies
+    contain only the vector, from which the views are rebuilt.
 
     Parameters
     ----------

@@ -28,6 +28,6 @@ class Registry(dict):
 
     def __missing__(self, name):
         raise ValueError(
-            f"The {self.component} {name!r} is not registered in this process: add it to {self.path}, as was done where "
-            f"the network was fitted. Registered names: {sorted(self)}."
+            f"The {self.component} {name!r} is not registered in this process: add it to {self.path}, as in the "
+            f"process that fitted the network. Registered names: {sorted(self)}."
         )

@@ -1,7 +1,7 @@
 """Thinned networks: units that are dropped for a whole mini-batch are not computed.
 
-The kept units of a layer are represented by an index array with one additional unit at the end, the padding unit. Its
-output and its gradient are 0. When a gradient is expanded to all units, the dropped units read the 0 of the padding unit.
+The kept units of a layer are represented by an index array with one additional unit at the end, the padding unit, whose
+output and gradient are 0. When a gradient is expanded to all units, the dropped units read the 0 of the padding unit.
 With half of the units kept, a matrix product between two such layers is a quarter of the work.
 """
 

@@ -78,9 +78,9 @@ class Batches:
 def epochs(backprop, optimizer, batches, random_state, rng, *, n_done=0, before_step=None, clip_norm=None):
     """Train, and yield the mean loss of each epoch, without end.
 
-    ``before_step(n)`` is called before each step with the number n of batches so far, including those of `n_done` epochs.
-    `clip_norm` is the maximum norm of the gradient. A loss that is not finite, or NaN for a step that overflows, is
-    yielded immediately; ``batches.position`` is then the number of the batch.
+    ``before_step(n)`` is called before each step with the number n of batches so far, including the first `n_done`
+    epochs. `clip_norm` is the maximum norm of the gradient. A loss that is not finite, or NaN for a step that
+    overflows, is yielded immediately; ``batches.position`` is then the number of the batch.
     """
     reporting_scale = backprop.loss.reporting_scale(backprop.params.units[-1])
     for epoch in count(n_done):  # pragma: no branch (the loop has no end)
@@ -126,7 +126,8 @@ def clip_gradient(gradient, max_norm):
 def lbfgs(backprop, X, Y, sample_weight, *, max_iter, max_fun, tol, after_iteration, evaluations=None):
     """Minimize the objective over all rows, and return SciPy's OptimizeResult.
 
-    ``after_iteration(intermediate_result)`` is called with each iterate. The parameters end at the last point evaluated.
+    ``after_iteration(intermediate_result)`` is called with each iterate. At the end, the parameters are the last point
+    evaluated.
     `evaluations` is a list of the values and gradients of an earlier run, to which new ones are appended. The optimizer
     first replays it: the state of SciPy's optimizer cannot be stored, but the same numbers lead to the same state.
     """

@@ -16,8 +16,8 @@ class Alpha(Dropout):
         a · (x m + α' (1 - m)) + b,   m ~ Bernoulli(q),  q = 1 - p,
         a = (q (1 + p α'²))^(-1/2),  b = -a p α'.
 
-    A dropped unit is set to α' = -1.7581, the value at which SELU saturates, instead of 0. Mean and variance are preserved
-    only for inputs with mean 0 and variance 1. The same as AlphaDropout of PyTorch and Keras.
+    A dropped unit is set to α' = -1.7581, the value at which SELU saturates, instead of 0. Only a mean of 0 with a
+    variance of 1 is preserved. The same as AlphaDropout of PyTorch and Keras.
 
     References
     ----------

@@ -16,10 +16,10 @@ class Dropout(ABC):
 
     Notes
     -----
-    * ``forward(x, rng)`` returns the noisy input in a buffer of this object. It does not modify x, dense or CSR of shape
-      (n, n_in), unless x is passed as ``out``.
-    * ``backward(d)`` is the vector-Jacobian product of the last call of ``forward``; it may overwrite d. It is not called
-      for noise on the input of the network, since nothing needs the gradient with respect to X.
+    * ``forward(x, rng)`` returns the noisy input in a buffer of this object. x is dense or CSR, of shape (n, n_in), and
+      is not modified unless it is passed as ``out``, too.
+    * ``backward(d)`` is the vector-Jacobian product of the last call of ``forward``; it may overwrite d. It is not
+      called for noise on the input of the network, since nothing needs the gradient with respect to X.
     * All random numbers are drawn from `rng`. Each call of ``forward`` draws new ones, independently for each row and
       unit (or group of units); with `shared`, for each unit only.
     * ``mean(x)`` and ``variance(x)`` are the elementwise moments of ``forward(x)``. Only tests use them.
@@ -70,8 +70,8 @@ class Multiplicative(Dropout):
     """Multiplicative noise, x · noise · scale. Subclasses implement ``sample``, ``set_rate`` and ``variance``.
 
     ``sample(x, rng)`` returns independent noise for each element of x, or for each stored value of a sparse x, whose
-    zeros stay zero. ``scale`` makes the mean of the product 1. Methods that a subclass overrides are called wherever the
-    kind is used.
+    zeros stay zero. ``scale`` makes the mean of the product 1. Methods that a subclass overrides are called wherever
+    the kind is used.
     """
 
     scale = 1.0
