@@ -581,7 +581,7 @@ class BaseDropoutMLP(MonteCarloMixin, PersistenceMixin, CallbackSupportMixin, Ba
         """What ``finish`` makes of the output of the network, or with `raw` of that before its activation."""
         network = self._network()
         with np.errstate(all="ignore"):
-            return (network.raw if raw else network.predict)(X, lambda P: finish(self._finite(P, X)))
+            return (network.predict_raw if raw else network.predict)(X, lambda P: finish(self._finite(P, X)))
 
     def _finite(self, P, X):
         """P, the output for rows of X, unless it has overflowed."""

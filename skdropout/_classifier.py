@@ -48,7 +48,7 @@ from ._typing import (
 )
 from ._uncertainty import SamplingOptions, monte_carlo_passes, reduce_over_passes
 from .engine.activations import OUTPUTS
-from .engine.losses import LIMITS
+from .engine.losses import PROBABILITY_LIMITS
 
 
 def check_labels(y):
@@ -638,7 +638,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     def _log_likelihood(self, outputs, Y):
         if len(self.classes_) == 1:
             return np.zeros(outputs.shape[:2])
-        P = np.clip(outputs.astype(float), *LIMITS[outputs.dtype.char])
+        P = np.clip(outputs.astype(float), *PROBABILITY_LIMITS[outputs.dtype.char])
         if Y.ndim == 1:
             return np.log(P[:, np.arange(len(Y)), Y])
         return np.log(np.where(Y, P, 1 - P)).sum(axis=2)

@@ -176,9 +176,9 @@ class Watched:
     def __getattr__(self, name):
         return getattr(self.optimizer, name)
 
-    def step(self, params, gradient, *penalise):
+    def step(self, params, gradient, *add_penalty):
         gradient_norms, weights, before = self._norms(gradient), self._norms(params), params.copy()
-        penalty = self.optimizer.step(params, gradient, *penalise)
+        penalty = self.optimizer.step(params, gradient, *add_penalty)
         self.steps.append((gradient_norms, self._norms(params - before) / weights))
         return penalty
 

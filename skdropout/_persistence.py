@@ -288,7 +288,7 @@ class PersistenceMixin:
             needed["dtype"], given["dtype"] = header["dtype"], np.dtype(self.dtype).name
         if kind == "regressor" and LOSSES[self.loss].output != header["out_activation"]:
             output, rows = header["out_activation"], LOSSES.items()
-            losses = [name for name, row in rows if row.output == output and not row.classifies]
+            losses = [name for name, row in rows if row.output == output and not row.for_classifier]
             if not losses:
                 raise ValueError(
                     f"path={str(path)!r} was written with out_activation_={output!r}, which belongs to no loss that is "

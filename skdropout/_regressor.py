@@ -599,9 +599,9 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         assert_all_finite(y, input_name=name)  # scikit-learn's check ran before None was converted to NaN
         loss: Any = self.loss
         known = isinstance(loss, str) and loss in LOSSES  # set_params accepts anything
-        if known and (y < LOSSES[loss].least).any():
-            values = "negative values" if LOSSES[loss].least == 0 else f"values below {LOSSES[loss].least:g}"
-            raise ValueError(f"`{name}` has {values}, but loss={loss!r} needs {name} >= {LOSSES[loss].least:g}.")
+        if known and (y < LOSSES[loss].min_target).any():
+            values = "negative values" if LOSSES[loss].min_target == 0 else f"values below {LOSSES[loss].min_target:g}"
+            raise ValueError(f"`{name}` has {values}, but loss={loss!r} needs {name} >= {LOSSES[loss].min_target:g}.")
         return y.reshape(len(y), -1).astype(float, copy=False)
 
     def _decode(self, P):

@@ -138,7 +138,9 @@ def mini_batches(rows, train, batch_size, dtype, shuffle, merge):
     if merge and n_rows <= batch_size:
         rows = merge_duplicates(rows.take(train), dtype)
         distinct = np.arange(rows.X.shape[0])
-        return Batches(rows.X, rows.Y, rows.sample_weight, distinct, len(distinct), dtype, shuffle, n_drawn=n_rows)
+        return Batches(
+            rows.X, rows.Y, rows.sample_weight, distinct, len(distinct), dtype, shuffle, n_original_rows=n_rows
+        )
     return Batches(rows.X, rows.Y, rows.sample_weight, train, int(batch_size), dtype, shuffle)
 
 

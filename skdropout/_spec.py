@@ -85,7 +85,7 @@ CONSTRAINTS: dict = {
     "scoring": [str, callable, None],
     "dtype": [StrOptions({"float32", "float64"}), Options(type, {np.float32, np.float64}), None],
 }
-REGRESSION_LOSSES = StrOptions(RegisteredNames(LOSSES, condition=lambda loss: not loss.classifies))
+REGRESSION_LOSSES = StrOptions(RegisteredNames(LOSSES, condition=lambda loss: not loss.for_classifier))
 
 
 RATE_PARAMETERS = {"dropout", "input_dropout"}

@@ -27,7 +27,7 @@ from ._spec import learning_rate_settings
 from ._validation import describe_absent_classes, score_of_known_classes
 from .engine.backprop import Backprop
 from .engine.dropout import DROPOUTS
-from .engine.dropout.base import multiplies
+from .engine.dropout.base import is_multiplicative
 from .engine.losses import LOSSES
 from .engine.optimizers import OPTIMIZERS, resume
 from .engine.params import Params
@@ -77,7 +77,7 @@ def progress(estimator, rates, seconds):
 
 def constant_loss(objective, Y, sample_weight, n_outputs):
     """The loss of the best constant prediction, scaled as in the loss curves."""
-    return objective.share(n_outputs) * objective.of_constant(Y, sample_weight, n_outputs)
+    return objective.reporting_scale(n_outputs) * objective.constant_loss(Y, sample_weight, n_outputs)
 
 
 def all_the_same(Y, sample_weight):
@@ -91,7 +91,9 @@ def worse_than_constant(estimator, model, rows, X, Y, sample_weight):
     estimator._publish(model)
     objective = LOSSES[estimator._loss_name()].bind(**estimator._loss_options())
     constant = constant_loss(objective, Y, sample_weight, estimator.n_outputs_)
-    loss = objective.share(estimator.n_outputs_) * objective.function(estimator._network().predict(X), Y, sample_weight)
+    loss = objective.reporting_scale(estimator.n_outputs_) * objective.function(
+        estimator._network().predict(X), Y, sample_weight
+    )
     if not loss > WORSE * constant or all_the_same(Y, sample_weight):
         return []
     diverges = estimator.loss_ > (getattr(estimator, "loss_curve_", None) or [np.inf])[0]
@@ -203,7 +205,7 @@ class Training:
         schedule = estimator.dropout_schedule
         self.dropout_factor = user_errstate()(schedule) if callable(schedule) else DROPOUT_SCHEDULES[schedule]
         # Losses under different rates cannot be compared, so a schedule runs to its end
-        self.to_the_end = self.policy.moves or (schedule != "constant" and bool(self.backprop.noises))
+        self.to_the_end = self.policy.is_schedule or (schedule != "constant" and bool(self.backprop.noises))
         self.scheduled = self.to_the_end or estimator.warmup_fraction > 0
         # The loss of an epoch with noise scatters by more than `tol`, and its least value is soon out of reach
         noisy = bool(self.backprop.noises) and not (estimator.early_stopping or self.to_the_end or self.incremental)
@@ -334,7 +336,7 @@ class Training:
         known = vars(estimator).pop("_input_exponents", None)
         exponents = None if is_new else known
         first = model.specs[0]
-        commutes = first.rate == 0 or multiplies(DROPOUTS[first.dropout])  # sampling needs no scaling
+        commutes = first.rate == 0 or is_multiplicative(DROPOUTS[first.dropout])  # sampling needs no scaling
         if is_new and self.masks is not None and commutes:
             scale = 1.0
             if LOSSES[estimator._loss_name()].output == "identity":
@@ -364,7 +366,7 @@ class Training:
             resumed = reached is not None and then == now
             if resumed:
                 optimizer.learning_rate = reached
-            if estimator.t_ > 0 and (self.policy.of_rows or not resumed):
+            if estimator.t_ > 0 and (self.policy.uses_n_rows or not resumed):
                 optimizer.learning_rate = self.policy.after_epoch(optimizer.learning_rate, estimator.t_)
             if type(last) is type(optimizer):
                 resume(optimizer, last)
@@ -512,7 +514,7 @@ class Training:
     def _loss(self, P, Y, sample_weight):
         """The loss as it is reported, without penalty; it overwrites P."""
         objective = self.backprop.loss
-        return objective.function(P, Y, sample_weight) * objective.share(self.estimator.n_outputs_)
+        return objective.function(P, Y, sample_weight) * objective.reporting_scale(self.estimator.n_outputs_)
 
     def _some_rows(self):
         """X, Y and weights of training rows, drawn at random if there are many, and the mean weight of a batch."""

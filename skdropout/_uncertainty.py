@@ -26,7 +26,7 @@ from ._spec import dropout_rates, names_per_layer
 from ._typing import Float, FloatArray, Int, MaskSharing, MatrixLike, Rates, Seed
 from ._weights import unfolded, weights_of
 from .engine.dropout import DROPOUTS
-from .engine.layers import at_rest
+from .engine.layers import inference_scale_shift
 from .engine.network import Network
 from .engine.sampling import Sampler
 
@@ -275,7 +275,7 @@ def _sampler(estimator, rates, shared, raw=False):
     network, norms = estimator._network(), ()
     if getattr(estimator, "_unfolded", [False])[0] == "after_activation":  # folding would exempt the shift from noise
         params, moments, _ = unfolded(estimator, *weights_of(estimator))
-        norms = list(at_rest(params.scales, params.shifts, moments))
+        norms = list(inference_scale_shift(params.scales, params.shifts, moments))
         network = Network(params.coefs, params.intercepts, network.activations, network.output)
     if raw:
         network.output = "identity"

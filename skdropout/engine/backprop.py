@@ -1,4 +1,4 @@
-"""The training twin of a network: loss and gradient of a mini-batch."""
+"""Loss and gradient of a mini-batch."""
 
 from functools import partial
 
@@ -14,15 +14,15 @@ from .params import Params
 from .penalty import Penalty
 from .thinned import ThinAffine, ThinNoise
 
-# When a thinned network is faster than a multiplied one: weights times rows of a batch, rows of a batch, and rate of a
-# layer. The gathers cost the same however small the batch is. Time of a step thinned / with a mask per row, rate 0.5:
-# 64-64-64-10 1.4 with 32 rows and 0.84 with 256; 784-256-256-10 1.06 and 0.75. Thinned / multiplied by a shared mask,
-# 784-256-256-10 with 256 rows: 1.14 at rate 0.05, 0.98 at 0.2, 0.64 at 0.5.
+# Minimum work (number of weights times rows of a batch), batch size and rate for which a thinned network is faster than
+# a multiplied one. The gathers cost the same for any batch size. Time of a step thinned / with a mask per row, at rate
+# 0.5: 64-64-64-10 1.4 with 32 rows and 0.84 with 256; 784-256-256-10 1.06 and 0.75. Thinned / multiplied by a shared
+# mask, 784-256-256-10 with 256 rows: 1.14 at rate 0.05, 0.98 at 0.2, 0.64 at 0.5.
 THIN_WORK, THIN_ROWS, THIN_RATE = 1 << 20, 64, 0.15
 
 
 class Backprop:
-    """Loss and gradient of a batch; owns every buffer, lives for one fit.
+    """Loss and gradient of a batch. It owns all buffers and is created for each fit.
 
     The objective of a batch, with w_i the sample weights and λ = l1_ratio, is
 
@@ -31,25 +31,25 @@ class Backprop:
     Parameters
     ----------
     params : Params
-        Read at every call; written by ``constrain`` only.
+        Read at every call; only ``constrain`` changes them.
     specs : sequence of LayerSpec
-        One a layer, output last.
+        One per layer, output last.
     loss : str
         A key of ``LOSSES``.
     batch_size : int
-        Most rows of a batch.
+        Maximum number of rows of a batch.
     alpha : float, default=0.0
-        Strength of the penalty on the weights; biases have none.
+        Strength of the penalty on the weights; biases are not penalized.
     l1_ratio : float, default=0.0
-        Share of the penalty that is L1.
+        λ, the fraction of the penalty that is L1.
     max_norm : float, default=None
-        Bound that ``constrain`` puts on the norm of the weights into each hidden unit.
+        Maximum norm of the incoming weights of each hidden unit, enforced by ``constrain``.
     batch_norm : {'before_activation', 'after_activation', 'after_dropout'}, default=None
-        Where hidden layers are normalised.
+        Where hidden layers are normalized.
     moments : list of (ndarray, ndarray, ndarray), default=()
-        Running mean and variance of each hidden layer and the batches they have seen, updated in place.
+        Running mean, running variance and number of batches seen of each hidden layer, updated in place.
     mask_sharing : {'sample', 'batch'}, default='sample'
-        Whether every row has a mask of its own, or the rows of a batch have one.
+        Whether each row has its own mask, or all rows of a batch share one.
     loss_options : dict, default=None
         Options of the loss.
     """
@@ -79,106 +79,111 @@ class Backprop:
         large = batch_size >= THIN_ROWS and batch_size * params.weights.size >= THIN_WORK
         noises = _noises(params, specs, shared, thin=shared and large and not batch_norm, batch_norm=batch_norm)
         self.layers = list(_layers(params, gradient, specs, noises, batch_norm, moments, batch_size))
+        # nothing needs the gradient with respect to X: the noise on it, if any, has no backward pass
+        self._backward_layers = [layer for layer in reversed(self.layers) if layer is not noises[0]]
         self.noises = [noise for noise in noises if noise is not None]
         self._thin_noises = [noise for noise in self.noises if isinstance(noise, ThinNoise)]
 
     def loss_and_grad(self, X, Y, sample_weight, rng):
-        """The data term and the penalty of the objective; its gradient is left in ``gradient``.
+        """Return the data term and the penalty of the objective, and write the gradient into ``gradient``.
 
-        Parameters are those of ``data_loss_and_grad``.
+        The parameters are those of ``data_loss_and_grad``.
         """
         data, weight_sum = self.data_loss_and_grad(X, Y, sample_weight, rng)
         return data, self.add_penalty(weight_sum)
 
     def data_loss_and_grad(self, X, Y, sample_weight, rng):
-        """The data term and the sum of the weights; the gradient of the data term is left in ``gradient``.
+        """Return the data term and the sum of the weights, and write the gradient of the data term into ``gradient``.
 
         Parameters
         ----------
-        X : ndarray or CSR of shape (n, n_features), of the parameters' dtype
-        Y : targets of the n rows, as the loss wants them
+        X : ndarray or CSR of shape (n, n_features), of the dtype of the parameters
+        Y : ndarray
+            Targets of the n rows, in the form that the loss expects.
         sample_weight : ndarray of shape (n,) with a positive sum, or None
         rng : Generator or None
             The mask stream; None when no layer has noise.
         """
         y = X
-        for noise in self._thin_noises:  # first of all: a layer must know which of its units are kept
+        for noise in self._thin_noises:  # before any forward pass: a layer must know which of its outputs are needed
             noise.draw(X, rng)
         for layer in self.layers:
             y = layer.forward(y, rng, sample_weight)
         self.inverse_link(y)
         data = self.loss.function(y, Y, sample_weight)
-        d, layers = y, reversed(self.layers)
-        while d is not None:  # the first affine map returns None: neither X nor the noise on it needs a gradient
-            d = next(layers).backward(d)
+        d = y
+        for layer in self._backward_layers:
+            d = layer.backward(d)
         return data, float(len(y) if sample_weight is None else sample_weight.sum())
 
     def add_penalty(self, weight_sum):
-        """Add the gradient of the penalty to ``gradient``; the penalty."""
+        """Add the gradient of the penalty to ``gradient``, and return the penalty."""
         params, gradient = self.params.vector, self.gradient
         return in_chunks(partial(self.penalty.add, params, gradient, weight_sum), params.size, params.dtype)
 
     def constrain(self):
-        """Scale the weights into each hidden unit down to the norm allowed; those within it stay as they are."""
+        """Rescale the incoming weights of each hidden unit whose norm exceeds ``max_norm``."""
         if self.max_norm is not None:
             for W in self.params.coefs[:-1]:
                 norms = np.sqrt(np.einsum("ij,ij->j", W, W))
                 if (norms > self.max_norm).any():
-                    norms[np.isinf(norms)] = np.nan  # their squares overflow: weights of 0 would hide it
+                    norms[np.isinf(norms)] = np.nan  # overflow of the squares: dividing by inf would hide it
                     W *= self.max_norm / np.maximum(norms, self.max_norm)
 
     def recalibrate(self, batches, rng, keep_close):
-        """Replace the running moments by those of `batches`, after the weights have been assigned.
+        """Recompute the running moments from `batches`, after a user has assigned weights.
 
-        Scales and shifts are adjusted so that predictions do not change. With `keep_close`, units whose moments are
-        close to those of the batches keep theirs.
+        Scales and shifts are adjusted so that predictions do not change. With `keep_close`, moments that are close to
+        those of the batches stay the same.
         """
         norms = [layer for layer in self.layers if isinstance(layer, BatchNorm)]
         for norm in norms:
-            norm.hold()
+            norm.freeze()
         for X, _, sample_weight in batches:
             y = X
             for layer in self.layers:
-                forward = layer.forward_held if layer in norms else layer.forward
+                forward = layer.forward_frozen if layer in norms else layer.forward
                 y = forward(y, rng, sample_weight)
         for norm in norms:
-            norm.release(keep_close)
+            norm.unfreeze(keep_close)
 
     def scale_rates(self, factor):
-        """Set the dropout rates to a multiple of those in the specifications."""
+        """Set the dropout rates to `factor` times the rates of the specifications."""
         for noise in self.noises:
             noise.scale_rate(factor)
 
 
 def _noises(params, specs, shared, thin, batch_norm):
-    """The noise on the input of each layer, or None; if `thin`, what has zeros thins the network."""
+    """Return the noise on the input of each layer, or None; with `thin`, noise with zeros thins the network."""
     noises = []
     for i, spec in enumerate(specs):
         kind = DROPOUTS[spec.dropout]
-        zeroes = issubclass(kind, Masking) and kind.is_plain()
+        is_mask = issubclass(kind, Masking) and kind.is_plain()
         if spec.rate == 0:
             noises.append(None)
-        elif thin and zeroes and spec.rate >= THIN_RATE:
+        elif thin and is_mask and spec.rate >= THIN_RATE:
             noises.append(ThinNoise(spec, params.dtype, params.units[i], is_input=i == 0))
         else:
-            of_relu = i > 0 and ACTIVATIONS[specs[i - 1].activation].forward is relu
-            noises.append(Noise(spec, params.dtype, shared, zeroes and of_relu and batch_norm != "after_activation"))
+            after_relu = i > 0 and ACTIVATIONS[specs[i - 1].activation].forward is relu
+            merge = is_mask and after_relu and batch_norm != "after_activation"
+            noises.append(Noise(spec, params.dtype, shared, after_relu=merge))
     return noises
 
 
 def _layers(params, gradient, specs, noises, batch_norm, moments, batch_size):
-    """The layers of the network in their order."""
+    """Yield the layers of the network, first to last."""
+    thin_noises = [noise if isinstance(noise, ThinNoise) else None for noise in noises]
 
-    def norm(hidden):
-        pairs = ((p.scales[hidden], p.shifts[hidden]) for p in (params, gradient))
-        return BatchNorm(*(view for pair in pairs for view in pair), moments[hidden], batch_size)
+    def norm(i):
+        views = params.scales[i], params.shifts[i], gradient.scales[i], gradient.shifts[i]
+        return BatchNorm(*views, moments[i], batch_size)
 
     def affine(i):
         views = params.coefs[i], params.intercepts[i], gradient.coefs[i], gradient.intercepts[i]
-        around = [noise if isinstance(noise, ThinNoise) else None for noise in (*noises, None)[i : i + 2]]
-        if any(around):
-            return ThinAffine(*views, batch_size, i > 0, *around)
-        return Affine(*views, batch_size, input_gradient=i > 0)
+        before, after = thin_noises[i], None if i == len(specs) - 1 else thin_noises[i + 1]
+        if before is None and after is None:
+            return Affine(*views, batch_size, input_gradient=i > 0)
+        return ThinAffine(*views, batch_size, i > 0, before, after)
 
     for i, spec in enumerate(specs):
         if noises[i] is not None:

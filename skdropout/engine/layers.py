@@ -1,4 +1,4 @@
-"""Layers for training: forward and backward on one screen."""
+"""Layers for training: forward and backward passes."""
 
 from typing import NamedTuple
 
@@ -6,15 +6,15 @@ import numpy as np
 from scipy.sparse import issparse
 
 from .activations import ACTIVATIONS
-from .buffers import Room
+from .buffers import GrowingBuffer
 from .dropout import DROPOUTS
 
-MOMENTUM = 0.1  # weight of a new batch in the running moments, once there are ten of them; PyTorch's
-EPSILON = 1e-5  # added to the variance by batch normalisation, as in PyTorch
+MOMENTUM = 0.1  # weight of a new batch in the running moments, after the first ten batches; as in PyTorch
+EPSILON = 1e-5  # added to the variance by batch normalization, as in PyTorch
 
 
 class LayerSpec(NamedTuple):
-    """What a layer is: its width, its activation and the dropout on its input."""
+    """Width and activation of a layer, and the dropout on its input."""
 
     units: int
     activation: str
@@ -24,7 +24,7 @@ class LayerSpec(NamedTuple):
 
 
 class Noise:
-    """The dropout on the input of a layer. At rate 0 it does nothing and draws nothing.
+    """Dropout on the input of a layer. At rate 0 it does nothing and draws no random numbers.
 
     Parameters
     ----------
@@ -33,8 +33,8 @@ class Noise:
     shared : bool
         Whether the rows of a batch share one mask.
     after_relu : bool, default=False
-        Whether masking noise directly follows a ReLU. If the mask is boolean, the noise then overwrites the buffer of
-        the ReLU. The slope of the ReLU, 1 where its output is above 0, then includes the mask: one mask for both.
+        Whether the noise is a mask that directly follows a ReLU. If the mask is boolean, its product overwrites the
+        output of the ReLU. The derivative of the ReLU, 1 where its output is above 0, then includes the mask.
     """
 
     def __init__(self, spec, dtype, shared, after_relu=False):
@@ -43,7 +43,7 @@ class Noise:
         self.after_relu, self.merged = after_relu, False
 
     def scale_rate(self, factor):
-        """Set the rate to a multiple of that in the specification."""
+        """Set the rate to `factor` times the rate of the specification."""
         rate = self.base_rate * factor
         if rate not in (0, self.rate):
             self.dropout.set_rate(rate)
@@ -70,22 +70,23 @@ class Noise:
 class Affine:
     """y = x W + b.
 
-    Laws of a layer
-    ---------------
-    ``forward(x, rng, sample_weight)`` writes only buffers of this layer (``Activate``, and ``Noise`` after a ReLU, have
-    none and write into that of the layer before); ``backward(d)``, from dL/dy to dL/dx and the gradients of the
-    parameters, may overwrite d. A short batch of n rows uses the first n rows of each buffer.
+    Contract of a layer
+    -------------------
+    ``forward(x, rng, sample_weight)`` returns y. It writes only into the buffers of this layer; ``Activate``, and
+    ``Noise`` after a ReLU, have none and overwrite the buffer of the previous layer. ``backward(d)`` takes dL/dy,
+    returns dL/dx and computes the gradients of the parameters; it may overwrite d. A batch of n rows uses the first n
+    rows of each buffer.
 
     Parameters
     ----------
     W, b : ndarray of shape (n_in, n_out) and (n_out,)
         Weights and biases, views into the parameter vector.
     dW, db : ndarray of the same shapes
-        Views into the gradient vector, overwritten by backward.
+        Views into the gradient vector, overwritten by ``backward``.
     batch_size : int
-        Most rows of a batch.
+        Maximum number of rows of a batch.
     input_gradient : bool
-        False for the first layer, whose input needs none.
+        Whether ``backward`` computes dL/dx; False for the first layer.
     """
 
     def __init__(self, W, b, dW, db, batch_size, input_gradient):
@@ -93,7 +94,7 @@ class Affine:
         n_in, n_out = W.shape
         self.y = np.empty((batch_size, n_out), W.dtype)
         self.dx = np.empty((batch_size, n_in), W.dtype) if input_gradient else None
-        self.ones = np.ones(batch_size, W.dtype)  # a product with ones sums columns in half the time of sum()
+        self.ones = np.ones(batch_size, W.dtype)  # a product with ones sums columns twice as fast as sum()
 
     def forward(self, x, rng, sample_weight):
         self.x = x
@@ -116,43 +117,43 @@ class Affine:
 
 
 class Activate:
-    """y = f(z), in place: what it is handed is the buffer of a layer that does not read its output again."""
+    """y = f(z), in place: z is the buffer of a layer that does not read its output again."""
 
     def __init__(self, name, dtype):
         self.activation = ACTIVATIONS[name]
-        self.slope = Room(bool if self.activation.boolean else dtype)
-        self.z = Room(dtype) if self.activation.of_input else None
+        self.derivative_buffer = GrowingBuffer(bool if self.activation.binary_derivative else dtype)
+        self.z_buffer = GrowingBuffer(dtype) if self.activation.from_input else None
 
     def forward(self, z, rng, sample_weight):
-        self.seen = z
-        if self.z is not None:
-            self.seen = self.z(z.shape)
-            self.seen[:] = z
+        self.saved = z  # y or a copy of z, for the backward pass
+        if self.z_buffer is not None:
+            self.saved = self.z_buffer(z.shape)
+            self.saved[:] = z
         self.activation.forward(z)
         return z
 
     def backward(self, d):
-        if self.activation.slope is None:  # an identity registered by another name
+        if self.activation.derivative is None:  # an identity registered under another name
             return d
-        slope = self.slope(d.shape)
-        self.activation.slope(self.seen, slope)
-        d *= slope
+        derivative = self.derivative_buffer(d.shape)
+        self.activation.derivative(self.saved, derivative)
+        d *= derivative
         return d
 
 
 class BatchNorm:
-    """y = γ x̂ + β,  x̂ = (x - µ) / √(v + ε), µ and v being mean and variance of each unit over the batch.
+    """y = γ x̂ + β,  x̂ = (x - µ) / √(v + ε), where µ and v are the mean and variance of each unit over the batch.
 
-    Rows count by their weights: µ = sum_i w_i x_i / sum_i w_i, and v alike, so that weight k is k rows. A batch of one
-    row, weights of 0 left aside, has no variance: it is normalised by the running moments. Forward moves these
-    towards those of the batch: to the mean over the first batches, then by `MOMENTUM`; a short batch moves them less.
+    Both are weighted, µ = sum_i w_i x_i / sum_i w_i and likewise v, so that weight k equals k rows. A batch with only
+    one row of nonzero weight has no variance and is normalized by the running moments. ``forward`` updates these: they
+    are the mean over the first batches, then an exponential moving average with `MOMENTUM`; a short batch counts less.
 
     Parameters
     ----------
     scale, shift, dscale, dshift : ndarray of shape (n_units,)
         γ and β, views into the parameter vector, and their gradients.
     moments : (ndarray, ndarray, ndarray), of shapes (n_units,), (n_units,) and ()
-        The running mean and variance and the batches they have seen, updated in place.
+        Running mean, running variance and number of batches seen, updated in place.
     batch_size : int
 
     References
@@ -162,125 +163,128 @@ class BatchNorm:
 
     def __init__(self, scale, shift, dscale, dshift, moments, batch_size):
         self.scale, self.shift, self.dscale, self.dshift, self.moments = scale, shift, dscale, dshift, moments
-        self.centred, self.y = (np.empty((batch_size, len(scale)), scale.dtype) for _ in range(2))
+        self.centered, self.y = (np.empty((batch_size, len(scale)), scale.dtype) for _ in range(2))
         self.ones = np.ones(batch_size, scale.dtype)
 
     def forward(self, x, rng, sample_weight):
         n = len(x)
-        centred, y = self.centred[:n], self.y[:n]
+        centered, y = self.centered[:n], self.y[:n]
         weights = self.ones[:n] if sample_weight is None else sample_weight
-        self.alone = np.count_nonzero(weights) == 1
-        self.share = weights / weights.sum()
-        if self.alone:
+        self.single_row = np.count_nonzero(weights) == 1
+        self.row_weights = weights / weights.sum()
+        if self.single_row:
             mean, variance, _ = self.moments
-            np.subtract(x, mean, out=centred)
+            np.subtract(x, mean, out=centered)
         else:
-            mean = self.share @ x
-            np.subtract(x, mean, out=centred)
-            np.multiply(centred, centred, out=y)
-            variance = self.share @ y
+            mean = self.row_weights @ x
+            np.subtract(x, mean, out=centered)
+            np.multiply(centered, centered, out=y)
+            variance = self.row_weights @ y
             self._update_moments(mean, variance, n / len(self.y))
         variance = variance + EPSILON
-        self.inverse = np.sqrt(variance) / variance  # not 1 / √: of a variance that overflows it is NaN, not 0
-        np.multiply(centred, self.scale * self.inverse, out=y)
+        self.inverse_std = np.sqrt(variance) / variance  # unlike 1 / √, NaN instead of 0 if the variance overflows
+        np.multiply(centered, self.scale * self.inverse_std, out=y)
         y += self.shift
         return y
 
-    def _update_moments(self, mean, variance, part):
+    def _update_moments(self, mean, variance, fraction):
+        """Update the running moments by those of a batch that has a `fraction` of the maximum number of rows."""
         running_mean, running_variance, n_seen = self.moments
-        n_seen += part
-        step = part * max(MOMENTUM, 1 / float(n_seen))
-        for running, now in ((running_mean, mean), (running_variance, variance)):
+        n_seen += fraction
+        step = fraction * max(MOMENTUM, 1 / float(n_seen))
+        for running, new in ((running_mean, mean), (running_variance, variance)):
             running *= 1 - step
-            running += step * now
+            running += step * new
 
     def backward(self, d):
         n = len(d)
-        centred, product = self.centred[:n], self.y[:n]  # no one reads y any more
-        np.multiply(d, centred, out=product)
+        centered, product = self.centered[:n], self.y[:n]  # y is no longer needed
+        np.multiply(d, centered, out=product)
         np.dot(self.ones[:n], d, out=self.dshift)
         np.dot(self.ones[:n], product, out=self.dscale)
-        self.dscale *= self.inverse
-        if not self.alone:  # µ and v depend on x
-            centred *= self.dscale * self.inverse
-            centred += self.dshift
-            centred *= self.share[:, np.newaxis]
-            d -= centred
-        d *= self.scale * self.inverse
+        self.dscale *= self.inverse_std
+        if not self.single_row:  # µ and v depend on x
+            centered *= self.dscale * self.inverse_std
+            centered += self.dshift
+            centered *= self.row_weights[:, np.newaxis]
+            d -= centered
+        d *= self.scale * self.inverse_std
         return d
 
-    def hold(self):
-        """Fix  y = k x + c  at the running moments, and start new moments."""
-        self.fixed, self.known = next(at_rest([self.scale], [self.shift], [self.moments])), self.moments
+    def freeze(self):
+        """Freeze  y = k x + c  at the running moments, and reset these."""
+        self.frozen = next(inference_scale_shift([self.scale], [self.shift], [self.moments]))
+        self.frozen_moments = self.moments
         self.moments = tuple(np.zeros_like(moment) for moment in self.moments)
 
-    def forward_held(self, x, rng, sample_weight):
-        """Return k x + c, and update the running moments as in training."""
-        k, c = self.fixed
+    def forward_frozen(self, x, rng, sample_weight):
+        """Return the frozen k x + c, and update the running moments as in training."""
+        k, c = self.frozen
         self.forward(x, rng, sample_weight)
         y = np.multiply(x, k, out=self.y[: len(x)])
         y += c
         return y
 
-    def release(self, keep_close):
+    def unfreeze(self, keep_close):
         """Set scale and shift so that k and c stay the same at the new moments, if any batch had a variance.
 
         With `keep_close`, skip units whose mean has moved by at most half a standard deviation and whose variance has
         changed by at most a factor of 2.
         """
-        (k, c), (mean, variance, n_seen), self.moments = self.fixed, self.moments, self.known
+        (k, c), (mean, variance, n_seen) = self.frozen, self.moments
+        self.moments = self.frozen_moments
         if n_seen == 0:
             return
-        known_mean, known_variance, known_n = self.known
-        known_width = np.sqrt(known_variance + EPSILON)
-        width = np.sqrt(variance + EPSILON)
-        close = (np.abs(mean - known_mean) <= known_width / 2) & (np.abs(np.log2(width / known_width)) <= 0.5)
-        far = ~close if keep_close else np.ones_like(close)
-        known_mean[far], known_variance[far] = mean[far], variance[far]
-        known_n[...] = known_n if keep_close else n_seen
-        self.scale[far] = (k * width)[far]
-        self.shift[far] = (c + mean * k)[far]
+        old_mean, old_variance, old_n_seen = self.frozen_moments
+        old_std = np.sqrt(old_variance + EPSILON)
+        std = np.sqrt(variance + EPSILON)
+        close = (np.abs(mean - old_mean) <= old_std / 2) & (np.abs(np.log2(std / old_std)) <= 0.5)
+        changed = ~close if keep_close else np.ones_like(close)
+        old_mean[changed], old_variance[changed] = mean[changed], variance[changed]
+        old_n_seen[...] = old_n_seen if keep_close else n_seen
+        self.scale[changed] = (k * std)[changed]
+        self.shift[changed] = (c + mean * k)[changed]
 
 
 def fold(params, moments, batch_norm):
-    """Weights and biases of the network whose batch normalisation, at its running moments, is part of the affine maps.
+    """Return weights and biases that include batch normalization at its running moments.
 
-    Before the activation  k = γ / √(v + ε)  scales what leads to a unit, and after it what leads away from it.
+    Before the activation, k = γ / √(v + ε) scales the incoming weights of a unit; after it, the outgoing weights.
     """
     coefs, intercepts = [W.copy() for W in params.coefs], [b.copy() for b in params.intercepts]
-    for i, (k, c) in enumerate(at_rest(params.scales, params.shifts, moments)):
+    for i, (k, c) in enumerate(inference_scale_shift(params.scales, params.shifts, moments)):
         if batch_norm == "before_activation":
             coefs[i] *= k
             intercepts[i] *= k
             intercepts[i] += c
         else:
-            # not c @ W: BLAS results depend on its threads, and equal parameters must fold to equal bits here
+            # not c @ W: BLAS results depend on the number of threads, and equal parameters must fold to equal bits
             intercepts[i + 1] += (c[:, np.newaxis] * coefs[i + 1]).sum(axis=0)
             coefs[i + 1] *= k[:, np.newaxis]
     return coefs, intercepts
 
 
 def unfold(coefs, intercepts, params, moments, batch_norm):
-    """Set the weights and biases of `params` to those that fold to the given ones: the inverse of ``fold``.
+    """Set the weights and biases of `params` to those that ``fold`` to the given ones.
 
-    Scales, shifts and moments do not change. Where k is 0, or too small to divide by, scale and shift become those of
-    the identity at the running moments, and the function returns False.
+    Scales, shifts and moments do not change, except where k is 0 or too small to divide by: there, scale and shift
+    are set such that normalization by the running moments is the identity, and the function returns False.
     """
     invertible = True
     for W, b, new_W, new_b in zip(params.coefs, params.intercepts, coefs, intercepts, strict=True):
         W[:], b[:] = new_W, new_b
-    for i, (k, c) in enumerate(at_rest(params.scales, params.shifts, moments)):
+    for i, (k, c) in enumerate(inference_scale_shift(params.scales, params.shifts, moments)):
         if batch_norm == "before_activation":
             largest = np.maximum(np.abs(coefs[i]).max(axis=0), np.abs(intercepts[i] - c))
         else:
             largest = np.abs(coefs[i + 1]).max(axis=1)
         with np.errstate(all="ignore"):
-            lost = ~np.isfinite(largest / k / k)  # the variance must be finite too
+            singular = ~np.isfinite(largest / k / k)  # the variance must be finite too
         mean, variance, *_ = moments[i]
-        params.scales[i][lost] = np.sqrt(variance + EPSILON)[lost]
-        params.shifts[i][lost] = mean[lost]
-        k[lost], c[lost] = 1, 0
-        invertible &= not lost.any()
+        params.scales[i][singular] = np.sqrt(variance + EPSILON)[singular]
+        params.shifts[i][singular] = mean[singular]
+        k[singular], c[singular] = 1, 0
+        invertible &= not singular.any()
         if batch_norm == "before_activation":
             params.coefs[i] /= k
             params.intercepts[i] -= c
@@ -291,8 +295,8 @@ def unfold(coefs, intercepts, params, moments, batch_norm):
     return invertible
 
 
-def at_rest(scales, shifts, moments):
-    """Batch normalisation of each hidden layer at its running moments: k and c of  y = k x + c."""
+def inference_scale_shift(scales, shifts, moments):
+    """Yield k and c of batch normalization at its running moments, y = k x + c, for each hidden layer."""
     for scale, shift, (mean, variance, *_) in zip(scales, shifts, moments, strict=True):
         k = scale / np.sqrt(variance + EPSILON)
         yield k, shift - mean * k

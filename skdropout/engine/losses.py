@@ -1,11 +1,11 @@
-"""Losses, each with its output activation, so that the gradient before that activation is simple.
+"""Losses, each with its output activation, which makes the gradient before that activation simple.
 
 Each function takes the predictions ``P`` (n_samples, n_outputs), the targets ``Y`` and
-``sample_weight`` (n_samples,) or None. It returns the loss, a Python float
+``sample_weight`` (n_samples,) or None. It returns the loss as a Python float,
 
     L(P) = sum_i w_i l(Y_i, P_i) / sum_i w_i,       l summed over the outputs,
 
-and leaves dL/dz, z being the output before its activation, in ``P``.
+and overwrites ``P`` with dL/dz, where z is the output before its activation.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,52 +19,66 @@ from scipy.special import xlogy
 
 from .registry import Registry
 
-# Smallest and largest probability of each dtype: looked up, for np.finfo takes longer than a small loss
-LIMITS = {char: (float(np.finfo(char).eps), float(1 - np.finfo(char).eps)) for char in "fd"}
+# Smallest and largest probability of each dtype; np.finfo takes longer than the loss of a small batch
+PROBABILITY_LIMITS = {char: (float(np.finfo(char).eps), float(1 - np.finfo(char).eps)) for char in "fd"}
 
 
 class Loss(NamedTuple):
-    """A loss and the output activation (inverse link) it goes with.
+    """A loss and its properties.
 
-    ``averages`` marks the loss that scikit-learn reports as the mean over outputs, while its gradient
-    is that of the sum. Loss curves follow scikit-learn; L-BFGS gets the sum, so value and gradient agree.
-
-    The estimators use the other fields: whether L-BFGS may minimize the loss (``smooth``), what early stopping monitors
-    by default (``monitor``: "loss", or None for the estimator's own score), the smallest allowed target (``least``),
-    the estimator parameter for each keyword argument of the function (``options``), whether the targets are classes
-    (``classifies``), and the best prediction that is the same for every row (``constant(Y, sample_weight, n_outputs)``
-    of shape (n_outputs,), or None if there is no formula).
+    Attributes
+    ----------
+    function : callable
+        ``function(P, Y, sample_weight, **options)``, as described at the top of this module.
+    output : str
+        Name in ``OUTPUTS`` of the output activation (inverse link).
+    mean_over_outputs : bool
+        Whether loss curves show the mean over the outputs instead of the sum, as scikit-learn does for the squared
+        error. The gradient is that of the sum in any case, and L-BFGS minimizes the sum.
+    smooth : bool
+        Whether L-BFGS may minimize the loss.
+    monitor : {"loss", None}
+        What early stopping monitors by default: the loss, or the score of the estimator.
+    min_target : float
+        Smallest target that ``fit`` accepts.
+    options : mapping
+        Estimator parameter for each keyword argument of the function.
+    for_classifier : bool
+        Whether the targets are classes.
+    best_constant : callable or None
+        ``best_constant(Y, sample_weight, n_outputs, **options)`` returns the constant prediction with the smallest
+        loss, of shape (n_outputs,). None if there is no formula.
     """
 
     function: Callable
     output: str
-    averages: bool = False
+    mean_over_outputs: bool = False
     smooth: bool = True
     monitor: str | None = "loss"
-    least: float = -inf
+    min_target: float = -inf
     options: Mapping[str, str] = MappingProxyType({})
-    classifies: bool = False
-    constant: Callable | None = None
+    for_classifier: bool = False
+    best_constant: Callable | None = None
 
     def bind(self, **options):
-        """This loss with its options filled in."""
-        constant = self.constant and partial(self.constant, **options)
-        return self._replace(function=partial(self.function, **options), constant=constant)
+        """Return a copy with the options filled in."""
+        best_constant = self.best_constant and partial(self.best_constant, **options)
+        return self._replace(function=partial(self.function, **options), best_constant=best_constant)
 
-    def of_constant(self, Y, sample_weight, n_outputs):
-        """The loss of the best constant prediction; infinite if there is no formula."""
-        if self.constant is None:
+    def constant_loss(self, Y, sample_weight, n_outputs):
+        """Return the loss of the best constant prediction, infinity without a formula for it."""
+        if self.best_constant is None:
             return inf
-        best = np.asarray(self.constant(Y, sample_weight, n_outputs), dtype=float)
+        best = np.asarray(self.best_constant(Y, sample_weight, n_outputs), dtype=float)
         return self.function(np.tile(best, (len(Y), 1)), Y, sample_weight)
 
-    def share(self, n_outputs):
-        """What part of the loss is reported."""
-        return 1 / n_outputs if self.averages else 1.0
+    def reporting_scale(self, n_outputs):
+        """Return the factor by which loss curves scale the loss."""
+        return 1 / n_outputs if self.mean_over_outputs else 1.0
 
 
 def _weighted_mean(losses, sample_weight):
-    """The mean over rows of the sum over outputs."""
+    """Return the weighted mean over the rows of the sum over the outputs."""
     if sample_weight is None:
         return float(losses.sum()) / len(losses)
     return float((sample_weight @ losses).sum()) / float(sample_weight.sum())
@@ -78,13 +92,13 @@ def _residual_to_gradient(R, sample_weight):
 
 
 def _clip(P):
-    """Probabilities away from 0 and 1 by the resolution of their dtype, for a finite logarithm."""
-    low, high = LIMITS[P.dtype.char]
+    """Clip probabilities away from 0 and 1 by the resolution of their dtype, so that the logarithm is finite."""
+    low, high = PROBABILITY_LIMITS[P.dtype.char]
     return np.minimum(np.maximum(P, low), high)
 
 
 def squared_error(P, Y, sample_weight):
-    """Half the squared error, identity output."""
+    """Half of the squared error, identity output."""
     P -= Y
     loss = 0.5 * _weighted_mean(P * P, sample_weight)
     _residual_to_gradient(P, sample_weight)
@@ -92,7 +106,7 @@ def squared_error(P, Y, sample_weight):
 
 
 def poisson(P, Y, sample_weight):
-    """Half the Poisson deviance, exponential output."""
+    """Half of the Poisson deviance, exponential output."""
     loss = _weighted_mean(xlogy(Y, Y / P) - Y + P, sample_weight)
     if not isfinite(loss):  # P or Y / P is beyond the range of its dtype
         loss = _weighted_mean(_poisson_at_the_limits(P, Y), sample_weight)
@@ -102,29 +116,27 @@ def poisson(P, Y, sample_weight):
 
 
 def _poisson_at_the_limits(P, Y):
-    """Half the Poisson deviance where P or Y / P is 0 or infinite: P where Y is 0, infinite where P alone is 0."""
+    """Half of the Poisson deviance where P or Y / P is 0 or infinite: P where Y is 0, infinite where only P is 0."""
     return xlogy(Y, Y) - xlogy(Y, np.minimum(P, np.finfo(P.dtype).max)) - Y + P
 
 
-def _loss_of_residual(P, Y, sample_weight, value, slope):
-    """A loss of R = P - Y, identity output: value(R) and, in place, slope(R)."""
+def _residual_loss(P, Y, sample_weight, value, derivative):
+    """A loss of R = P - Y with identity output: value(R), and its derivative, which overwrites R."""
     P -= Y
     loss = _weighted_mean(value(P), sample_weight)
-    slope(P)
+    derivative(P)
     _residual_to_gradient(P, sample_weight)
     return loss
 
 
 def absolute_error(P, Y, sample_weight):
-    """The absolute error, identity output: the median is what it predicts."""
-    return _loss_of_residual(P, Y, sample_weight, np.abs, lambda R: np.sign(R, out=R))
+    """Absolute error, identity output; the network predicts the median."""
+    return _residual_loss(P, Y, sample_weight, np.abs, lambda R: np.sign(R, out=R))
 
 
 def huber(P, Y, sample_weight, delta=1.35):
-    """R²/2 for |R| <= delta, and delta (|R| - delta/2) beyond, identity output (Huber, 1964)."""
-    return _loss_of_residual(
-        P, Y, sample_weight, lambda R: _huber(R, delta), lambda R: np.clip(R, -delta, delta, out=R)
-    )
+    """R²/2 for |R| <= delta and delta (|R| - delta/2) for larger |R|, identity output (Huber, 1964)."""
+    return _residual_loss(P, Y, sample_weight, lambda R: _huber(R, delta), lambda R: np.clip(R, -delta, delta, out=R))
 
 
 def _huber(R, delta):
@@ -134,21 +146,21 @@ def _huber(R, delta):
 
 
 def quantile(P, Y, sample_weight, level=0.5):
-    """The pinball loss, identity output: max(level · (Y - P), (level - 1) · (Y - P)) (Koenker and Bassett, 1978)."""
-    return _loss_of_residual(
-        P, Y, sample_weight, lambda R: np.maximum(-level * R, (1 - level) * R), lambda R: _pinball_slope(R, level)
+    """Pinball loss max(level · (Y - P), (level - 1) · (Y - P)), identity output (Koenker and Bassett, 1978)."""
+    return _residual_loss(
+        P, Y, sample_weight, lambda R: np.maximum(-level * R, (1 - level) * R), lambda R: _pinball_derivative(R, level)
     )
 
 
-def _pinball_slope(R, level):
+def _pinball_derivative(R, level):
     above = R > 0
     R[:] = np.where(above, 1 - level, np.where(R < 0, -level, 0))
 
 
 def log_loss(P, codes, sample_weight, smoothing=0.0):
-    """Cross-entropy, softmax output; the targets are class codes (n_samples,): never one-hot.
+    """Cross-entropy, softmax output; the targets are class codes of shape (n_samples,), not one-hot.
 
-    With smoothing ε the target is 1 - ε + ε/K for the class and ε/K for the other K - 1 (Szegedy et al., 2016).
+    With smoothing ε the target is 1 - ε + ε/K for the class and ε/K for the K - 1 others (Szegedy et al., 2016).
     """
     rows, n_classes = np.arange(len(P)), P.shape[1]
     loss = -(1 - smoothing) * _weighted_mean(np.log(_clip(P[rows, codes])), sample_weight)
@@ -161,9 +173,9 @@ def log_loss(P, codes, sample_weight, smoothing=0.0):
 
 
 def binary_log_loss(P, Y, sample_weight, smoothing=0.0):
-    """Cross-entropy of independent yes/no outputs, logistic output; the targets are boolean.
+    """Cross-entropy of independent binary outputs, logistic output; the targets are boolean.
 
-    With smoothing ε the target is 1 - ε/2 for yes and ε/2 for no.
+    With smoothing ε the target is 1 - ε/2 for True and ε/2 for False.
     """
     loss = -(1 - smoothing / 2) * _weighted_mean(np.log(_clip(np.where(Y, P, 1 - P))), sample_weight)
     if smoothing > 0:
@@ -181,7 +193,7 @@ def mean(Y, sample_weight, n_outputs):
 
 
 def weighted_quantile(Y, sample_weight, n_outputs, level=0.5):
-    """The smallest target of each output that at least a fraction `level` of the weight does not exceed."""
+    """Return, for each output, the smallest target that is >= the targets of a fraction `level` of the weight."""
     weights = np.ones(len(Y)) if sample_weight is None else sample_weight.astype(float)
     order = np.argsort(Y, axis=0)
     below = np.cumsum(weights[order], axis=0)
@@ -199,12 +211,16 @@ def label_frequencies(Y, sample_weight, n_outputs, smoothing=0.0):
 
 
 ROWS = {
-    "squared_error": Loss(squared_error, "identity", averages=True, monitor=None, constant=mean),
-    "poisson": Loss(poisson, "exp", monitor=None, least=0.0, constant=mean),
-    "absolute_error": Loss(absolute_error, "identity", smooth=False, constant=weighted_quantile),
-    "huber": Loss(huber, "identity", constant=weighted_quantile),  # the median is close to the best
-    "quantile": Loss(quantile, "identity", smooth=False, options={"level": "quantile"}, constant=weighted_quantile),
-    "log_loss": Loss(log_loss, "softmax", monitor=None, classifies=True, constant=class_frequencies),
-    "binary_log_loss": Loss(binary_log_loss, "logistic", monitor=None, classifies=True, constant=label_frequencies),
+    "squared_error": Loss(squared_error, "identity", mean_over_outputs=True, monitor=None, best_constant=mean),
+    "poisson": Loss(poisson, "exp", monitor=None, min_target=0.0, best_constant=mean),
+    "absolute_error": Loss(absolute_error, "identity", smooth=False, best_constant=weighted_quantile),
+    "huber": Loss(huber, "identity", best_constant=weighted_quantile),  # approximately
+    "quantile": Loss(
+        quantile, "identity", smooth=False, options={"level": "quantile"}, best_constant=weighted_quantile
+    ),
+    "log_loss": Loss(log_loss, "softmax", monitor=None, for_classifier=True, best_constant=class_frequencies),
+    "binary_log_loss": Loss(
+        binary_log_loss, "logistic", monitor=None, for_classifier=True, best_constant=label_frequencies
+    ),
 }
 LOSSES = Registry("loss", "skdropout.engine.losses.LOSSES", ROWS, Loss)

@@ -1,14 +1,15 @@
-"""Stochastic optimizers over the flat parameter vector, in place.
+"""Stochastic optimizers, which update the flat parameter vector in place.
 
-``step(params, gradient, penalise)`` updates `params` chunk by chunk. First on each chunk, while it is in cache, comes
-``penalise(part, scratch)``, which may add to the gradient; the sum of what it returns is returned, or NaN if the step
-overflows. (A maximum or dot product of a chunk in cache takes 4 or 5 µs, under 1 % of a step of 784-256-256-10.)
+``step(params, gradient, add_penalty)`` updates `params` chunk by chunk. For each chunk it first calls
+``add_penalty(part, scratch)``, which adds to that part of the gradient, while it is in cache, and returns a value.
+``step`` returns the sum of these values, or NaN if the step overflows. (A maximum or dot product of a chunk in cache
+takes 4 or 5 µs, less than 1 % of a step of 784-256-256-10.)
 
 An optimizer is created by ``Optimizer(size, dtype, learning_rate, *settings)``; the class attribute ``settings`` names
-the estimator parameters whose values it gets. The attributes ``learning_rate`` and ``factor`` (initially 1.0) are
-changed between steps: the step size is their product. The ``vars`` of an optimizer are its state.
+the estimator parameters whose values it receives. The attributes ``learning_rate`` and ``factor`` (initially 1.0)
+change between steps; their product is the step size. The ``vars`` of an optimizer are its state.
 
-``resume(last)`` copies the state of an earlier optimizer of the same class, whose settings may differ. Without this
+``resume(previous)`` copies the state of an earlier optimizer of the same class, whose settings may differ. Without this
 method the settings of the earlier one are kept.
 """
 
@@ -36,7 +37,7 @@ class SGD:
         Number of parameters.
     dtype : numpy dtype
     learning_rate : float
-        η; may be changed between steps, and so may ``factor``, which multiplies it.
+        η. It may change between steps, and so may ``factor``, which multiplies it.
     momentum : float
         µ, in [0, 1].
     nesterov : bool
@@ -49,12 +50,12 @@ class SGD:
         self.factor = 1.0
         self.velocity = np.zeros(size if momentum > 0 else 0, dtype)
 
-    def step(self, params, gradient, penalise=no_penalty):
-        """Update `params`; `gradient` is used as scratch."""
+    def step(self, params, gradient, add_penalty=no_penalty):
+        """Update `params`, and overwrite `gradient`."""
         step_size = self.learning_rate * self.factor
 
         def update(part, scratch):
-            penalty = penalise(part, scratch)
+            penalty = add_penalty(part, scratch)
             w, g = params[part], gradient[part]
             g *= step_size
             if self.momentum > 0:
@@ -72,17 +73,17 @@ class SGD:
 
         return in_chunks(update, params.size, params.dtype)
 
-    def resume(self, last):
+    def resume(self, previous):
         """Copy the velocity. It contains the learning rate, so a lower rate scales it down."""
-        if self.velocity.size == last.velocity.size:
-            self.velocity[:] = last.velocity
-            if self.learning_rate < last.learning_rate:
-                self.velocity *= self.learning_rate / last.learning_rate
+        if self.velocity.size == previous.velocity.size:
+            self.velocity[:] = previous.velocity
+            if self.learning_rate < previous.learning_rate:
+                self.velocity *= self.learning_rate / previous.learning_rate
 
 
 @final
 class Adam:
-    """Adam (Kingma and Ba, 2015), bias correction folded into the step size:
+    """Adam (Kingma and Ba, 2015), with the bias correction included in the step size:
 
         m <- β₁ m + (1 - β₁) g;   v <- β₂ v + (1 - β₂) g²
         w <- w - η √(1 - β₂ᵗ) / (1 - β₁ᵗ) · m / (√v + ε)
@@ -93,14 +94,14 @@ class Adam:
         Number of parameters.
     dtype : numpy dtype
     learning_rate : float
-        η; may be changed between steps, and so may ``factor``, which multiplies it.
+        η. It may change between steps, and so may ``factor``, which multiplies it.
     beta_1, beta_2 : float
-        Decay of the moments, in [0, 1).
+        Decay rates of the moments, in [0, 1).
     epsilon : float
     decay : float, default=0.0
-        λ of AdamW (Loshchilov and Hutter, 2019): before each step the weights shrink by η λ of themselves.
+        λ, the decoupled weight decay of AdamW (Loshchilov and Hutter, 2019): each step multiplies weights by 1 - η λ.
     n_decayed : int, default=0
-        How many parameters, the first, are weights that shrink.
+        Number of parameters that decay, at the start of the vector.
     """
 
     settings = "beta_1", "beta_2", "epsilon"
@@ -112,17 +113,17 @@ class Adam:
         self.t = 0
         self.mean, self.square = np.zeros(size, dtype), np.zeros(size, dtype)
 
-    def step(self, params, gradient, penalise=no_penalty):
-        """Update `params`; `gradient` is used as scratch."""
+    def step(self, params, gradient, add_penalty=no_penalty):
+        """Update `params`, and overwrite `gradient`."""
         self.t += 1
         rate = self.learning_rate * self.factor
-        # `mean` and `square` are kept as m / (1 - β₁) and v / (1 - β₂): a pass less each. The rest makes up for it.
-        to_square = sqrt(1 - self.beta_2)
-        step_size = rate * sqrt(1 - self.beta_2**self.t) / (1 - self.beta_1**self.t) * (1 - self.beta_1) / to_square
-        epsilon = self.epsilon / to_square
+        # `mean` is m / (1 - β₁) and `square` is v / (1 - β₂): saves one pass each; step_size and epsilon compensate
+        scale = sqrt(1 - self.beta_2)  # √v = scale · √square
+        step_size = rate * sqrt(1 - self.beta_2**self.t) / (1 - self.beta_1**self.t) * (1 - self.beta_1) / scale
+        epsilon = self.epsilon / scale
 
         def update(part, scratch):
-            penalty = penalise(part, scratch)
+            penalty = add_penalty(part, scratch)
             w, g, m, v = params[part], gradient[part], self.mean[part], self.square[part]
             if self.decay > 0:
                 params[part.start : min(part.stop, self.n_decayed)] *= 1 - rate * self.decay
@@ -132,7 +133,9 @@ class Adam:
             g *= g
             v += g
             np.sqrt(v, out=g)
-            finite = isfinite(g.max())  # or the parameter turns NaN, or, where g is finite and v not, stops for ever
+            finite = isfinite(
+                g.max()
+            )  # else a parameter becomes NaN or, with finite g and infinite v, never moves again
             g += epsilon
             np.divide(m, g, out=g)
             g *= step_size
@@ -141,28 +144,28 @@ class Adam:
 
         return in_chunks(update, params.size, params.dtype)
 
-    def resume(self, last):
+    def resume(self, previous):
         """Copy the moments; if β changed, rescale them to keep the bias-corrected estimates."""
-        self.t = last.t
+        self.t = previous.t
         if self.t > 0:
-            for name, now, then in (("mean", self.beta_1, last.beta_1), ("square", self.beta_2, last.beta_2)):
+            for name, new, old in (("mean", self.beta_1, previous.beta_1), ("square", self.beta_2, previous.beta_2)):
                 moment = getattr(self, name)
-                moment[:] = getattr(last, name)
-                moment *= _sum_of_powers(now, self.t) / _sum_of_powers(then, self.t)
+                moment[:] = getattr(previous, name)
+                moment *= _geometric_sum(new, self.t) / _geometric_sum(old, self.t)
 
 
-def _sum_of_powers(beta, n):
-    """1 + β + ... + βⁿ⁻¹, the ratio of a moment as ``Adam`` stores it to its bias-corrected estimate."""
+def _geometric_sum(beta, n):
+    """Return 1 + β + ... + βⁿ⁻¹, the ratio of a moment as stored by ``Adam`` to its bias-corrected estimate."""
     return (1 - beta**n) / (1 - beta)
 
 
-def resume(optimizer, last):
-    """Let an optimizer continue from the state of an earlier one of its class."""
+def resume(optimizer, previous):
+    """Let an optimizer continue from the state of an earlier one of the same class."""
     if hasattr(optimizer, "resume"):
-        optimizer.resume(last)
+        optimizer.resume(previous)
     else:  # a custom optimizer
-        now = {"learning_rate": optimizer.learning_rate, "factor": 1.0}
-        vars(optimizer).update(copy.deepcopy(vars(last)) | now)
+        new = {"learning_rate": optimizer.learning_rate, "factor": 1.0}
+        vars(optimizer).update(copy.deepcopy(vars(previous)) | new)
 
 
 OPTIMIZERS = Registry("optimizer", "skdropout.engine.optimizers.OPTIMIZERS", {"sgd": SGD, "adam": Adam, "adamw": Adam})

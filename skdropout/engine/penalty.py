@@ -1,17 +1,17 @@
-"""The penalty on the weights."""
+"""Penalty on the weights."""
 
 import numpy as np
 
 
 class Penalty:
-    """P(w) = alpha (λ |w|₁ + (1 - λ)/2 ||w||²) / weight_sum, on the first `n_weights` of a parameter vector.
+    """P(w) = alpha (λ |w|₁ + (1 - λ)/2 ||w||²) / weight_sum, where w is the first `n_weights` parameters of a vector.
 
     Parameters
     ----------
     alpha : float
-        Its strength, 0 for none.
+        Strength of the penalty.
     l1_ratio : float
-        λ, the share that is L1.
+        λ, the fraction of the penalty that is L1.
     n_weights : int
     """
 
@@ -20,7 +20,7 @@ class Penalty:
         self.l1, self.l2, self.n_weights = alpha * l1_ratio, alpha * (1 - l1_ratio), n_weights
 
     def add(self, params, gradient, weight_sum, part, scratch):
-        """Add dP/dw to a slice of the gradient, and return the value of P on it."""
+        """Add dP/dw to the slice `part` of the gradient, and return the value of P for this slice."""
         stop = min(part.stop, self.n_weights)
         if part.start >= stop:
             return 0.0

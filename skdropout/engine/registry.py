@@ -1,25 +1,25 @@
-"""Tables in which users may register names."""
+"""Tables in which users can register components by name."""
 
 from collections.abc import Callable
 
 
 class Registry(dict):
-    """Maps names to components. Looking up an unknown name raises an error that says where to register it.
+    """Map names to components. Looking up an unknown name raises an error that says where to register it.
 
     Parameters
     ----------
-    what : str
-        What the names stand for, for the error.
+    component : str
+        Name of the kind of component in error messages.
     path : str
-        The module and the name of the table.
+        Module and name of the table.
     rows : dict
     row_type : type, default=Callable
-        Type of the rows; classes are callable too.
+        Type of the rows. Classes are callable, too.
     """
 
-    def __init__(self, what, path, rows, row_type=Callable):
+    def __init__(self, component, path, rows, row_type=Callable):
         super().__init__(rows)
-        self.what, self.path, self.row_type = what, path, row_type
+        self.component, self.path, self.row_type = component, path, row_type
 
     def __setitem__(self, name, row):
         if not isinstance(row, self.row_type):
@@ -28,6 +28,6 @@ class Registry(dict):
 
     def __missing__(self, name):
         raise ValueError(
-            f"The {self.what} {name!r} is not registered in this process: add it to {self.path}, as was done where "
-            f"the network was fitted. Registered names: {sorted(self)}."
+            f"The {self.component} {name!r} is not registered in this process: add it to {self.path}, as in the "
+            f"process that fitted the network. Registered names: {sorted(self)}."
         )

@@ -1,6 +1,6 @@
-"""Schedules of the learning rate and of the dropout rate.
+"""Schedules of the learning rate and of the dropout rates.
 
-Progress t runs from 0 at the first step of a fit to 1 at its last, were it to use all of `max_iter` epochs.
+Progress t is 0 at the first step of a fit and 1 at the last step of `max_iter` epochs.
 """
 
 from math import cos, exp, pi
@@ -10,41 +10,41 @@ from .registry import Registry
 
 
 class Constant:
-    """The learning rate stays; a plateau ends the training."""
+    """Constant learning rate; a plateau ends training."""
 
-    moves = False  # whether `factor` is not 1 throughout
-    of_rows = False  # whether `after_epoch` depends on the rows seen and not on the current rate
+    is_schedule = False  # whether `factor` depends on the progress
+    uses_n_rows = False  # whether `after_epoch` depends on the number of rows instead of the current rate
     sgd_only = False  # whether other solvers ignore it, as in scikit-learn
 
     def __init__(self, learning_rate_init, power_t=0.5):
         self.initial, self.power_t = float(learning_rate_init), float(power_t)
 
-    def after_epoch(self, learning_rate, t):
-        """The rate of the next epoch, `t` training rows after the start."""
+    def after_epoch(self, learning_rate, n_rows):
+        """Return the learning rate of the next epoch, after a total of `n_rows` training rows."""
         return learning_rate
 
     def on_plateau(self, learning_rate):
-        """The rate to go on with when the training has stopped improving; None to end it."""
+        """Return the learning rate to continue with when training has stopped improving, or None to end training."""
         return None
 
     def factor(self, t):
-        """What the rate is multiplied by at progress t."""
+        """Return the factor of the learning rate at progress t."""
         return 1.0
 
 
 @final
 class InverseScaling(Constant):
-    """learning_rate_init / (t + 1) ** power_t after t training rows."""
+    """learning_rate_init / (n_rows + 1) ** power_t after n_rows training rows."""
 
-    of_rows = sgd_only = True
+    uses_n_rows = sgd_only = True
 
-    def after_epoch(self, learning_rate, t):
-        return self.initial / (t + 1) ** self.power_t
+    def after_epoch(self, learning_rate, n_rows):
+        return self.initial / (n_rows + 1) ** self.power_t
 
 
 @final
 class Adaptive(Constant):
-    """A fifth of the rate at each plateau, to the end at 1e-6."""
+    """Divide the learning rate by 5 at each plateau; training ends at 1e-6."""
 
     sgd_only = True
 
@@ -54,9 +54,9 @@ class Adaptive(Constant):
 
 @final
 class Cosine(Constant):
-    """From the initial rate to 0 along half a cosine (Loshchilov and Hutter, 2017)."""
+    """Decay from the initial learning rate to 0 along half a cosine (Loshchilov and Hutter, 2017)."""
 
-    moves = True
+    is_schedule = True
 
     def factor(self, t):
         return (1 + cos(pi * t)) / 2
@@ -64,9 +64,9 @@ class Cosine(Constant):
 
 @final
 class OneCycle(Constant):
-    """From 1/25 of the rate up to it over 0.3 of the training, then down to 4e-6 of it, along cosines (Smith, 2018)."""
+    """Rise from 1/25 of the initial rate to all of it in 0.3 of training, then decay to 4e-6 of it (Smith, 2018)."""
 
-    moves = True
+    is_schedule = True
     START, PEAK, END = 1 / 25, 0.3, 1e-4 / 25
 
     def factor(self, t):
@@ -89,16 +89,16 @@ LEARNING_RATES = Registry(
 
 
 def warm_up(t, fraction):
-    """Linear from 0 to 1 over the first `fraction` of the training (Goyal et al., 2017)."""
+    """Rise linearly from 0 to 1 in the first `fraction` of training (Goyal et al., 2017)."""
     return min(1.0, t / float(fraction)) if fraction > 0 else 1.0
 
 
-# Factor of the dropout rates at progress t
+# Factor of all dropout rates at progress t
 FACTORS = {
     "constant": lambda t: 1.0,
     "early": lambda t: max(0.0, 1 - 6 * t),  # linear to 0 over the first sixth, 50 of 300 epochs (Liu et al., 2023)
-    "late": lambda t: float(t >= 1 / 6),  # from then on (Liu et al., 2023)
-    "curriculum": lambda t: 1 - exp(-10 * t),  # the probability to keep falls from 1 (Morerio et al., 2017)
+    "late": lambda t: float(t >= 1 / 6),  # 0 for the first sixth (Liu et al., 2023)
+    "curriculum": lambda t: 1 - exp(-10 * t),  # rises from 0 (Morerio et al., 2017)
     "annealed": lambda t: 1 - t,  # linear to 0 (Rennie et al., 2014)
     "flat_cos": lambda t: (1 + cos(pi * (max(1.0, 2 * t) - 1))) / 2,  # flat, then a cosine (RealMLP, 2024)
 }

@@ -1,4 +1,4 @@
-"""The training loops: epochs of mini-batches, and L-BFGS. They know nothing of the model, nor the model of them."""
+"""Training loops: epochs of mini-batches, and L-BFGS."""
 
 from functools import partial
 from itertools import count
@@ -10,9 +10,9 @@ from scipy.sparse import issparse
 
 
 class Batches:
-    """The mini-batches of an epoch, gathered and cast into buffers that are used again.
+    """Mini-batches, gathered and converted in a buffer that is reused.
 
-    X may be of any numeric dtype, memory-mapped or CSR: only one batch at a time is copied.
+    X may be of any numeric dtype, memory-mapped or CSR: only one batch is copied at a time.
 
     Parameters
     ----------
@@ -20,34 +20,37 @@ class Batches:
     Y : ndarray of shape (n,) or (n, n_outputs)
     sample_weight : ndarray of shape (n,) or None
     rows : ndarray of int
-        The rows of X to train on.
+        Rows of X to train on.
     batch_size : int
     dtype : numpy dtype
         Of the parameters.
     shuffle : bool
-    n_drawn : int, default=None
-        Draw the orders of so many rows and keep to the one given: for rows that stand for more rows than they are.
+    n_original_rows : int, default=None
+        Number of rows before duplicates were merged. With shuffle, a permutation of this length is drawn each epoch and
+        discarded, so that the random stream is that of the unmerged rows. None if rows were not merged.
 
     Attributes
     ----------
     scale : ndarray of shape (n_features,) or None
         Factor for each column of X in a batch; None (the initial value) for 1.
+    position : int
+        Number of the current batch of the epoch.
     """
 
-    def __init__(self, X, Y, sample_weight, rows, batch_size, dtype, shuffle, n_drawn=None):
+    def __init__(self, X, Y, sample_weight, rows, batch_size, dtype, shuffle, n_original_rows=None):
         self.X, self.Y, self.sample_weight, self.scale = X, Y, sample_weight, None
         self.rows, self.batch_size, self.dtype, self.shuffle = rows, batch_size, dtype, shuffle
-        self.n_rows, self.ordered = n_drawn or len(rows), n_drawn is not None
+        self.n_rows, self.fixed_order = n_original_rows or len(rows), n_original_rows is not None
         self.n_batches, self.position = -(-len(rows) // batch_size), 0
         self._buffer = None if issparse(X) else np.empty((batch_size, X.shape[1]), dtype)
 
     def epoch(self, random_state):
-        """Yield (X, Y, sample_weight) of each batch; one whose weights are all zero teaches nothing and is left out."""
+        """Yield (X, Y, sample_weight) of each batch of an epoch, except batches whose weights are all zero."""
         if self.shuffle:
             order = np.arange(self.n_rows)
             random_state.shuffle(order)
-            if not self.ordered:
-                self.rows = self.rows[order]  # shuffles the last order, not the first: scikit-learn's numbers
+            if not self.fixed_order:
+                self.rows = self.rows[order]  # as in scikit-learn, shuffle the previous order, not the initial one
         for position in range(self.n_batches):
             self.position = position
             rows = self.rows[position * self.batch_size :][: self.batch_size]
@@ -63,7 +66,7 @@ class Batches:
             return batch
         batch = self._buffer[: len(rows)]
         if self.X.dtype == self.dtype:
-            # mode="clip" writes straight into `out`; the default one goes through a temporary
+            # the default mode needs a temporary array
             np.take(self.X, rows, axis=0, out=batch, mode="clip")
         else:
             batch[:] = self.X[rows]
@@ -73,21 +76,21 @@ class Batches:
 
 
 def epochs(backprop, optimizer, batches, random_state, rng, *, n_done=0, before_step=None, clip_norm=None):
-    """Train, yielding the mean loss of one epoch after another; the caller says when to stop.
+    """Train, and yield the mean loss of each epoch, without end.
 
-    ``before_step(n)`` is told that n batches lie behind, those of `n_done` epochs included. `clip_norm` bounds the norm
-    of the gradient. A loss that is not finite, or NaN for a step that overflows, is yielded at once:
-    ``batches.position`` says at which batch.
+    ``before_step(n)`` is called before each step with the number n of batches so far, including the first `n_done`
+    epochs. `clip_norm` is the maximum norm of the gradient. A loss that is not finite, or NaN for a step that
+    overflows, is yielded immediately; ``batches.position`` is then the number of the batch.
     """
-    share = backprop.loss.share(backprop.params.units[-1])
-    for epoch in count(n_done):  # pragma: no branch (it has no end)
+    reporting_scale = backprop.loss.reporting_scale(backprop.params.units[-1])
+    for epoch in count(n_done):  # pragma: no branch (the loop has no end)
         total, n_rows = 0.0, 0
         for X, Y, sample_weight in batches.epoch(random_state):
             if before_step is not None:
                 before_step(epoch * batches.n_batches + batches.position)
             data, weight_sum = backprop.data_loss_and_grad(X, Y, sample_weight, rng)
             penalty = _step(backprop, optimizer, weight_sum, clip_norm) if isfinite(data) else 0.0
-            loss = data * share + penalty
+            loss = data * reporting_scale + penalty
             total += loss * X.shape[0]
             n_rows += X.shape[0]
             if not isfinite(loss):
@@ -96,42 +99,43 @@ def epochs(backprop, optimizer, batches, random_state, rng, *, n_done=0, before_
 
 
 def _step(backprop, optimizer, weight_sum, clip_norm):
-    """One step of the optimizer on the gradient of the objective; the penalty, NaN if the step has overflowed."""
+    """Make one step of the optimizer, and return the penalty, or NaN if the step overflows."""
     params, gradient = backprop.params.vector, backprop.gradient
     if clip_norm is None:
-        penalise = partial(backprop.penalty.add, params, gradient, weight_sum)
-        penalty = optimizer.step(params, gradient, penalise)
-    else:  # its norm must be known before the first chunk is done
+        add_penalty = partial(backprop.penalty.add, params, gradient, weight_sum)
+        penalty = optimizer.step(params, gradient, add_penalty)
+    else:  # the norm must be known before the first chunk is updated
         penalty = backprop.add_penalty(weight_sum)
-        clip(gradient, clip_norm)
+        clip_gradient(gradient, clip_norm)
         penalty += optimizer.step(params, gradient)
     backprop.constrain()
     return penalty
 
 
-def clip(gradient, bound):
-    """Scale the gradient down to the norm `bound` if it is longer (Pascanu et al., 2013)."""
+def clip_gradient(gradient, max_norm):
+    """Rescale the gradient to the norm `max_norm` if its norm is larger (Pascanu et al., 2013)."""
     norm = sqrt(float(np.dot(gradient, gradient)))
-    if norm == inf:  # its square overflows
+    if norm == inf:  # the square overflows
         largest = float(np.abs(gradient).max())
         gradient /= largest
         norm = sqrt(float(np.dot(gradient, gradient)))
-    if norm > bound:
-        gradient *= bound / norm
+    if norm > max_norm:
+        gradient *= max_norm / norm
 
 
 def lbfgs(backprop, X, Y, sample_weight, *, max_iter, max_fun, tol, after_iteration, evaluations=None):
-    """Minimise the objective over all rows; return SciPy's OptimizeResult.
+    """Minimize the objective over all rows, and return SciPy's OptimizeResult.
 
-    ``after_iteration(intermediate_result)`` sees each iterate. The parameters are left at the last point tried.
-    `evaluations`, a list of the values and gradients of an earlier run, are given back instead of computed, and then
-    the list grows: SciPy's optimizer cannot be stored, but fed the same numbers it comes to the same state.
+    ``after_iteration(intermediate_result)`` is called with each iterate. At the end, the parameters are the last point
+    evaluated.
+    `evaluations` is a list of the values and gradients of an earlier run, to which new ones are appended. The optimizer
+    first replays it: the state of SciPy's optimizer cannot be stored, but the same numbers lead to the same state.
     """
-    known = iter(list(evaluations or ()))
+    recorded = iter(list(evaluations or ()))
 
     def objective(vector):
         backprop.params.vector[:] = vector
-        if (evaluation := next(known, None)) is None:
+        if (evaluation := next(recorded, None)) is None:
             evaluation = sum(backprop.loss_and_grad(X, Y, sample_weight, None)), backprop.gradient.copy()
             if evaluations is not None:
                 evaluations.append(evaluation)

@@ -1,4 +1,4 @@
-"""What a training step costs, in counts that do not depend on the machine: bytes, passes, random words."""
+"""Cost of a training step in counts that do not depend on the machine: bytes, passes, random words."""
 
 import tracemalloc
 
@@ -21,7 +21,7 @@ BATCH, WIDTH = 256, 400
 
 
 class Counting(np.ndarray):
-    """An array that counts the elements ufuncs write into arrays of its kind."""
+    """An array that counts the elements that ufuncs write into such arrays."""
 
     written = 0
 
@@ -37,7 +37,7 @@ class Counting(np.ndarray):
 
 
 class CountingNumpy:
-    """NumPy whose new buffers count."""
+    """NumPy, but new buffers are counting arrays."""
 
     def __getattr__(self, name):
         return getattr(np, name)
@@ -80,23 +80,23 @@ def peak_of(function):
 
 
 @pytest.mark.parametrize(
-    ("options", "most"),
+    ("options", "maximum"),
     [
         ({"rate": 0.0}, 0.25),
-        ({"rate": 0.5}, 1.1),  # two bytes of random words a unit, one layer at a time
+        ({"rate": 0.5}, 1.1),  # two bytes of random words per unit, one layer at a time
         ({"rate": 0.5, "mask_sharing": "batch"}, 0.3),
         ({"rate": 0.5, "batch_norm": "after_dropout"}, 1.15),
     ],
     ids=str,
 )
-def test_bytes_allocated_in_a_step(options, most):
+def test_bytes_allocated_in_a_step(options, maximum):
     backprop = make(**options)
     rng = np.random.Generator(np.random.SFC64(0))
     params, gradient = backprop.params.vector, backprop.gradient
     optimizer = Adam(params.size, np.float32, 1e-3, 0.9, 0.999, 1e-8)
-    for _ in range(30):  # the buffers of thin layers grow to the largest number of units kept so far
+    for _ in range(30):  # the buffers of thinned layers grow to the largest number of kept units
         backprop.data_loss_and_grad(*ROWS, rng)
-    assert peak_of(lambda: backprop.data_loss_and_grad(*ROWS, rng)) / UNITS < most
+    assert peak_of(lambda: backprop.data_loss_and_grad(*ROWS, rng)) / UNITS < maximum
     optimizer.step(params, gradient)
     assert peak_of(lambda: optimizer.step(params, gradient)) < CHUNK * 4 + 10_000
     assert peak_of(lambda: backprop.add_penalty(1.0)) < CHUNK * 4 + 10_000
@@ -110,15 +110,15 @@ def test_bytes_allocated_in_a_step(options, most):
 def test_random_words_drawn_in_a_step(options, words):
     backprop, rng = make(**options), CountingStream()
     backprop.data_loss_and_grad(*ROWS, rng)
-    assert 4 * rng.drawn == words  # 16-bit words: one a unit and row, or one a unit
+    assert 4 * rng.drawn == words  # one 16-bit word per unit and row, or per unit
 
 
 @pytest.mark.parametrize(
     ("options", "passes"),
     [
-        ({"rate": 0.0}, 4),  # bias, ReLU, its slope, the product with it
-        ({"rate": 0.5}, 8),  # and: the mask, the product with it, the scale, forward and back
-        ({"rate": 0.5, "mask_sharing": "batch"}, 4 * 0.5 + 2 * 0.5),  # of half the units, no mask but the scale
+        ({"rate": 0.0}, 4),  # bias, ReLU, its derivative, the product with it
+        ({"rate": 0.5}, 8),  # also: mask, product with it, scale (forward and backward)
+        ({"rate": 0.5, "mask_sharing": "batch"}, 4 * 0.5 + 2 * 0.5),  # half of the units, and no mask, only the scale
     ],
     ids=str,
 )
@@ -151,7 +151,7 @@ def test_passes_over_the_parameters_in_a_step(optimizer, passes, monkeypatch):
     params, gradient = (np.ones(size).view(Counting) for _ in range(2))
     Counting.written = 0
     optimizer.step(params, gradient)
-    assert round(Counting.written / size, 3) == passes  # a check writes a number a chunk
+    assert round(Counting.written / size, 3) == passes  # the check writes one number per chunk
     Counting.written = 0
     penalty = Penalty(0.1, 0.0, size)
     optimizer.step(params, gradient, lambda part, scratch: penalty.add(params, gradient, 1.0, part, scratch))

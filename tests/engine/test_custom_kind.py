@@ -1,4 +1,4 @@
-"""A kind of dropout that a user writes and registers: it trains, samples and is missed once it is gone."""
+"""A custom dropout kind: training, sampling, searches, and errors if it is not registered."""
 
 import pickle
 from math import sqrt
@@ -20,7 +20,7 @@ y = X[:, 0] + 0.3 * rng.normal(size=60)
 
 
 class Uniform(Multiplicative):
-    """x · u, u uniform around 1, with the variance of Bernoulli's."""
+    """x · u, u uniform around 1, with the variance of Bernoulli dropout."""
 
     def set_rate(self, rate):
         self.width = sqrt(3 * rate / (1 - rate))
@@ -68,7 +68,7 @@ def test_a_registered_kind_trains_and_samples(uniform):
     ids=str,
 )
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
-def test_a_registered_kind_goes_with_the_rest(uniform, params, container):
+def test_a_registered_kind_works_with_other_parameters(uniform, params, container):
     model = uniform.set_params(**params).fit(container(X), y)
     mean, std = model.predict(container(X), return_std=True, n_samples=5)
     assert np.isfinite(mean).all()
@@ -78,7 +78,7 @@ def test_a_registered_kind_goes_with_the_rest(uniform, params, container):
 def test_a_registered_kind_in_a_search(uniform):
     grid = {"dropout_kind": ["bernoulli", "uniform"], "dropout": [0.1, 0.3]}
     serial = GridSearchCV(uniform, grid, cv=2).fit(X, y)
-    with joblib.parallel_config(backend="threading"):  # other processes have a table without the new line
+    with joblib.parallel_config(backend="threading"):  # the kind is not registered in other processes
         threads = GridSearchCV(uniform, grid, cv=2, n_jobs=2).fit(X, y)
     scores = serial.cv_results_["mean_test_score"]
     np.testing.assert_array_equal(scores, threads.cv_results_["mean_test_score"])
@@ -86,12 +86,12 @@ def test_a_registered_kind_in_a_search(uniform):
 
 
 @pytest.mark.parametrize("estimator", [DropoutMLPClassifier, DropoutMLPRegressor])
-def test_without_its_line_a_kind_is_refused(estimator, uniform, monkeypatch):
+def test_a_kind_that_is_not_registered_is_refused(estimator, uniform, monkeypatch):
     fitted = estimator(dropout=0.2, dropout_kind="uniform", dropout_schedule="constant", max_iter=3)
     fitted.fit(X, y > 0)
     prediction = fitted.predict(X)
     monkeypatch.delitem(DROPOUTS, "uniform")
-    np.testing.assert_array_equal(fitted.predict(X), prediction)  # which draws no noise
+    np.testing.assert_array_equal(fitted.predict(X), prediction)  # prediction draws no noise
     with pytest.raises(ValueError, match=r"'dropout_kind' parameter.*among {'bernoulli'.*Got 'uniform'"):
         clone(fitted).fit(X, y > 0)
     with pytest.raises(ValueError, match=r"A name in dropout_kind must be one of \['alpha', .*got 'uniform'"):

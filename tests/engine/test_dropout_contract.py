@@ -1,4 +1,4 @@
-"""The contract of engine/dropout/base.py, put to every line of DROPOUTS. Thresholds are five sigma."""
+"""The contract of engine/dropout/base.py, tested for every kind in DROPOUTS. Thresholds are five sigma."""
 
 import numpy as np
 import pytest
@@ -27,13 +27,13 @@ class Untouchable:
     """A generator that must not be used."""
 
     def __getattr__(self, name):
-        raise AssertionError(f"drew {name} from the wrong generator")
+        raise AssertionError(f"used {name} of the wrong generator")
 
 
 def within_five_sigma(sample, expected, variance):
     """Compare the column means of `sample` (draws, elements) with `expected`."""
     sigma = np.sqrt(np.asarray(variance, float) / len(sample))
-    rounding = 1e-6 * np.abs(sample).max()  # where there is next to no variance
+    rounding = 1e-6 * np.abs(sample).max()  # where the variance is close to 0
     np.testing.assert_array_less(np.abs(sample.mean(0, dtype=float) - expected), 5 * sigma + rounding)
 
 
@@ -51,7 +51,7 @@ def test_mean_and_variance(kind, dtype, rate):
 
 
 @every_kind
-def test_the_input_is_not_modified_and_the_output_is_its_own(kind, dtype):
+def test_the_input_is_not_modified_and_the_output_does_not_share_its_memory(kind, dtype):
     x = np.random.default_rng(0).normal(size=(6, 4)).astype(dtype)
     kept = x.copy()
     y = DROPOUTS[kind](0.5, dtype).forward(x, stream())
@@ -90,7 +90,7 @@ def test_elements_rows_columns_and_calls_are_independent(kind, dtype):
 
 
 @every_kind
-def test_all_randomness_is_that_of_rng(kind, dtype):
+def test_all_random_numbers_are_drawn_from_rng(kind, dtype):
     x = np.ones((50, 3), dtype)
     np.random.seed(0)
     first = DROPOUTS[kind](0.5, dtype).forward(x, stream(1)).copy()
@@ -136,9 +136,9 @@ def test_bernoulli_mean_is_exact_for_the_rounded_rate():
         assert (2**16 - dropout.keep.threshold) / 2**16 * dropout.scale == pytest.approx(1, rel=1e-15)
 
 
-def test_bernoulli_threshold_is_sharp():
+def test_bernoulli_threshold_is_exact():
     class Words:
-        """A generator whose 16-bit words count 0, 1, 2, ..., 65535."""
+        """A generator whose 16-bit words are 0, 1, 2, ..., 65535."""
 
         bit_generator = property(lambda self: self)
 
@@ -146,11 +146,11 @@ def test_bernoulli_threshold_is_sharp():
             return np.arange(4 * size, dtype=np.uint16).view(np.uint64)
 
     y = Bernoulli(0.25, np.float64).forward(np.ones((2**16, 1)), Words())
-    assert np.count_nonzero(y == 0) == 2**14  # exactly a quarter of all words drops
+    assert np.count_nonzero(y == 0) == 2**14  # exactly a quarter of all words
     assert y.mean() == pytest.approx(1, rel=1e-15)
 
 
-def test_one_byte_a_unit_and_a_quarter_of_a_draw():
+def test_a_unit_takes_one_byte_and_a_quarter_of_a_draw():
     class Counter:
         drawn = 0
         bit_generator = property(lambda self: self)
@@ -175,7 +175,7 @@ def test_the_contract_catches_a_biased_mask():
 
 
 @every_kind
-def test_the_rate_may_change_between_two_forwards(kind, dtype):
+def test_the_rate_can_change_between_two_calls_of_forward(kind, dtype):
     x = np.random.default_rng(0).normal(size=(40, 5)).astype(dtype)
     changed, fresh = DROPOUTS[kind](0.1, dtype), DROPOUTS[kind](0.6, dtype)
     changed.forward(x, stream())
@@ -197,12 +197,12 @@ def test_sparse_input_gets_noise_on_its_stored_values(kind):
     within_five_sigma(ratio, np.ones(1), dropout.variance(np.ones(1)))
 
 
-# What is true of one kind alone
+# Properties of single kinds
 
 
 @pytest.mark.parametrize(("rate", "sigma"), [(0.1, 1 / 3), (0.2, 0.5), (0.25, 0.577350269189626), (0.5, 1), (0.8, 2)])
 def test_gaussian_has_the_first_two_moments_of_bernoulli(rate, sigma):
-    assert Gaussian(rate, np.float64).deviation == pytest.approx(sigma, rel=1e-15)
+    assert Gaussian(rate, np.float64).std == pytest.approx(sigma, rel=1e-15)
     x = np.array([-1.0, 0.5, 2.0])
     variances = [kind(rate, np.float64).variance(x) for kind in (Gaussian, Bernoulli)]
     np.testing.assert_allclose(*variances, rtol=2e-4)  # Bernoulli's rate is rounded to 2⁻¹⁶
@@ -220,7 +220,7 @@ ALPHA_VALUES = [
 
 
 @pytest.mark.parametrize(("rate", "a", "b", "kept", "dropped"), ALPHA_VALUES)
-def test_alpha_has_its_constants(rate, a, b, kept, dropped, monkeypatch):
+def test_constants_of_alpha(rate, a, b, kept, dropped, monkeypatch):
     rounding = {"abs": 4e-5 if rate != 0.5 else 1e-11}  # the rate is rounded to 2⁻¹⁶
     dropout = Alpha(rate, np.float64)
     assert (dropout.a, dropout.b) == (pytest.approx(a, **rounding), pytest.approx(b, **rounding))
@@ -228,7 +228,7 @@ def test_alpha_has_its_constants(rate, a, b, kept, dropped, monkeypatch):
     assert values == pytest.approx([dropped, kept], **rounding)
 
 
-def test_alpha_saturates_where_selu_does():
+def test_alpha_uses_the_limit_of_selu():
     from skdropout.engine.activations import selu
 
     z = np.array([-1e3])
@@ -242,7 +242,7 @@ def test_alpha_keeps_mean_zero_and_variance_one(rate):
     y = dropout.forward(x, stream(2))
     assert abs(y.mean()) < 5 / 1000
     assert abs(y.var() - 1) < 5 * np.sqrt(np.var((y - y.mean()) ** 2)) / 1000
-    # exactly, over x: E mean(x) and E variance(x) + Var mean(x) for E x = 0, E x² = 1
+    # exact values: E mean(x) and E variance(x) + Var mean(x), for E x = 0 and E x² = 1
     p = dropout.keep.rate
     assert dropout.a * p * SATURATION + dropout.b == pytest.approx(0, abs=1e-15)
     assert dropout.a**2 * ((1 - p) ** 2 + p * (1 - p) * (1 + SATURATION**2)) == pytest.approx(1, rel=1e-14)
@@ -260,7 +260,7 @@ def test_alpha_on_inputs_of_other_moments(mean, variance, expected):
 
 
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
-def test_spatial_drops_groups_as_one_and_apart_from_each_other(container):
+def test_spatial_drops_whole_groups_independently(container):
     groups = np.array([2, 0, 0, 1, 2, 1])
     dropout = Spatial(0.4, np.float64, groups)
     y = dropout.forward(container(np.ones((20_000, 6))), stream())
@@ -281,8 +281,8 @@ def test_spatial_without_groups_is_bernoulli():
     np.testing.assert_array_equal(a, b)
 
 
-def test_one_hot_blocks_in_groups_are_dropped_like_single_columns():
-    """DROPOUT.md 1.7: of a one-hot block one column is not zero, so dropping it or the block is the same."""
+def test_one_hot_columns_are_dropped_alike_with_and_without_groups():
+    """DROPOUT.md 1.7: one column of a one-hot group is not zero, so dropping this column or the group is the same."""
     x = np.eye(3)[np.random.default_rng(0).integers(3, size=30_000)]
     dropped = [
         np.mean(kind.forward(x, stream(s)).sum(1) == 0)
@@ -291,7 +291,7 @@ def test_one_hot_blocks_in_groups_are_dropped_like_single_columns():
     assert abs(dropped[0] - dropped[1]) < 5 * np.sqrt(2 * 0.3 * 0.7 / 30_000)
 
 
-def test_a_mask_never_rounds_to_all_or_nothing():
+def test_a_rate_is_never_rounded_to_0_or_1():
     mask = KeepMask()
     mask.set_rate(1e-9)
     assert 0 < mask.rate < 1e-4

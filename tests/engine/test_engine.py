@@ -1,4 +1,4 @@
-"""The laws of the engine."""
+"""Properties of the engine: parameters, optimizers, random streams, buffers, prediction and the training loop."""
 
 import copy
 import pickle
@@ -44,12 +44,12 @@ X = np.random.default_rng(0).normal(size=(10, 5))
 CODES = np.random.default_rng(1).integers(3, size=10)
 
 
-# One flat vector
+# Parameters
 
 
-@pytest.mark.parametrize("twin", [copy.deepcopy, lambda p: pickle.loads(pickle.dumps(p)), copy.copy])
-def test_views_are_rebuilt(twin):
-    params = twin(make_params())
+@pytest.mark.parametrize("copy_of", [copy.deepcopy, lambda p: pickle.loads(pickle.dumps(p)), copy.copy])
+def test_copies_rebuild_the_views(copy_of):
+    params = copy_of(make_params())
     for view in (*params.coefs, *params.intercepts, params.weights):
         assert np.shares_memory(view, params.vector)
     params.vector[:] = np.arange(params.vector.size)
@@ -57,12 +57,12 @@ def test_views_are_rebuilt(twin):
     np.testing.assert_array_equal(np.concatenate(params.intercepts), params.vector[params.weights.size :])
 
 
-def test_a_pickle_holds_the_vector_once():
+def test_a_pickle_contains_the_vector_once():
     params = make_params((300, 200, 10))
     assert len(pickle.dumps(params)) < params.vector.nbytes + 2000
 
 
-def test_pack_is_the_inverse_of_the_views():
+def test_pack_copies_the_arrays_into_a_vector():
     params = make_params()
     packed = Params.pack(params.coefs, params.intercepts, np.float64)
     np.testing.assert_array_equal(packed.vector, params.vector)
@@ -70,7 +70,7 @@ def test_pack_is_the_inverse_of_the_views():
     assert not np.shares_memory(packed.vector, params.vector)
 
 
-# Optimizers: scikit-learn's, whose numbers are the promise
+# Optimizers, which must give the same numbers as those of scikit-learn
 
 
 @pytest.mark.parametrize("size", [1, 100, CHUNK, 2 * CHUNK + 17])
@@ -83,7 +83,7 @@ def test_pack_is_the_inverse_of_the_views():
         (lambda n: Adam(n, float, 0.1, 0.9, 0.99, 1e-8), lambda w: AdamOptimizer([w], 0.1, 0.9, 0.99, 1e-8)),
     ],
 )
-def test_optimizers_step_like_scikit_learn(ours, theirs, size):
+def test_steps_equal_those_of_scikit_learn(ours, theirs, size):
     rng = np.random.default_rng(0)
     a = rng.normal(size=size)
     b = a.copy()
@@ -97,25 +97,25 @@ def test_optimizers_step_like_scikit_learn(ours, theirs, size):
 
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("n_weights", [5, CHUNK, CHUNK + 3, 2 * CHUNK + 17])
-def test_the_penalty_in_chunks_is_that_of_the_whole(n_weights, l1_ratio):
+def test_the_penalty_in_chunks_equals_that_of_the_whole_vector(n_weights, l1_ratio):
     size, rng = 2 * CHUNK + 17, np.random.default_rng(0)
     w, gradient = rng.normal(size=size), rng.normal(size=size)
     penalty, before, weights = Penalty(0.3, l1_ratio, n_weights), gradient.copy(), w[:n_weights]
     value = in_chunks(lambda *chunk: penalty.add(w, gradient, 7.0, *chunk), size, float)
     assert value == pytest.approx(0.3 / 7 * (l1_ratio * np.abs(weights).sum() + (1 - l1_ratio) / 2 * weights @ weights))
-    slope = 0.3 / 7 * (l1_ratio * np.sign(weights) + (1 - l1_ratio) * weights)
-    np.testing.assert_allclose(gradient[:n_weights] - before[:n_weights], slope, rtol=1e-9, atol=1e-12)
+    expected = 0.3 / 7 * (l1_ratio * np.sign(weights) + (1 - l1_ratio) * weights)
+    np.testing.assert_allclose(gradient[:n_weights] - before[:n_weights], expected, rtol=1e-9, atol=1e-12)
     np.testing.assert_array_equal(gradient[n_weights:], before[n_weights:])
 
 
 @pytest.mark.parametrize("n_decayed", [5, CHUNK, CHUNK + 3])
-def test_decay_across_the_borders_of_chunks(n_decayed):
+def test_weight_decay_across_chunk_boundaries(n_decayed):
     w, adamw = np.ones(2 * CHUNK), Adam(2 * CHUNK, float, 0.1, 0.9, 0.99, 1e-8, decay=0.3, n_decayed=n_decayed)
     adamw.step(w, np.zeros(w.size))
     np.testing.assert_allclose(w, np.where(np.arange(w.size) < n_decayed, 1 - 0.1 * 0.3, 1))
 
 
-def test_a_bound_out_of_reach_changes_no_step():
+def test_a_large_clip_norm_changes_nothing():
     losses = []
     for clip_norm in (None, 1e9):
         backprop = make_backprop(batch_size=4)
@@ -145,10 +145,10 @@ def test_learning_rates():
     assert adaptive.on_plateau(1e-6) is None
 
 
-# Streams
+# Random streams
 
 
-def test_the_mask_stream_leaves_the_random_state_alone_and_resumes():
+def test_the_mask_stream_does_not_change_the_random_state_and_can_be_resumed():
     random_state = np.random.RandomState(3)
     rng = mask_stream(random_state)
     assert random_state.randint(1 << 30) == np.random.RandomState(3).randint(1 << 30)
@@ -159,7 +159,7 @@ def test_the_mask_stream_leaves_the_random_state_alone_and_resumes():
 
 
 @pytest.mark.parametrize("rates", [(0.0, 0.0), (0.5, 0.0), (0.0, 0.5), (0.3, 0.3)])
-def test_a_layer_draws_if_and_only_if_it_has_noise(rates):
+def test_a_layer_draws_random_numbers_if_and_only_if_it_has_noise(rates):
     backprop, rng = make_backprop(rates), stream()
     before = rng.bit_generator.state
     backprop.loss_and_grad(X, CODES, None, rng)
@@ -177,7 +177,7 @@ def test_without_noise_no_generator_is_needed():
 # Buffers
 
 
-def test_forward_and_backward_leave_data_and_parameters_alone():
+def test_a_step_does_not_modify_data_and_parameters():
     backprop = make_backprop((0.5, 0.5))
     data = [X.copy(), CODES.copy(), np.arange(10.0)]
     for array in data:
@@ -187,7 +187,7 @@ def test_forward_and_backward_leave_data_and_parameters_alone():
 
 
 @pytest.mark.parametrize("as_sparse", [False, True])
-def test_a_short_batch_equals_a_twin_of_its_size(as_sparse):
+def test_a_short_batch_equals_a_batch_of_maximum_size(as_sparse):
     rows = sparse.csr_array(X) if as_sparse else X
     large, small = make_backprop((0.3, 0.3)), make_backprop((0.3, 0.3), batch_size=4)
     large.loss_and_grad(rows, CODES, None, stream(1))
@@ -196,8 +196,8 @@ def test_a_short_batch_equals_a_twin_of_its_size(as_sparse):
     np.testing.assert_array_equal(large.gradient, small.gradient)
 
 
-def test_sparse_and_dense_give_one_gradient():
-    backprop = make_backprop((0.0, 0.4))  # noise on the input draws one number per stored value
+def test_sparse_and_dense_rows_have_the_same_gradient():
+    backprop = make_backprop((0.0, 0.4))  # no input noise, which draws one number per stored value
     dense = backprop.loss_and_grad(X, CODES, None, stream(1)), backprop.gradient.copy()
     loss = backprop.loss_and_grad(sparse.csr_array(X), CODES, None, stream(1))
     assert loss == pytest.approx(dense[0], rel=1e-14)
@@ -205,7 +205,7 @@ def test_sparse_and_dense_give_one_gradient():
 
 
 def test_a_step_allocates_little():
-    """At 256 x 400 units in float32 a buffer is 400 kB; a step may allocate random words, not activations."""
+    """A buffer of 256 x 400 float32 units has 400 kB. A step may allocate random words, but not activations."""
     params = Params((400, 400, 10), np.float32)
     initialize(params, ["relu"] * (len(params.units) - 1), np.random.RandomState(0))
     specs = [LayerSpec(400, "relu", rate=0.2), LayerSpec(10, "identity", rate=0.5)]
@@ -224,7 +224,7 @@ def test_a_step_allocates_little():
 
 @pytest.mark.parametrize("layer", [0, 1])
 @pytest.mark.parametrize("dtypes", [(np.float32, np.float64), (np.float64, np.float32)])
-def test_weights_of_another_dtype_are_cast(layer, dtypes):
+def test_weights_of_another_dtype_are_converted(layer, dtypes):
     params = make_params((5, 50, 3), dtypes[0])
     coefs = list(params.coefs)
     coefs[layer] = coefs[layer].astype(dtypes[1])
@@ -237,7 +237,7 @@ def make_network():
     return Network(params.coefs, params.intercepts, ("relu",), "softmax")
 
 
-def test_blocks_are_seamless(monkeypatch):
+def test_predictions_do_not_depend_on_the_block_size(monkeypatch):
     rows = np.random.default_rng(0).normal(size=(101, 5))
     whole = make_network().predict(rows)
     for block in (1, 50, 350, 5000):
@@ -246,17 +246,17 @@ def test_blocks_are_seamless(monkeypatch):
         np.testing.assert_allclose(make_network().predict(sparse.csr_array(rows)), whole, rtol=1e-13)
 
 
-def test_prediction_memory_does_not_grow_with_the_rows():
+def test_prediction_memory_does_not_grow_with_the_number_of_rows():
     net = Network(*(lambda p: (p.coefs, p.intercepts))(make_params((5, 500, 1))), ("tanh",), "identity")
     rows = np.zeros((200_000, 5))
     tracemalloc.start()
     net.predict(rows)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 200_000 * 8 + 20e6  # the result and some blocks; one pass would take 800 MB
+    assert peak < 200_000 * 8 + 20e6  # the result and some blocks; a single block would take 800 MB
 
 
-def test_one_network_serves_many_threads():
+def test_threads_can_share_a_network():
     net, rows = make_network(), np.random.default_rng(0).normal(size=(40, 257, 5))
     serial = [net.predict(batch) for batch in rows]
     with ThreadPoolExecutor(8) as pool:
@@ -264,18 +264,18 @@ def test_one_network_serves_many_threads():
             np.testing.assert_array_equal(got, expected)
 
 
-def test_a_network_pickles_small():
+def test_a_pickled_network_has_no_other_attributes():
     net = make_network()
-    twin = pickle.loads(pickle.dumps(net))
-    np.testing.assert_array_equal(twin.predict(X), net.predict(X))
+    loaded = pickle.loads(pickle.dumps(net))
+    np.testing.assert_array_equal(loaded.predict(X), net.predict(X))
     assert set(vars(net)) == {"coefs", "intercepts", "activations", "output"}
 
 
-# The loop
+# Training loop
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.uint8, bool])
-def test_batches_hold_the_right_rows(dtype):
+def test_batches_contain_the_right_rows(dtype):
     rng = np.random.default_rng(0)
     rows = (rng.random((11, 3)) * 9).astype(dtype)
     Y, weights = np.arange(11), rng.random(11)
@@ -293,13 +293,13 @@ def test_batches_hold_the_right_rows(dtype):
         assert not np.array_equal(np.concatenate(seen[:3]), np.concatenate(seen[3:]))
 
 
-def test_a_batch_of_zero_weight_is_left_out():
+def test_a_batch_of_zero_weight_is_skipped():
     weights = np.array([1.0, 1, 0, 0, 1])
     batches = Batches(X[:5], CODES[:5], weights, np.arange(5), 2, np.float64, shuffle=False)
     assert [list(w) for _, _, w in batches.epoch(None)] == [[1, 1], [1]]
 
 
-def test_epochs_stop_at_the_first_loss_that_is_not_finite():
+def test_an_epoch_ends_at_a_loss_that_is_not_finite():
     backprop = make_backprop(batch_size=2)
     backprop.params.vector[0] = np.nan
     steps = []
@@ -313,7 +313,7 @@ def test_epochs_stop_at_the_first_loss_that_is_not_finite():
     assert not steps
 
 
-def test_epochs_go_on_as_long_as_they_are_asked():
+def test_epochs_is_an_endless_generator():
     backprop = make_backprop(batch_size=4)
     optimizer = Adam(backprop.params.vector.size, np.float64, 0.05, 0.9, 0.999, 1e-8)
     batches = Batches(X, CODES, None, np.arange(10), 4, np.float64, shuffle=True)

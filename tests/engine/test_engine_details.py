@@ -1,4 +1,4 @@
-"""Details of the engine that nothing else would notice: each test kills mutants that outlived the rest (mutants.md)."""
+"""Details of the engine. Each test kills mutants that survive all other tests (mutants.md)."""
 
 import tracemalloc
 
@@ -9,23 +9,23 @@ from scipy import sparse, special
 
 from skdropout.engine.activations import ACTIVATIONS, softmax
 from skdropout.engine.backprop import Backprop
-from skdropout.engine.buffers import CHUNK, Room, in_chunks
+from skdropout.engine.buffers import CHUNK, GrowingBuffer, in_chunks
 from skdropout.engine.dropout import DROPOUTS
-from skdropout.engine.dropout.base import WORDS, KeepMask
+from skdropout.engine.dropout.base import N_LEVELS, KeepMask
 from skdropout.engine.dropout.bernoulli import Bernoulli
 from skdropout.engine.dropout.spatial import Spatial
-from skdropout.engine.initializers import INITIALIZERS, initialize
-from skdropout.engine.layers import Activate, LayerSpec, Noise, at_rest
+from skdropout.engine.initializers import initialize
+from skdropout.engine.layers import Activate, LayerSpec, Noise, inference_scale_shift
 from skdropout.engine.losses import LOSSES
 from skdropout.engine.network import Network
 from skdropout.engine.optimizers import SGD, Adam
 from skdropout.engine.params import Params
 from skdropout.engine.rng import mask_stream
 from skdropout.engine.rng import stream as stream_of
-from skdropout.engine.sampling import PASSES, Sampler
+from skdropout.engine.sampling import MIN_PASSES, Sampler
 from skdropout.engine.schedules import DROPOUT_SCHEDULES, LEARNING_RATES, warm_up
-from skdropout.engine.thinned import Kept, ThinAffine, ThinNoise, _take
-from skdropout.engine.training import Batches, clip, epochs, lbfgs
+from skdropout.engine.thinned import KeptUnits, ThinAffine, ThinNoise, _take
+from skdropout.engine.training import Batches, clip_gradient, epochs, lbfgs
 
 BATCH_NORMS = [None, "before_activation", "after_activation", "after_dropout"]
 
@@ -36,11 +36,11 @@ BATCH_NORMS = [None, "before_activation", "after_activation", "after_dropout"]
 KINKS = {"relu": 0, "leaky_relu": 0.01, "elu": 1, "selu": 1.0507009873554805 * 1.6732632423543772}
 
 
-@pytest.mark.parametrize(("name", "slope"), KINKS.items())
-def test_the_slope_at_a_kink_is_that_on_the_left(name, slope):
-    out = np.empty(1, bool if ACTIVATIONS[name].boolean else float)
-    ACTIVATIONS[name].slope(np.zeros(1), out)
-    assert out[0] == pytest.approx(slope, rel=1e-15)  # PyTorch's
+@pytest.mark.parametrize(("name", "derivative"), KINKS.items())
+def test_the_derivative_at_a_kink_is_the_left_derivative(name, derivative):
+    out = np.empty(1, bool if ACTIVATIONS[name].binary_derivative else float)
+    ACTIVATIONS[name].derivative(np.zeros(1), out)
+    assert out[0] == pytest.approx(derivative, rel=1e-15)  # as in PyTorch
 
 
 @pytest.mark.parametrize("n_classes", [3, 63, 64, 65, 200])
@@ -51,8 +51,8 @@ def test_softmax_subtracts_the_largest_of_each_row(n_classes):
     np.testing.assert_allclose(z, expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", INITIALIZERS)
-def test_every_number_of_a_layer_is_set(name):
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_initialize_sets_all_parameters(name):
     params = Params((50, 60), np.float64, np.full(50 * 60 + 60, 99.0))
     initialize(params, [name], np.random.RandomState(0))
     assert np.abs(params.coefs[0]).max() < 1.5
@@ -66,7 +66,7 @@ def test_every_number_of_a_layer_is_set(name):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_probability_of_0_or_1_counts_as_the_resolution_of_its_dtype(dtype):
+def test_probabilities_are_clipped_to_the_resolution_of_their_dtype(dtype):
     eps = float(np.finfo(dtype).eps)
     for codes, expected in ((0, -np.log(eps)), (1, -np.log1p(-eps))):
         loss = LOSSES["log_loss"].function(np.array([[0, 1]], dtype), np.array([codes]), None)
@@ -76,9 +76,9 @@ def test_a_probability_of_0_or_1_counts_as_the_resolution_of_its_dtype(dtype):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_the_squared_error_alone_is_reported_as_the_mean_over_outputs(name):
-    assert LOSSES[name].share(4) == (0.25 if name == "squared_error" else 1.0)
-    assert LOSSES[name].bind().share(4) == LOSSES[name].share(4)
+def test_only_the_squared_error_is_reported_as_the_mean_over_outputs(name):
+    assert LOSSES[name].reporting_scale(4) == (0.25 if name == "squared_error" else 1.0)
+    assert LOSSES[name].bind().reporting_scale(4) == LOSSES[name].reporting_scale(4)
 
 
 def test_options_reach_the_function():
@@ -87,20 +87,20 @@ def test_options_reach_the_function():
 
 
 @pytest.mark.parametrize("name", ["absolute_error", "huber", "quantile"])
-def test_what_is_predicted_exactly_pulls_nowhere(name):
+def test_the_gradient_of_an_exact_prediction_is_0(name):
     P = np.array([[1.0], [3.0]])
     LOSSES[name].function(P, np.array([[1.0], [2.0]]), None)
     assert P[0, 0] == 0 < P[1, 0]
 
 
-# Layers: which there are, and what they hold
+# Layers and their buffers
 
 SPECS = [
     LayerSpec(7, "relu", rate=0.1),
     LayerSpec(6, "identity", rate=0.2),
     LayerSpec(5, "relu", "gaussian", 0.0),
     LayerSpec(4, "silu", "gaussian", 0.3),
-    LayerSpec(3, "relu", rate=0.4),  # of the output only the activation of the loss is asked
+    LayerSpec(3, "relu", rate=0.4),  # the activation of the output layer is that of the loss
 ]
 
 
@@ -113,7 +113,7 @@ def make_backprop(dtype, batch_norm=None, mask_sharing="sample", specs=SPECS, lo
     )
 
 
-LAYERS = {  # a plus: noise that writes into the buffer of the ReLU before it
+LAYERS = {  # a plus marks noise that overwrites the output of the ReLU before it
     None: "Noise Affine Activate Noise+ Affine Affine Activate Noise Affine Activate Noise Affine",
     "before_activation": """Noise Affine BatchNorm Activate Noise+ Affine BatchNorm Affine BatchNorm Activate Noise
         Affine BatchNorm Activate Noise Affine""",
@@ -134,7 +134,7 @@ def test_the_order_of_the_layers(batch_norm, mask_sharing):
 
 
 def arrays_of(thing, seen):
-    """The arrays that an object of the engine holds, buffers included."""
+    """Yield the arrays of an object of the engine, including buffers."""
     if id(thing) in seen:
         return
     seen[id(thing)] = thing
@@ -148,11 +148,11 @@ def arrays_of(thing, seen):
 
 
 def recorded(method, results):
-    def spy(*args):
+    def wrapper(*args):
         results.append(method(*args))
         return results[-1]
 
-    return spy
+    return wrapper
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def thin(monkeypatch):
 @pytest.mark.parametrize("mask_sharing", ["sample", "batch"])
 @pytest.mark.parametrize("kind", DROPOUTS)
 @pytest.mark.usefixtures("thin")
-def test_a_step_in_float32_holds_nothing_wider_and_its_buffers_are_used_again(kind, mask_sharing, batch_norm):
+def test_a_float32_step_has_only_float32_arrays_and_reuses_its_buffers(kind, mask_sharing, batch_norm):
     groups = {"groups": np.arange(8) // 3} if kind == "spatial" else {}
     specs = [LayerSpec(8, "relu", kind, 0.5, **groups), LayerSpec(8, "gelu", kind, 0.5, **groups)]
     backprop = make_backprop(np.float32, batch_norm, mask_sharing, [*specs, LayerSpec(3, "identity", kind, 0.5)])
@@ -174,7 +174,7 @@ def test_a_step_in_float32_holds_nothing_wider_and_its_buffers_are_used_again(ki
         for name in ("forward", "backward"):
             setattr(layer, name, recorded(getattr(layer, name), seen))
     for _ in range(2):
-        assert type(backprop.loss_and_grad(X, Y, None, stream())[1]) is float  # the same units kept
+        assert type(backprop.loss_and_grad(X, Y, None, stream())[1]) is float  # with the same masks
     arrays = [a for a in arrays_of([backprop.layers, backprop.gradient], {}) if a.dtype.kind == "f"]
     assert arrays
     assert {a.dtype for a in arrays} == {np.dtype(np.float32)}
@@ -183,24 +183,24 @@ def test_a_step_in_float32_holds_nothing_wider_and_its_buffers_are_used_again(ki
         assert (a is b is None) or np.shares_memory(a, b)
 
 
-def test_the_first_layer_has_no_buffer_for_a_gradient_of_the_data():
+def test_the_first_layer_has_no_buffer_for_the_gradient_with_respect_to_X():
     first, *others = [layer for layer in make_backprop(np.float64).layers if hasattr(layer, "dx")]
     assert first.dx is None
     assert all(layer.dx is not None for layer in others)
 
 
-@pytest.mark.parametrize("name", [name for name, activation in ACTIVATIONS.items() if activation.slope])
-def test_a_slope_of_0_and_1_takes_a_byte_and_a_slope_of_the_input_sees_it(name):
+@pytest.mark.parametrize("name", [name for name, activation in ACTIVATIONS.items() if activation.derivative])
+def test_dtype_and_argument_of_the_derivative(name):
     layer, z = Activate(name, np.float32), np.linspace(-2, 2, 9, dtype=np.float32)
     expected = z.copy()
     y = layer.forward(z, None, None)
     assert y is z
-    ACTIVATIONS[name].slope(expected if name in ("gelu", "silu") else y, slope := np.empty(9, np.float32))
-    np.testing.assert_array_equal(layer.backward(np.ones(9, np.float32)), slope)
-    assert layer.slope((9,)).dtype == (bool if name == "relu" else np.float32)
+    ACTIVATIONS[name].derivative(expected if name in ("gelu", "silu") else y, derivative := np.empty(9, np.float32))
+    np.testing.assert_array_equal(layer.backward(np.ones(9, np.float32)), derivative)
+    assert layer.derivative_buffer((9,)).dtype == (bool if name == "relu" else np.float32)
 
 
-def test_a_rate_of_0_is_silence_and_other_rates_are_taken():
+def test_a_rate_of_0_disables_the_noise_and_other_rates_are_set():
     noise, x = Noise(LayerSpec(3, "tanh", rate=0.25), np.float64, shared=False), np.ones((4, 3))
     assert not noise.after_relu
     groups = np.array([0, 0, 1])
@@ -213,32 +213,32 @@ def test_a_rate_of_0_is_silence_and_other_rates_are_taken():
 
 
 @pytest.mark.parametrize("batch_norm", BATCH_NORMS)
-def test_a_weight_of_2_is_2_rows(batch_norm):
+def test_a_weight_of_2_equals_2_rows(batch_norm):
     specs = [LayerSpec(7, "tanh"), LayerSpec(6, "relu"), LayerSpec(3, "identity")]
     rng = np.random.default_rng(0)
     X, Y, weights = rng.normal(size=(5, 8)), rng.normal(size=(5, 3)), np.array([1, 2, 1, 3, 2])
-    twins = make_backprop(np.float64, batch_norm, specs=specs), make_backprop(np.float64, batch_norm, specs=specs)
+    weighted, repeated = (make_backprop(np.float64, batch_norm, specs=specs) for _ in range(2))
     rows = np.repeat(np.arange(5), weights)
-    value = twins[0].loss_and_grad(X, Y, weights.astype(float), None)
-    np.testing.assert_allclose(value, twins[1].loss_and_grad(X[rows], Y[rows], None, None), rtol=1e-12)
-    np.testing.assert_allclose(twins[0].gradient, twins[1].gradient, rtol=1e-9, atol=1e-13)
+    value = weighted.loss_and_grad(X, Y, weights.astype(float), None)
+    np.testing.assert_allclose(value, repeated.loss_and_grad(X[rows], Y[rows], None, None), rtol=1e-12)
+    np.testing.assert_allclose(weighted.gradient, repeated.gradient, rtol=1e-9, atol=1e-13)
 
 
-def test_scratch_is_of_the_dtype_of_the_parameters():
+def test_scratch_has_the_dtype_of_the_parameters():
     dtypes, backprop = set(), make_backprop(np.float32)
 
-    def penalise(*args):
+    def add_penalty(*args):
         dtypes.add(args[-1].dtype.char)
         return 0.0
 
-    backprop.penalty.add = penalise
+    backprop.penalty.add = add_penalty
     backprop.add_penalty(1.0)
     for optimizer in (SGD(9, np.float32, 0.1, 0.9, True), Adam(9, np.float32, 0.1, 0.9, 0.99, 1e-8)):
-        optimizer.step(np.ones(9, np.float32), np.ones(9, np.float32), penalise)
+        optimizer.step(np.ones(9, np.float32), np.ones(9, np.float32), add_penalty)
     assert dtypes == {"f"}
 
 
-def test_a_penalty_is_asked_for():
+def test_there_is_no_penalty_by_default():
     params = Params((8, 3), np.float64, np.ones(27))
     backprop = Backprop(params, [LayerSpec(3, "identity")], "squared_error", 9)
     assert backprop.add_penalty(1.0) == 0.0
@@ -246,7 +246,7 @@ def test_a_penalty_is_asked_for():
 
 
 @pytest.mark.parametrize("size", [1, CHUNK, CHUNK + 3])
-def test_scratch_is_of_the_length_and_the_dtype_of_a_chunk(size):
+def test_scratch_has_the_length_and_dtype_of_its_chunk(size):
     chunks = []
     in_chunks(
         lambda part, scratch: chunks.append((part.stop - part.start, len(scratch), scratch.dtype)) or 0, size, "f"
@@ -255,30 +255,36 @@ def test_scratch_is_of_the_length_and_the_dtype_of_a_chunk(size):
     assert {(n, "f") for n, _, _ in chunks} == {(n, dtype.char) for _, n, dtype in chunks}
 
 
-def test_a_buffer_grows_and_stays():
-    room = Room(np.float32)
-    large = room((3, 4))
+def test_a_buffer_grows_only_when_needed():
+    buffer = GrowingBuffer(np.float32)
+    large = buffer((3, 4))
     assert large.dtype == np.float32
-    assert all(np.shares_memory(room(shape), large) for shape in ((3, 4), (2, 2), (12,)))
-    assert not np.shares_memory(room((3, 5)), large)
+    assert all(np.shares_memory(buffer(shape), large) for shape in ((3, 4), (2, 2), (12,)))
+    assert not np.shares_memory(buffer((3, 5)), large)
 
 
-def test_one_name_an_activation_and_one_norm_a_layer():
+def test_lists_of_the_wrong_length_are_errors():
     params = Params((3, 2, 1), np.float64)
     with pytest.raises(ValueError, match="shorter"):
         initialize(params, ["relu"], np.random.RandomState(0))
     with pytest.raises(ValueError, match="shorter"):
-        list(at_rest([np.ones(2)], [np.zeros(2)], []))
+        list(inference_scale_shift([np.ones(2)], [np.zeros(2)], []))
 
 
 # Masks
 
 
-def test_masks_are_booleans_in_one_buffer():
+def test_masks_are_boolean_and_share_a_buffer():
     keep = KeepMask()
-    for rate, threshold in ((1e-9, 1), (1 / WORDS, 1), (2 / WORDS, 2), (0.5, WORDS // 2), (1 - 1e-9, WORDS - 1)):
+    for rate, threshold in (
+        (1e-9, 1),
+        (1 / N_LEVELS, 1),
+        (2 / N_LEVELS, 2),
+        (0.5, N_LEVELS // 2),
+        (1 - 1e-9, N_LEVELS - 1),
+    ):
         keep.set_rate(rate)
-        assert (keep.threshold, keep.rate) == (threshold, threshold / WORDS)
+        assert (keep.threshold, keep.rate) == (threshold, threshold / N_LEVELS)
     large = keep.draw(12, stream())
     assert large.dtype == bool
     assert np.shares_memory(keep.draw(12, stream()), large)
@@ -286,51 +292,51 @@ def test_masks_are_booleans_in_one_buffer():
 
 
 @pytest.mark.parametrize("kind", DROPOUTS)
-def test_noise_is_no_wider_than_the_data(kind):
+def test_noise_is_not_wider_than_the_data(kind):
     dropout = DROPOUTS[kind](0.3, np.float32)
     y = dropout.forward(np.ones((4, 3), np.float32), stream())
     again = dropout.forward(np.ones((4, 3), np.float32), stream())
-    assert np.shares_memory(y, again)  # the buffer of this kind
+    assert np.shares_memory(y, again)  # the buffer of the kind
     out = np.ones((4, 3), np.float32)
-    assert np.shares_memory(dropout.forward(out, stream(), out=out), out)  # or the one handed over
+    assert np.shares_memory(dropout.forward(out, stream(), out=out), out)  # or the given one
     np.testing.assert_array_equal(out, again)
     assert (dropout.mask if kind == "alpha" else dropout.noise).dtype in (np.float32, bool)
 
 
 @pytest.mark.parametrize("rate", [0.25, 0.5])
 @pytest.mark.parametrize("kind", ["bernoulli", "gaussian", "spatial"])
-def test_what_multiplies_the_input_multiplies_the_gradient(kind, rate):
+def test_input_and_gradient_are_multiplied_by_the_same_noise(kind, rate):
     dropout = DROPOUTS[kind](rate, np.float64)
     y = dropout.forward(np.ones((4, 3)), stream()).copy()
     np.testing.assert_array_equal(dropout.backward(np.ones((4, 3))), y)
 
 
-def test_noise_of_sparse_groups_is_that_of_the_dense_rows():
+def test_grouped_noise_is_the_same_for_sparse_and_dense_rows():
     groups = np.array([0, 1, 1, 2, 0, 2])
     X = np.random.default_rng(0).normal(size=(40, 6)) * (np.random.default_rng(1).random((40, 6)) < 0.5)
     X[:, 5] = 0
     rows = sparse.csr_array(X)
     for shared in (False, True):
-        dense, thin = (Spatial(0.5, np.float64, groups, shared) for _ in range(2))
-        assert dense.n_groups == 3
-        y = thin.forward(rows, stream())
+        for_dense, for_sparse = (Spatial(0.5, np.float64, groups, shared) for _ in range(2))
+        assert for_dense.n_groups == 3
+        y = for_sparse.forward(rows, stream())
         assert type(y) is type(rows)
-        np.testing.assert_array_equal(y.toarray(), dense.forward(X, stream()))  # with the empty column at the end
+        np.testing.assert_array_equal(y.toarray(), for_dense.forward(X, stream()))  # including the empty last column
 
 
 # Parameters and optimizers
 
 
 @pytest.mark.parametrize("normed", [False, True])
-def test_parameters_are_of_their_dtype(normed):
+def test_parameters_have_their_dtype_and_initial_values(normed):
     params = Params((3, 2, 1), np.float32, normed=normed)
     assert params.vector.dtype == params.dtype == np.float32
     assert [len(scale) for scale in params.scales] == [len(shift) for shift in params.shifts] == [2] * normed
     assert all(
         (scale == 1).all() and not shift.any() for scale, shift in zip(params.scales, params.shifts, strict=True)
     )
-    twin = Params((3, 2, 1), np.float32, np.full(params.vector.size, 7, np.float32), normed)
-    assert (twin.vector == 7).all()
+    given = Params((3, 2, 1), np.float32, np.full(params.vector.size, 7, np.float32), normed)
+    assert (given.vector == 7).all()
 
 
 def test_optimizers_without_a_penalty_and_without_momentum():
@@ -345,7 +351,7 @@ def test_optimizers_without_a_penalty_and_without_momentum():
 # Prediction
 
 
-def test_blocks_of_rows_are_as_large_as_the_widest_layer_allows(monkeypatch):
+def test_size_of_blocks_of_rows(monkeypatch):
     monkeypatch.setattr("skdropout.engine.network.BLOCK", 40)
     X, net = np.ones((9, 20), np.float32), Network([np.ones((20, 5), np.float32)], [np.zeros(5)], (), "identity")
     for rows, n in ((X, 2), (sparse.csr_array(X), 8), (X[:1], 1)):
@@ -359,7 +365,7 @@ def test_blocks_of_rows_are_as_large_as_the_widest_layer_allows(monkeypatch):
     assert net.predict(X, lambda z: z.argmax(axis=1)).dtype == int
 
 
-def test_prediction_copies_no_weights():
+def test_prediction_does_not_copy_weights():
     net = Network([np.ones((1000, 1000))] * 2, [np.zeros(1000)] * 2, ("relu",), "identity")
     tracemalloc.start()
     net.predict(np.ones((1, 1000)))
@@ -368,7 +374,7 @@ def test_prediction_copies_no_weights():
     assert peak < 1e6
 
 
-# Noisy passes
+# Stochastic forward passes
 
 
 def make_sampler(rates, units=(20, 10, 8, 3), dtype=np.float32, **options):
@@ -381,21 +387,21 @@ def make_sampler(rates, units=(20, 10, 8, 3), dtype=np.float32, **options):
 @pytest.mark.parametrize(
     ("rates", "n_inputs", "n_rows", "n_passes", "rows", "passes"),
     [
-        ((0.5, 0, 0), 20, 7, 100, 3, PASSES),  # 1000 // 20 inputs: 50 rows of a pass, 3 of 16
+        ((0.5, 0, 0), 20, 7, 100, 3, MIN_PASSES),  # 1000 // 20 inputs: 50 rows with one pass, 3 rows with 16 passes
         ((0.5, 0, 0), 20, 2, 100, 2, 25),
         ((0.5, 0, 0), 5, 2, 100, 2, 50),  # 1000 // 10 units
-        ((0, 0.5, 0), 20, 2, 100, 2, 50),  # the inputs are met once
-        ((0, 0.5, 0), 500, 10, 100, 2, PASSES),  # 1000 // 500 inputs
+        ((0, 0.5, 0), 20, 2, 100, 2, 50),  # the inputs are used once
+        ((0, 0.5, 0), 500, 10, 100, 2, MIN_PASSES),  # 1000 // 500 inputs
         ((0, 0.5, 0), 5, 2, 7, 2, 7),
-        ((0, 0, 0), 5, 7, 50, 2, 50),  # without noise a row is computed once
+        ((0, 0, 0), 5, 7, 50, 2, 50),  # without noise each row is computed once
         ((0.5, 0, 0), 5000, 2, 3, 1, 3),
     ],
 )
-def test_blocks_of_passes_are_as_large_as_the_work_allows(rates, n_inputs, n_rows, n_passes, rows, passes, monkeypatch):
+def test_size_of_blocks_of_passes(rates, n_inputs, n_rows, n_passes, rows, passes, monkeypatch):
     monkeypatch.setattr("skdropout.engine.sampling.BLOCK", 1000)
     sampler = make_sampler(rates, (n_inputs, 10, 8, 3))
     X = np.ones((n_rows, n_inputs))
-    wide = sparse.csr_array(np.hstack([X, np.zeros((n_rows, 3 * n_inputs))]))  # what is stored counts, not the columns
+    wide = sparse.csr_array(np.hstack([X, np.zeros((n_rows, 3 * n_inputs))]))  # stored values count, not columns
     for data in (X, wide):
         blocks = list(sampler.blocks(data, n_passes))
         assert (blocks[0][0], blocks[0][1]) == (slice(0, rows), slice(0, passes))
@@ -406,20 +412,22 @@ def test_blocks_of_passes_are_as_large_as_the_work_allows(rates, n_inputs, n_row
     assert next(sampler.blocks(sparse.csr_array((2, 9)), 1)) == (slice(0, 2), slice(0, 1))
 
 
-@pytest.mark.parametrize(("rates", "n_quiet"), [((0, 0, 0), 3), ((0, 0.5, 0), 1), ((0.5, 0, 0.5), 0), ((0, 0, 0.5), 2)])
+@pytest.mark.parametrize(
+    ("rates", "n_deterministic"), [((0, 0, 0), 3), ((0, 0.5, 0), 1), ((0.5, 0, 0.5), 0), ((0, 0, 0.5), 2)]
+)
 @pytest.mark.parametrize("shared", [False, True])
-def test_layers_before_the_first_noise_are_quiet(rates, n_quiet, shared):
+def test_layers_before_the_first_noise_are_deterministic(rates, n_deterministic, shared):
     sampler, X = make_sampler(rates, shared=shared), np.ones((4, 20))
-    assert sampler.n_quiet == n_quiet
+    assert sampler.n_deterministic == n_deterministic
     y = sampler.sample(X, slice(1, 4), slice(2, 7), [0])
     assert y.shape == (5, 3, 3)
     assert y.dtype == np.float32
-    assert (np.ptp(y, axis=0) > 0).any() == (n_quiet < 3)
-    twice = sampler.sample(sparse.csr_array(X), slice(1, 4), slice(2, 7), [0])  # X has no zero
-    np.testing.assert_allclose(twice, y, rtol=1e-5, atol=1e-6)
+    assert (np.ptp(y, axis=0) > 0).any() == (n_deterministic < 3)
+    from_sparse = sampler.sample(sparse.csr_array(X), slice(1, 4), slice(2, 7), [0])  # X has no zeros
+    np.testing.assert_allclose(from_sparse, y, rtol=1e-5, atol=1e-6)
 
 
-def test_a_sampler_casts_weights_and_copies_none():
+def test_a_sampler_copies_only_weights_of_another_dtype():
     params = Params((20, 10, 8, 3), np.float32)
     mixed = [params.coefs[0], params.coefs[1].astype(float), params.coefs[2]]
     sampler = Sampler(Network(mixed, params.intercepts, ("relu", "tanh"), "identity"), [("bernoulli", 0.5, None)] * 3)
@@ -429,7 +437,7 @@ def test_a_sampler_casts_weights_and_copies_none():
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_passes_depend_on_the_seed_and_on_no_noise_of_rate_0(shared, monkeypatch):
+def test_passes_depend_on_the_seed_and_ignore_noise_of_rate_0(shared, monkeypatch):
     rates = []
 
     def recorder(rate, *args):
@@ -443,10 +451,10 @@ def test_passes_depend_on_the_seed_and_on_no_noise_of_rate_0(shared, monkeypatch
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
     others = sampler.sample(np.ones((4, 20)), slice(2, 4), slice(0, 3), [0])
-    assert (first == others).all() == shared  # equal rows of two blocks
+    assert (first == others).all() == shared  # the same rows in another block
 
 
-def test_norms_stand_between_activation_and_noise():
+def test_norms_are_applied_between_activation_and_noise():
     norms = [
         (np.full(10, 2, np.float32), np.full(10, 1, np.float32)),
         (np.full(8, 3, np.float32), np.zeros(8, np.float32)),
@@ -458,10 +466,10 @@ def test_norms_stand_between_activation_and_noise():
     np.testing.assert_allclose(sampler.sample(x, slice(0, 2), slice(0, 1), [0])[0], expected, rtol=1e-5)
 
 
-# The random numbers of a seed stay what they are
+# Random streams
 
 
-def test_the_masks_of_a_seed_stay():
+def test_random_numbers_of_a_seed_never_change():
     rng = mask_stream(np.random.RandomState(0))
     assert rng.bit_generator.random_raw(2).tolist() == [10308669727985371300, 8937240358063486078]
     assert stream_of([1, 2], 3, 4).bit_generator.random_raw(2).tolist() == [10496676148266488318, 4184293323103803345]
@@ -470,13 +478,13 @@ def test_the_masks_of_a_seed_stay():
 # Schedules
 
 
-def test_which_learning_rates_move():
-    assert {name for name, cls in LEARNING_RATES.items() if cls.moves} == {"cosine", "onecycle"}
+def test_properties_of_learning_rates():
+    assert {name for name, cls in LEARNING_RATES.items() if cls.is_schedule} == {"cosine", "onecycle"}
     assert {LEARNING_RATES[name](2).factor(0.5) for name in ("constant", "invscaling", "adaptive")} == {1.0}
     assert LEARNING_RATES["invscaling"](2).after_epoch(1.0, 3) == 1.0  # 2 / 4 ** 0.5
 
 
-def test_schedules_at_their_corners():
+def test_schedules_at_selected_points():
     assert [DROPOUT_SCHEDULES["late"](t) for t in (0.166, 1 / 6, 1)] == [0, 1, 1]
     assert [DROPOUT_SCHEDULES["early"](t) for t in (0, 1 / 12, 1 / 6, 1)] == [1, 0.5, 0, 0]
     assert [warm_up(t, 0.2) for t in (0, 0.05, 0.2, 1)] == [0, 0.25, 1, 1]
@@ -486,16 +494,16 @@ def test_schedules_at_their_corners():
 # Thinned networks and batches
 
 
-def test_a_thinned_layer_has_no_buffer_for_what_it_does_not_compute():
+def test_buffers_and_indices_of_a_thinned_layer():
     W, b = np.ones((6, 4), np.float32), np.zeros(4, np.float32)
     layer = ThinAffine(W, b, W.copy(), b.copy(), 5, True, None, None)
     assert layer.dx is None
     assert layer.input_gradient
-    assert Kept(np.array([False, True, False, True])).place.tolist() == [2, 0, 2, 1]
-    assert Kept(np.array([True])).units.tolist() == [0, 0]  # the blank reads a unit that is there
+    assert KeptUnits(np.array([False, True, False, True])).inverse.tolist() == [2, 0, 2, 1]
+    assert KeptUnits(np.array([True])).index.tolist() == [0, 0]  # the index of the padding unit is valid
 
 
-def test_batches_of_a_large_array_are_gathered_into_one_buffer():
+def test_dense_batches_share_a_buffer():
     dense = np.ones((7, 3))
     kinds = [(dense.astype(dtype), True) for dtype in (float, np.float32, np.uint8)]
     for X, shared in (*kinds, (sparse.csr_array(dense), False)):
@@ -509,21 +517,21 @@ def test_batches_of_a_large_array_are_gathered_into_one_buffer():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_clip_bounds_the_norm_and_only_that(dtype):
+def test_clipping_only_reduces_the_norm(dtype):
     for gradient, expected in (
         ([3.0, 4.0], [0.6, 0.8]),
         ([0.3, 0.4], [0.3, 0.4]),
         ([0.0, 0.0], [0.0, 0.0]),
     ):
         gradient = np.array(gradient, dtype)
-        clip(gradient, 1.0)
+        clip_gradient(gradient, 1.0)
         np.testing.assert_allclose(gradient, expected, rtol=1e-6)
     exact = np.array([3.0, 4.0], dtype)
-    clip(exact, 5.0)
+    clip_gradient(exact, 5.0)
     assert exact.tolist() == [3.0, 4.0]
 
 
-def test_a_sparse_input_is_multiplied_and_all_else_is_thinned():
+def test_only_a_sparse_input_is_not_thinned():
     X, rows = np.ones((4, 6)), sparse.csr_array(np.ones((4, 6)))
     for is_input in (False, True):
         noise = ThinNoise(LayerSpec(3, "tanh", rate=0.5), np.float64, 6, is_input)
@@ -531,9 +539,9 @@ def test_a_sparse_input_is_multiplied_and_all_else_is_thinned():
         for data in (X, rows):
             noise.draw(data, stream())
             assert (noise.kept is None) == (is_input and data is rows)
-    np.testing.assert_array_equal(noise.forward(rows, None, None).toarray(), np.tile(2.0 * noise.keep, (4, 1)))
-    room = Room(np.float64)
-    assert np.shares_memory(_take(X, np.array([1, 0]), 0, room), room((1,)))
+    np.testing.assert_array_equal(noise.forward(rows, None, None).toarray(), np.tile(2.0 * noise.unit_noise, (4, 1)))
+    buffer = GrowingBuffer(np.float64)
+    assert np.shares_memory(_take(X, np.array([1, 0]), 0, buffer), buffer((1,)))
 
 
 def make_batches(batch_size=3, n_rows=8):
@@ -551,22 +559,22 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_rows():
     for X, Y, weights in batches.epoch(None):
         data, penalty = backprop.loss_and_grad(X, Y, weights, None)
         expected += (data / 3 + penalty) * len(X) / 8
-    steps, still = [], SGD(backprop.params.vector.size, np.float64, 0.0, 0.0, False)
-    run = epochs(backprop, still, batches, None, None, before_step=steps.append)
+    steps, optimizer = [], SGD(backprop.params.vector.size, np.float64, 0.0, 0.0, False)
+    run = epochs(backprop, optimizer, batches, None, None, before_step=steps.append)
     assert [next(run), next(run)] == pytest.approx([expected] * 2, rel=1e-12)
     assert steps == [0, 1, 2, 3, 4, 5]
 
 
-def test_no_step_is_longer_than_the_bound():
-    for clip_norm, moved in ((1e-3, 1e-3), (1e9, None), (None, None)):
+def test_clip_norm_limits_the_length_of_a_step():
+    for clip_norm, expected in ((1e-3, 1e-3), (1e9, None), (None, None)):
         backprop = make_backprop(np.float64, specs=[LayerSpec(4, "tanh"), LayerSpec(3, "identity")])
         start, sgd = backprop.params.vector.copy(), SGD(backprop.params.vector.size, np.float64, 1.0, 0.0, False)
         next(epochs(backprop, sgd, make_batches(batch_size=8), None, None, clip_norm=clip_norm))
         length = np.linalg.norm(backprop.params.vector - start)
-        assert length == pytest.approx(moved, rel=1e-6) if moved else length > 0.1
+        assert length == pytest.approx(expected, rel=1e-6) if expected else length > 0.1
 
 
-def test_lbfgs_counts_weights_as_rows():
+def test_lbfgs_treats_weights_as_repeated_rows():
     batches = make_batches()
     rows = np.repeat(np.arange(8), batches.sample_weight.astype(int))
     results = []

@@ -1,4 +1,4 @@
-"""Custom kinds, activations, losses, optimizers and schedules, registered by name: the user's methods are called."""
+"""Custom dropout kinds, activations, initializers, losses, optimizers and schedules, registered by name."""
 
 import pickle
 import subprocess
@@ -23,7 +23,7 @@ from skdropout.engine.backprop import Backprop
 from skdropout.engine.buffers import in_chunks
 from skdropout.engine.dropout import DROPOUTS
 from skdropout.engine.dropout.base import Dropout, Masking
-from skdropout.engine.initializers import INITIALIZERS, he_normal, initialize
+from skdropout.engine.initializers import INITIALIZERS, initialize
 from skdropout.engine.layers import LayerSpec, Noise
 from skdropout.engine.losses import LOSSES, Loss, _residual_to_gradient, _weighted_mean
 from skdropout.engine.optimizers import OPTIMIZERS, no_penalty
@@ -76,7 +76,7 @@ def overriding(name, calls):
     return type("Own", (Mask,), {name: method})
 
 
-METHODS = ["sample", "of_units", "draw", "apply", "forward", "backward"]
+METHODS = ["sample", "sample_units", "draw", "apply", "forward", "backward"]
 PLACES = {
     "after relu": {},
     "after tanh": {"activation": "tanh"},
@@ -93,22 +93,22 @@ PLACES = {
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("method", METHODS)
-def test_an_overridden_method_is_called_wherever_a_kind_is_used(method, place, container, monkeypatch):
+def test_an_overridden_method_is_always_called(method, place, container, monkeypatch):
     calls = []
     monkeypatch.setitem(DROPOUTS, "own", overriding(method, calls))
     monkeypatch.setattr(backprop_module, "THIN_ROWS", 1)
     monkeypatch.setattr(backprop_module, "THIN_WORK", 1)
     params = {"dropout": 0.3, "dropout_schedule": "constant", "batch_size": 30} | PLACES[place]
     model = regressor(dropout_kind="own", **params).fit(container(X), y)
-    thins = params.get("mask_sharing") == "batch" and method in {"sample", "of_units"}  # which draw units alone
-    assert bool(calls) == (method != "of_units" or params.get("mask_sharing") == "batch")
+    thins = params.get("mask_sharing") == "batch" and method in {"sample", "sample_units"}  # which may be thinned
+    assert bool(calls) == (method != "sample_units" or params.get("mask_sharing") == "batch")
     expected = regressor(**params).fit(container(X), y)
     for W, V in zip(model.coefs_, expected.coefs_, strict=True):
         np.testing.assert_allclose(W, V, rtol=1e-6, atol=1e-9)
     calls.clear()
     sharing = params.get("mask_sharing", "sample")
     samples = model.sample_y(container(X), 2, dropout=0.3, mask_sharing=sharing)
-    assert bool(calls) == (method != "backward" and (method != "of_units" or sharing == "batch"))
+    assert bool(calls) == (method != "backward" and (method != "sample_units" or sharing == "batch"))
     again = expected.sample_y(container(X), 2, dropout=0.3, mask_sharing=sharing)
     np.testing.assert_allclose(samples, again, rtol=1e-5, atol=1e-7)
     noises = Backprop(
@@ -122,21 +122,21 @@ def test_an_overridden_method_is_called_wherever_a_kind_is_used(method, place, c
 
 
 class StraightThrough(Mask):
-    """The gradient as if nothing had been dropped (Bengio et al., 2013)."""
+    """The backward pass ignores the mask (Bengio et al., 2013)."""
 
     def backward(self, d):
         return d
 
 
 class Numbers(Mask):
-    """A kind whose masks are numbers, some of them 2: a Masking by its mean, though not by its values."""
+    """A kind whose masks are the numbers 0, 1 and 2: the mean is that of `Masking`, the values are not."""
 
     def sample(self, x, rng):
         return np.where(self.keep.draw(x.size, rng), 1.0, 0.0) * rng.integers(0, 3, x.size)
 
 
 def loss_and_gradient(kind, monkeypatch, activation, mask_sharing, seed=0):
-    """Of a network with one hidden layer, as a function of its parameters, the noise replayed."""
+    """Return the parameters, the Backprop and the loss, a function, of a network with replayed noise."""
     monkeypatch.setitem(DROPOUTS, "own", kind)
     params = Params((4, 7, 2), np.float64)
     initialize(params, [activation] * 2, np.random.RandomState(seed))
@@ -148,7 +148,7 @@ def loss_and_gradient(kind, monkeypatch, activation, mask_sharing, seed=0):
 
 @pytest.mark.parametrize("mask_sharing", ["sample", "batch"])
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_masks_that_are_numbers_have_the_right_gradient(activation, mask_sharing, monkeypatch):
+def test_the_gradient_of_masks_that_are_numbers(activation, mask_sharing, monkeypatch):
     monkeypatch.setattr(backprop_module, "THIN_ROWS", 1)
     monkeypatch.setattr(backprop_module, "THIN_WORK", 1)
     params, backprop, value = loss_and_gradient(Numbers, monkeypatch, activation, mask_sharing)
@@ -166,7 +166,7 @@ def test_masks_that_are_numbers_have_the_right_gradient(activation, mask_sharing
 
 @pytest.mark.parametrize("mask_sharing", ["sample", "batch"])
 def test_a_straight_through_gradient_after_a_relu(mask_sharing, monkeypatch):
-    """The gradient of the first layer: that of a network whose backward pass has no mask."""
+    """The gradient of the first layer is that without a mask in the backward pass."""
     params, backprop, value = loss_and_gradient(StraightThrough, monkeypatch, "relu", mask_sharing)
     value()
     z = X @ params.coefs[0] + params.intercepts[0]
@@ -178,7 +178,7 @@ def test_a_straight_through_gradient_after_a_relu(mask_sharing, monkeypatch):
 
 
 class Pairs(Mask):
-    """Drops whole groups, and takes no sparse rows."""
+    """A kind that drops whole groups and does not support sparse rows."""
 
     uses_groups, takes_sparse = True, False
 
@@ -204,8 +204,8 @@ def test_class_attributes_of_a_kind(monkeypatch):
 
 
 @pytest.mark.parametrize("method", ["forward", "apply"])
-def test_a_kind_on_the_inputs_that_need_not_multiply_is_handed_them_unscaled(method, monkeypatch):
-    """Otherwise its noise in training would not be that of sampling."""
+def test_kinds_that_may_not_be_multiplicative_get_unscaled_inputs(method, monkeypatch):
+    """Otherwise the noise of training would differ from that of sampling."""
     seen, inherited = [], getattr(Mask, method)
 
     def replace_by_one(self, x, *args, **kwargs):
@@ -222,7 +222,7 @@ def test_a_kind_on_the_inputs_that_need_not_multiply_is_handed_them_unscaled(met
     assert max(seen) == np.abs(1000 * X).max()
 
 
-def test_which_kinds_are_plain_masks():
+def test_is_plain():
     assert all(kind.is_plain() for kind in DROPOUTS.values() if issubclass(kind, Masking))
     assert not StraightThrough.is_plain()
     assert not hasattr(Dropout, "is_plain")
@@ -239,14 +239,14 @@ def mish(z):
     z *= np.tanh(softplus(z))
 
 
-def mish_slope(z, out):
+def mish_derivative(z, out):
     tanh = np.tanh(softplus(z))
     out[:] = tanh + z * expit(z) * (1 - tanh**2)
 
 
 @pytest.fixture
 def with_mish(monkeypatch):
-    monkeypatch.setitem(ACTIVATIONS, "mish", Activation(mish, mish_slope, of_input=True))
+    monkeypatch.setitem(ACTIVATIONS, "mish", Activation(mish, mish_derivative, from_input=True))
 
 
 @pytest.mark.usefixtures("with_mish")
@@ -279,7 +279,7 @@ def test_a_registered_activation_works_everywhere(estimator, params, tmp_path):
 
 
 @pytest.mark.usefixtures("with_mish")
-def test_a_registered_activation_in_a_search_by_threads():
+def test_a_registered_activation_in_a_search_with_threads():
     grid = {"activation": ["mish", "relu", ["mish"]]}
     with joblib.parallel_config(backend="threading"):
         search = GridSearchCV(regressor(), grid, cv=2, n_jobs=2, error_score="raise").fit(X, y)
@@ -300,35 +300,40 @@ def test_initial_weights_of_a_registered_activation(monkeypatch):
     one_step = {"learning_rate_init": 1e-12, "max_iter": 1, "hidden_layer_sizes": 50}
     scale = np.abs(regressor(activation="mish", **one_step).fit(X, y).coefs_[0]).max()
     assert scale == pytest.approx(np.abs(regressor(activation="tanh", **one_step).fit(X, y).coefs_[0]).max())
-    monkeypatch.setitem(INITIALIZERS, "mish", he_normal)
+    monkeypatch.setitem(ACTIVATIONS, "mish", ACTIVATIONS["mish"]._replace(initializer="he_normal"))
     weights = regressor(activation="mish", **one_step).fit(X, y).coefs_[0]
     np.testing.assert_allclose(weights, regressor(activation="silu", **one_step).fit(X, y).coefs_[0], rtol=1e-9)
+    monkeypatch.setitem(ACTIVATIONS, "mish", ACTIVATIONS["mish"]._replace(initializer="zeros"))
+    with pytest.raises(ValueError, match=r"The initializer 'zeros' is not registered .*'he_normal'"):
+        regressor(activation="mish").fit(X, y)
+    monkeypatch.setitem(INITIALIZERS, "zeros", lambda W, b, random_state: (W.fill(0), b.fill(0)))
+    assert np.abs(regressor(activation="mish", **one_step).fit(X, y).coefs_[0]).max() < 1e-9
 
 
 def test_new_names_for_existing_functions(monkeypatch):
-    """An identity and a ReLU by other names, and a built-in name for another function."""
+    """The identity and the ReLU under other names, and a built-in name for another function."""
     monkeypatch.setitem(ACTIVATIONS, "linear", ACTIVATIONS["identity"])
     monkeypatch.setitem(ACTIVATIONS, "rectifier", ACTIVATIONS["relu"])
     for name, ours in {"linear": "identity", "rectifier": "relu"}.items():
         params = {"dropout": 0.3, "dropout_schedule": "constant"}
         weights = [regressor(activation=a, **params).fit(X, y).coefs_[0] for a in (name, ours)]
         np.testing.assert_array_equal(*weights)
-    monkeypatch.setitem(ACTIVATIONS, "relu", ACTIVATIONS["tanh"])  # no mask is merged with it then
+    monkeypatch.setitem(ACTIVATIONS, "relu", ACTIVATIONS["tanh"])  # its derivative cannot include the mask
     specs = [LayerSpec(3, "relu"), LayerSpec(1, "identity", rate=0.5)]
     (noise,) = Backprop(Params((4, 3, 1), np.float64), specs, "squared_error", 5).noises
     assert not noise.after_relu
 
 
-def test_an_activation_that_is_no_longer_registered(with_mish, monkeypatch, tmp_path):
+def test_an_activation_that_is_not_registered(with_mish, monkeypatch, tmp_path):
     model = regressor(activation="mish").fit(X, y)
     model.save_weights(tmp_path / "net.npz")
     monkeypatch.delitem(ACTIVATIONS, "mish")
-    gone = r"The activation 'mish' is not registered in this process: add it to skdropout\.engine\.activations"
+    missing = r"The activation 'mish' is not registered in this process: add it to skdropout\.engine\.activations"
     model = pickle.loads(pickle.dumps(model))
     for call in (model.predict, partial(model.sample_y, dropout=0.1), partial(model.predict, return_std=True)):
-        with pytest.raises(ValueError, match=gone):
+        with pytest.raises(ValueError, match=missing):
             call(X)
-    with pytest.raises(ValueError, match=gone):
+    with pytest.raises(ValueError, match=missing):
         regressor(activation="relu").load_weights(tmp_path / "net.npz")
     for call in (clone(model).fit, model.partial_fit):
         with pytest.raises(InvalidParameterError, match=r"'activation' parameter .* among .*'relu'.*Got 'mish'"):
@@ -341,9 +346,9 @@ def test_an_activation_that_is_no_longer_registered(with_mish, monkeypatch, tmp_
 def expectile(P, Y, sample_weight, level=0.5):
     P -= Y
     P *= np.where(P > 0, 2 * (1 - level), 2 * level)
-    slope = P.copy()
+    gradient = P.copy()
     loss = _weighted_mean(P * P / np.where(P > 0, 4 * (1 - level), 4 * level), sample_weight)
-    P[:] = slope
+    P[:] = gradient
     _residual_to_gradient(P, sample_weight)
     return loss
 
@@ -365,7 +370,7 @@ def with_expectile(monkeypatch):
     ids=str,
 )
 def test_a_registered_loss(params, tmp_path):
-    """At level 1/2 it is the squared error, and its options are the estimator's parameters."""
+    """At level 1/2 it is the squared error. Its option is a parameter of the estimator."""
     model = regressor(loss="expectile", **params).fit(X, y)
     mean = regressor(**{"scoring": "loss"} | params).fit(X, y)
     np.testing.assert_allclose(model.predict(X), mean.predict(X), rtol=1e-5, atol=1e-7)
@@ -394,16 +399,16 @@ def test_a_registered_loss_in_a_search_and_in_early_stopping():
     grid = {"loss": ["squared_error", "expectile"], "quantile": [0.5, 0.9]}
     with joblib.parallel_config(backend="threading"):
         search = GridSearchCV(regressor(), grid, cv=2, n_jobs=2, error_score="raise").fit(X, y)
-    assert len(set(search.cv_results_["mean_test_score"].round(9))) == 2  # the first two, and the third, are one
+    assert len(set(search.cv_results_["mean_test_score"].round(9))) == 2  # the first three are the same fit
     model = regressor(loss="expectile", early_stopping=True).fit(X, y)
     np.testing.assert_array_equal(model.validation_scores_, -np.array(model.validation_loss_curve_))
-    LOSSES["expectile"] = LOSSES["expectile"]._replace(monitor=None)  # undone by the fixture
+    LOSSES["expectile"] = LOSSES["expectile"]._replace(monitor=None)  # the fixture restores it
     model = clone(model).fit(X, y)
-    assert not np.allclose(model.validation_scores_, -np.array(model.validation_loss_curve_))  # but R²
+    assert not np.allclose(model.validation_scores_, -np.array(model.validation_loss_curve_))  # they are R²
 
 
 def gamma(P, Y, sample_weight):
-    """Half the gamma deviance, exponential output."""
+    """Half of the gamma deviance, exponential output."""
     loss = _weighted_mean(Y / P - 1 - np.log(Y / P), sample_weight)
     P[:] = 1 - Y / P
     _residual_to_gradient(P, sample_weight)
@@ -411,32 +416,32 @@ def gamma(P, Y, sample_weight):
 
 
 def test_fields_of_a_loss(monkeypatch, tmp_path):
-    monkeypatch.setitem(LOSSES, "gamma", Loss(gamma, "exp", least=0.01, smooth=False))
+    monkeypatch.setitem(LOSSES, "gamma", Loss(gamma, "exp", min_target=0.01, smooth=False))
     positive = np.exp(y)
     model = regressor(loss="gamma").fit(X, positive)
     assert (model.predict(X) > 0).all()
-    assert model.to_sklearn().loss == "poisson"  # for its exponential output
+    assert model.to_sklearn().loss == "poisson"  # also has an exponential output
     np.testing.assert_allclose(model.to_sklearn().predict(X), model.predict(X))
     with pytest.raises(ValueError, match=r"`y` has values below 0\.01, but loss='gamma' needs y >= 0\.01"):
         clone(model).fit(X, y)
     with pytest.raises(ValueError, match="solver='lbfgs' needs a smooth loss, not loss='gamma'"):
         clone(model).set_params(solver="lbfgs").fit(X, positive)
-    with pytest.raises(InvalidParameterError, match=r"'loss' parameter .* Got 'log_loss'"):  # is the classifier's
+    with pytest.raises(InvalidParameterError, match=r"'loss' parameter .* Got 'log_loss'"):  # only for the classifier
         regressor(loss="log_loss").fit(X, y)
     model.save_weights(tmp_path / "net.npz")
     with pytest.raises(ValueError, match=r"call set_params\(loss='poisson'\) first"):
         regressor().load_weights(tmp_path / "net.npz")
 
 
-def test_a_loss_with_its_own_output_and_without_registration(monkeypatch, tmp_path):
+def test_a_loss_with_a_custom_output_and_without_registration(monkeypatch, tmp_path):
     def softplus_in_place(z):
         np.logaddexp(0, z, out=z)
 
     def squared(P, Y, sample_weight):  # P = log(1 + e^z), dP/dz = 1 - e^-P
-        slope = -np.expm1(-P)
+        derivative = -np.expm1(-P)
         P -= Y
         loss = 0.5 * _weighted_mean(P * P, sample_weight)
-        P *= slope
+        P *= derivative
         _residual_to_gradient(P, sample_weight)
         return loss
 
@@ -458,7 +463,9 @@ def test_a_loss_with_its_own_output_and_without_registration(monkeypatch, tmp_pa
         regressor().load_weights(tmp_path / "net.npz")
     with pytest.raises(InvalidParameterError, match=r"'loss' parameter .* Got 'positive'"):
         model.partial_fit(X, y**2)
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))  # needs no loss
+    np.testing.assert_array_equal(
+        pickle.loads(pickle.dumps(model)).predict(X), model.predict(X)
+    )  # prediction does not need the loss
     monkeypatch.delitem(OUTPUTS, "softplus")
     with pytest.raises(ValueError, match="The output activation 'softplus' is not registered in this process"):
         model.predict(X)
@@ -468,7 +475,7 @@ def test_a_loss_with_its_own_output_and_without_registration(monkeypatch, tmp_pa
 
 
 class RMSProp:
-    """w <- w - η g / (√v + ε), v a running mean of g² (Tieleman and Hinton, 2012)."""
+    """w <- w - η g / (√v + ε), where v is a running mean of g² (Tieleman and Hinton, 2012)."""
 
     settings = "beta_2", "epsilon"
 
@@ -477,9 +484,9 @@ class RMSProp:
         self.beta_2, self.epsilon = float(beta_2), float(epsilon)
         self.square = np.zeros(size, dtype)
 
-    def step(self, params, gradient, penalise=no_penalty):
+    def step(self, params, gradient, add_penalty=no_penalty):
         def update(part, scratch):
-            penalty = penalise(part, scratch)
+            penalty = add_penalty(part, scratch)
             w, g, v = params[part], gradient[part], self.square[part]
             v *= self.beta_2
             v += (1 - self.beta_2) * g * g
@@ -495,9 +502,9 @@ class GradientDescent:
     def __init__(self, size, dtype, learning_rate):
         self.learning_rate, self.factor = learning_rate, 1.0
 
-    def step(self, params, gradient, penalise=no_penalty):
+    def step(self, params, gradient, add_penalty=no_penalty):
         whole = slice(0, params.size)
-        penalty = penalise(whole, np.empty_like(params))
+        penalty = add_penalty(whole, np.empty_like(params))
         params -= self.learning_rate * self.factor * gradient
         return penalty
 
@@ -530,7 +537,7 @@ def test_a_registered_optimizer(params):
 
 
 @pytest.mark.usefixtures("with_optimizers")
-def test_a_registered_optimizer_gets_its_settings_and_continues():
+def test_a_registered_optimizer_receives_its_settings_and_continues():
     params = {"solver": "rmsprop", "shuffle": False, "dropout_schedule": "constant", "beta_2": 0.9}
     whole = regressor(max_iter=5, **params).fit(X, y)
     parts = regressor(max_iter=5, **params)
@@ -571,31 +578,31 @@ def test_a_fit_with_registered_names_resumes_from_a_checkpoint(tmp_path):
 
 @pytest.mark.usefixtures("with_optimizers")
 @pytest.mark.parametrize("solver", ["adam", "adamw", "mine"])
-def test_an_optimizer_whose_class_is_named_like_one_of_ours(solver, monkeypatch):
+def test_a_custom_optimizer_class_with_a_built_in_name(solver, monkeypatch):
     monkeypatch.setitem(OPTIMIZERS, "mine", type("Adam", (OPTIMIZERS["rmsprop"],), {}))
     model = regressor(solver=solver).partial_fit(X, y)
-    twin = pickle.loads(pickle.dumps(model))
-    assert type(twin._optimizer) is type(model._optimizer)
-    np.testing.assert_array_equal(twin.partial_fit(X, y).coefs_[0], model.partial_fit(X, y).coefs_[0])
+    loaded = pickle.loads(pickle.dumps(model))
+    assert type(loaded._optimizer) is type(model._optimizer)
+    np.testing.assert_array_equal(loaded.partial_fit(X, y).coefs_[0], model.partial_fit(X, y).coefs_[0])
 
 
 class Lazy:
-    """Momentum that is there from the first step on, by a decay of another name."""
+    """Momentum whose state is created in the first step."""
 
     settings = ("momentum",)
 
     def __init__(self, size, dtype, learning_rate, momentum):
         self.learning_rate, self.factor, self.decay, self.velocity = learning_rate, 1.0, momentum, None
 
-    def step(self, params, gradient, penalise=no_penalty):
-        penalty = in_chunks(penalise, params.size, params.dtype)
+    def step(self, params, gradient, add_penalty=no_penalty):
+        penalty = in_chunks(add_penalty, params.size, params.dtype)
         self.velocity = gradient.copy() if self.velocity is None else self.decay * self.velocity + gradient
         self.norms = [*getattr(self, "norms", []), float(np.linalg.norm(self.velocity))]
         params -= self.learning_rate * self.factor * self.velocity
         return penalty
 
 
-def test_state_that_an_optimizer_gets_while_it_runs_is_in_its_checkpoint(tmp_path, monkeypatch):
+def test_a_checkpoint_contains_optimizer_state_created_during_training(tmp_path, monkeypatch):
     pytest.importorskip("sklearn.callback")
     monkeypatch.setitem(OPTIMIZERS, "lazy", Lazy)
 
@@ -632,21 +639,23 @@ def test_state_that_an_optimizer_gets_while_it_runs_is_in_its_checkpoint(tmp_pat
         ("dropout_schedule", "late"),
     ],
 )
-def test_a_checkpoint_with_a_name_that_is_gone_is_not_called_damaged(parameter, like, tmp_path, monkeypatch):
+def test_a_checkpoint_with_an_unregistered_name_is_not_reported_as_damaged(parameter, like, tmp_path, monkeypatch):
     pytest.importorskip("sklearn.callback")
     table = TABLES[parameter]
     monkeypatch.setitem(table, "own", table[like])
     model = regressor(**{"dropout": 0.2, parameter: "own"}).set_callbacks(Checkpoint(tmp_path / "net.ckpt")).fit(X, y)
     expected = model.predict(X)
     monkeypatch.delitem(table, "own")
-    with pytest.raises(ValueError, match=rf"^The {table.what} 'own' is not registered in this process: add it to "):
+    with pytest.raises(
+        ValueError, match=rf"^The {table.component} 'own' is not registered in this process: add it to "
+    ):
         Checkpoint.load(tmp_path / "net.ckpt")
     if parameter != "activation":
         loaded = Checkpoint.load(tmp_path / "net.ckpt", regressor(dropout=0.2))
         np.testing.assert_array_equal(loaded.predict(X), expected)
 
 
-def test_an_optimizer_that_is_no_longer_registered(with_optimizers, monkeypatch):
+def test_an_optimizer_that_is_not_registered(with_optimizers, monkeypatch):
     model = regressor(solver="rmsprop").fit(X, y)
     prediction = model.predict(X)
     monkeypatch.delitem(OPTIMIZERS, "rmsprop")
@@ -662,7 +671,7 @@ def test_an_optimizer_that_is_no_longer_registered(with_optimizers, monkeypatch)
 class Linear(Constant):
     """Linear decay from the initial rate to 0."""
 
-    moves = True
+    is_schedule = True
 
     def factor(self, t):
         return 1 - t
@@ -692,7 +701,7 @@ def test_registered_learning_rates_work_with_every_solver(solver):
         assert not np.allclose(model.coefs_[0], constant.coefs_[0])
     assert model._optimizer.learning_rate == 0.01 / 2**6
     assert regressor(learning_rate="linear", **params).fit(X, y).to_sklearn().learning_rate == "constant"
-    for name in ("invscaling", "adaptive"):  # serve sgd alone, as in scikit-learn
+    for name in ("invscaling", "adaptive"):  # only used by sgd, as in scikit-learn
         model = regressor(learning_rate=name, **params).fit(X, y)
         if solver != "sgd":
             np.testing.assert_array_equal(model.coefs_[0], constant.coefs_[0])
@@ -701,7 +710,7 @@ def test_registered_learning_rates_work_with_every_solver(solver):
 @pytest.mark.usefixtures("with_schedules")
 @pytest.mark.parametrize("name", ["linear", "halving"])
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
-def test_registered_learning_rates_continue_from_call_to_call(solver, name):
+def test_registered_learning_rates_continue_in_partial_fit(solver, name):
     params = {"solver": solver, "learning_rate": name, "shuffle": False, "max_iter": 4, "learning_rate_init": 0.01}
     whole = regressor(**params).fit(X, y)
     parts = regressor(**params)
@@ -718,15 +727,15 @@ def test_a_registered_dropout_schedule():
     np.testing.assert_array_equal(model.coefs_[0], called.coefs_[0])
     assert model.dropout_curve_ == called.dropout_curve_
     assert max(model.dropout_) < 1e-9
-    np.testing.assert_array_equal(model.sample_y(X), called.sample_y(X))  # at the rates that it started from
+    np.testing.assert_array_equal(model.sample_y(X), called.sample_y(X))  # at the initial rates
     assert model.sample_y(X, 50).std(axis=1).min() > 0
 
 
-# --- all ---
+# --- all tables ---
 
 
 @pytest.mark.parametrize("parameter", TABLES)
-def test_parameters_read_the_tables_live(parameter, monkeypatch):
+def test_newly_registered_names_are_accepted_immediately(parameter, monkeypatch):
     table = TABLES[parameter]
     estimator = regressor(**{parameter: "mine"}, max_iter=2)
     with pytest.raises(InvalidParameterError, match=rf"The '{parameter}' parameter .* Got 'mine'"):
@@ -739,17 +748,19 @@ def test_parameters_read_the_tables_live(parameter, monkeypatch):
         clone(estimator).fit(X, y)
 
 
-def test_tables_are_dicts_that_say_where_to_register_a_name():
-    for table in [*TABLES.values(), OUTPUTS]:
+def test_a_missing_name_is_an_error_that_says_where_to_register_it():
+    for table in [*TABLES.values(), INITIALIZERS, OUTPUTS]:
         assert isinstance(table, Registry)
         module, _, name = table.path.rpartition(".")
         assert getattr(sys.modules[module], name) is table
         assert table.get("nothing") is None
-        with pytest.raises(ValueError, match=rf"The {table.what} 'nothing' is not registered .* {table.path}, as was"):
+        with pytest.raises(
+            ValueError, match=rf"The {table.component} 'nothing' is not registered .* {table.path}, as in"
+        ):
             table["nothing"]
 
 
-def test_rows_of_another_type_are_refused():
+def test_rows_of_the_wrong_type_are_refused():
     with pytest.raises(TypeError, match=r"activations\.ACTIVATIONS\['mish'\] must be of type Activation, got <func"):
         ACTIVATIONS["mish"] = mish
     with pytest.raises(TypeError, match=r"losses\.LOSSES\['mine'\] must be of type Loss, got <function"):
@@ -767,10 +778,10 @@ from skdropout.engine.activations import ACTIVATIONS, Activation
 def sine(z):
     np.sin(z, out=z)
 
-def sine_slope(z, out):
+def sine_derivative(z, out):
     np.cos(z, out=out)
 
-ACTIVATIONS["sine"] = Activation(sine, sine_slope, of_input=True)
+ACTIVATIONS["sine"] = Activation(sine, sine_derivative, from_input=True)
 
 class SineRegressor(DropoutMLPRegressor):
     pass
@@ -784,10 +795,10 @@ assert (model.predict(X) == expected).all()
 
 
 def test_loading_a_subclass_registers_the_names_of_its_module(tmp_path, monkeypatch):
-    """Loading the subclass imports its module in any process, as the guide recommends."""
+    """Unpickling the subclass imports its module in any process, as the guide recommends."""
     (tmp_path / "mine.py").write_text(MODULE)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(ACTIVATIONS, "sine", ACTIVATIONS["tanh"])  # so that it is taken off at the end
+    monkeypatch.setitem(ACTIVATIONS, "sine", ACTIVATIONS["tanh"])  # removes it after the test
     from mine import SineRegressor
 
     model = SineRegressor(hidden_layer_sizes=5, activation="sine", max_iter=3).fit(X, y)

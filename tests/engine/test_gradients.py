@@ -1,4 +1,4 @@
-"""Gradients: whole networks by central differences with the noise replayed, kernels by the complex step."""
+"""Gradients of whole networks by central differences with replayed noise, and of kernels by the complex step."""
 
 import itertools
 
@@ -29,7 +29,7 @@ def targets(loss, rng, n_outputs=3):
 
 
 def directional_error(specs, loss, X, weighted, seed=0, **options):
-    """Relative difference of the gradient along a random direction from a central difference."""
+    """Return the relative error of the gradient along a random direction, compared with a central difference."""
     rng = np.random.default_rng(seed)
     options = {"alpha": 0.3} | options
     params = Params([N_FEATURES, *(spec.units for spec in specs)], np.float64, normed="batch_norm" in options)
@@ -48,11 +48,11 @@ def directional_error(specs, loss, X, weighted, seed=0, **options):
 
     value()
     direction = rng.normal(size=params.vector.size)
-    slope, start, step = direction @ backprop.gradient, params.vector.copy(), 1e-6
+    derivative, start, step = direction @ backprop.gradient, params.vector.copy(), 1e-6
     params.vector[:] = start + step * direction
     above = value()
     params.vector[:] = start - step * direction
-    return abs((above - value()) / (2 * step) - slope) / abs(slope)
+    return abs((above - value()) / (2 * step) - derivative) / abs(derivative)
 
 
 def network(activation, kind, rate, n_outputs=3):
@@ -73,7 +73,7 @@ def test_whole_networks(loss, activation, kind):
     X_sparse = sparse.csr_array(DENSE * (DENSE > 0))
     for X, rate, weighted in itertools.product((DENSE, X_sparse), (0.0, 0.4), (False, True)):
         if kind == "alpha" and X is X_sparse:
-            continue  # would make it dense: the estimators refuse it
+            continue  # alpha dropout makes it dense; the estimators refuse it
         assert directional_error(network(activation, kind, rate), loss, X, weighted) < 1e-6
 
 
@@ -107,7 +107,7 @@ def test_options_of_losses(loss, options):
         assert directional_error(specs, loss, DENSE, weighted, loss_options=options) < 1e-6
 
 
-def test_the_check_catches_a_gradient_wrong_by_a_thousandth(monkeypatch):
+def test_the_check_detects_a_relative_error_of_a_thousandth(monkeypatch):
     specs = network("tanh", "bernoulli", 0.4)
     right = LOSSES["squared_error"].function
 
@@ -120,12 +120,12 @@ def test_the_check_catches_a_gradient_wrong_by_a_thousandth(monkeypatch):
     assert directional_error(specs, "squared_error", DENSE, weighted=False) > 1e-4
 
 
-def test_the_check_catches_a_mask_that_backward_forgets(monkeypatch):
+def test_the_check_detects_a_mask_missing_in_backward(monkeypatch):
     monkeypatch.setattr(bernoulli.Bernoulli, "backward", lambda self, d: d)
     assert directional_error(network("tanh", "bernoulli", 0.4), "squared_error", DENSE, weighted=False) > 1e-3
 
 
-# References in complex arithmetic, of which the imaginary part at x + ih is h times the derivative: no cancellation.
+# References in complex arithmetic: the imaginary part at x + ih is h times the derivative, without cancellation.
 H = 1e-30
 SMOOTH = {
     "identity": lambda z: z,
@@ -147,16 +147,16 @@ def test_activation_kernels(name):
     y = z.copy()
     activation.forward(y)
     np.testing.assert_allclose(y, reference.real, rtol=1e-12, atol=1e-14)
-    if activation.slope is None:
+    if activation.derivative is None:
         np.testing.assert_array_equal(reference.imag / H, 1)
     else:
-        slope = np.empty(z.shape, bool if activation.boolean else float)
-        activation.slope(z if activation.of_input else y, slope)
-        np.testing.assert_allclose(slope, reference.imag / H, rtol=1e-12, atol=1e-14)
+        derivative = np.empty(z.shape, bool if activation.binary_derivative else float)
+        activation.derivative(z if activation.from_input else y, derivative)
+        np.testing.assert_allclose(derivative, reference.imag / H, rtol=1e-12, atol=1e-14)
 
 
 def _reference_loss(name, Z, Y):
-    """The loss of each row from the raw output, in complex arithmetic."""
+    """Return the loss of each row, given the output before its activation, in complex arithmetic."""
     R = Z - Y[:, np.newaxis] if Y.ndim < Z.ndim else Z - Y
     if name == "squared_error":
         return (R**2).sum(1) / 2
@@ -204,9 +204,9 @@ def test_loss_kernels(name, weighted):
 )
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @np.errstate(all="ignore")
-def test_the_poisson_loss_at_the_limits_of_the_floats(dtype, z, y, expected):
+def test_the_poisson_loss_at_the_limits_of_the_float_range(dtype, z, y, expected):
     P, Y = np.full((1, 2), z, dtype), np.full((1, 2), y, dtype)
-    P[0, 1], Y[0, 1] = 0, 1  # of loss 0
+    P[0, 1], Y[0, 1] = 0, 1  # its loss is 0
     OUTPUTS["exp"](P)
     exact = P - Y
     assert LOSSES["poisson"].function(P, Y, None) == pytest.approx(expected, rel=1e-5, abs=1e-44)

@@ -1,4 +1,4 @@
-"""mask_sharing='batch': one mask for the rows of a batch, and thinned networks that do not compute what it drops."""
+"""mask_sharing='batch': one mask for all rows of a batch, and thinned networks that do not compute dropped units."""
 
 import tracemalloc
 
@@ -18,7 +18,7 @@ from skdropout.engine.dropout import DROPOUTS
 from skdropout.engine.initializers import initialize
 from skdropout.engine.layers import LayerSpec
 from skdropout.engine.params import Params
-from skdropout.engine.thinned import Kept, ThinAffine, ThinNoise
+from skdropout.engine.thinned import KeptUnits, ThinAffine, ThinNoise
 
 N, UNITS = 9, (6, 8, 5, 3)
 X = np.random.default_rng(0).normal(size=(N, UNITS[0]))
@@ -31,7 +31,7 @@ X_diabetes, y_diabetes = load_diabetes(return_X_y=True, scaled=True)
 
 @pytest.fixture
 def thin(monkeypatch):
-    """Thin networks however small they are."""
+    """Thin networks of any size."""
     monkeypatch.setattr(backprop_module, "THIN_WORK", 0)
     monkeypatch.setattr(backprop_module, "THIN_ROWS", 0)
     monkeypatch.setattr(backprop_module, "THIN_RATE", 0)
@@ -55,7 +55,7 @@ RATES = [(0.3, 0.5, 0.4), (0.0, 0.5, 0.5), (0.4, 0.0, 0.0), (0.0, 0.0, 0.6)]
     ("activation", "rates", "kind", "as_sparse", "weighted"),
     covering(list(ACTIVATIONS), RATES, ("bernoulli", "spatial"), (False, True), (False, True)),
 )
-def test_a_thin_network_is_the_multiplied_one(activation, rates, kind, as_sparse, weighted, monkeypatch):
+def test_a_thin_network_equals_the_multiplied_one(activation, rates, kind, as_sparse, weighted, monkeypatch):
     rows, weights = X_SPARSE if as_sparse else X, np.linspace(0, 2, N) if weighted else None
     multiplied = make_backprop(rates, activation, kind)
     monkeypatch.setattr(backprop_module, "THIN_WORK", 0)
@@ -63,7 +63,7 @@ def test_a_thin_network_is_the_multiplied_one(activation, rates, kind, as_sparse
     thin = make_backprop(rates, activation, kind)
     assert not any(isinstance(layer, ThinAffine) for layer in multiplied.layers)
     assert any(isinstance(layer, ThinAffine) for layer in thin.layers)
-    for seed, n in enumerate((N, 4, N, N)):  # a short batch between
+    for seed, n in enumerate((N, 4, N, N)):  # including a short batch
         batch = rows[:n], Y[:n], None if weights is None else weights[:n]
         a, b = (b.loss_and_grad(*batch, stream(seed)) for b in (multiplied, thin))
         assert a == pytest.approx(b, rel=1e-13)
@@ -71,23 +71,23 @@ def test_a_thin_network_is_the_multiplied_one(activation, rates, kind, as_sparse
 
 
 @pytest.mark.usefixtures("thin")
-def test_the_gradient_is_that_of_the_loss():
+def test_the_gradient_of_a_thin_network():
     backprop, rng = make_backprop((0.3, 0.5, 0.4), "tanh"), np.random.default_rng(3)
     for seed in range(5):
         backprop.loss_and_grad(X, Y, None, stream(seed))
         direction = rng.normal(size=backprop.params.vector.size)
-        slope, start, step = direction @ backprop.gradient, backprop.params.vector.copy(), 1e-6
+        derivative, start, step = direction @ backprop.gradient, backprop.params.vector.copy(), 1e-6
         sides = []
         for sign in (1, -1):
             backprop.params.vector[:] = start + sign * step * direction
             sides.append(sum(backprop.loss_and_grad(X, Y, None, stream(seed))))
         backprop.params.vector[:] = start
-        assert (sides[0] - sides[1]) / (2 * step) == pytest.approx(slope, rel=1e-6)
+        assert (sides[0] - sides[1]) / (2 * step) == pytest.approx(derivative, rel=1e-6)
 
 
 @pytest.mark.parametrize("kept", [0, 1, 8])
-def test_nothing_one_unit_or_everything_kept(kept, monkeypatch):
-    monkeypatch.setattr(DROPOUTS["bernoulli"], "of_units", lambda self, n_units, rng: np.arange(n_units) < kept)
+def test_no_unit_one_unit_or_all_units_kept(kept, monkeypatch):
+    monkeypatch.setattr(DROPOUTS["bernoulli"], "sample_units", lambda self, n_units, rng: np.arange(n_units) < kept)
     multiplied = make_backprop((0.0, 0.5, 0.0))
     for limit in ("THIN_WORK", "THIN_ROWS"):
         monkeypatch.setattr(backprop_module, limit, 0)
@@ -103,7 +103,7 @@ def test_nothing_one_unit_or_everything_kept(kept, monkeypatch):
     ("rate", "batch_size", "width", "thins"),
     [(0.5, 64, 200, True), (0.5, 63, 200, False), (0.5, 64, 50, False), (0.1, 64, 200, False)],
 )
-def test_only_what_pays_is_thinned(rate, batch_size, width, thins):
+def test_layers_are_thinned_only_where_it_is_faster(rate, batch_size, width, thins):
     params = Params((200, width, width, 1), np.float32)
     specs = [LayerSpec(width, "relu"), LayerSpec(width, "relu", rate=rate), LayerSpec(1, "identity", rate=rate)]
     backprop = Backprop(params, specs, "squared_error", batch_size, mask_sharing="batch")
@@ -121,15 +121,15 @@ def test_a_wide_sparse_input_needs_no_dense_buffer():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert backprop._thin_noises
-    assert peak < 2.5 * params.vector.nbytes  # the gradient and SciPy's product; a dense batch would be ten times that
+    assert peak < 2.5 * params.vector.nbytes  # gradient and SciPy's product; a dense batch would need ten times as much
 
 
-def test_the_statistics_of_the_kept_units_are_bernoulli():
+def test_kept_units_are_bernoulli():
     spec, n, rate = LayerSpec(1, "identity", rate=0.3), 20_000, 0.3
     noise, rng, masks = ThinNoise(spec, np.float64, 4, is_input=False), stream(), np.zeros((n, 4))
     for mask in masks:
         noise.draw(X, rng)
-        mask[noise.kept.units[:-1]] = 1
+        mask[noise.kept.index[:-1]] = 1
     sigma = np.sqrt(rate * (1 - rate) / n)
     np.testing.assert_array_less(np.abs(masks.mean(axis=0) - (1 - rate)), 5 * sigma + 2**-16)
     pairs = [(masks[:, i], masks[:, j]) for i in range(4) for j in range(i)] + [(masks[1:, 0], masks[:-1, 0])]
@@ -137,14 +137,14 @@ def test_the_statistics_of_the_kept_units_are_bernoulli():
         assert abs(np.corrcoef(a, b)[0, 1]) < 5 / np.sqrt(n - 1)
 
 
-def test_kept_places():
-    kept = Kept(np.array([True, False, True, True]))
-    assert list(kept.units[:-1]) == [0, 2, 3]
-    assert list(kept.place) == [0, 3, 1, 2]
+def test_indices_of_kept_units():
+    kept = KeptUnits(np.array([True, False, True, True]))
+    assert list(kept.index[:-1]) == [0, 2, 3]
+    assert list(kept.inverse) == [0, 3, 1, 2]
 
 
 @pytest.mark.parametrize("kind", DROPOUTS)
-def test_shared_noise_is_one_for_all_rows_and_new_at_each_call(kind):
+def test_shared_noise_is_equal_for_all_rows_and_new_in_each_call(kind):
     dropout, rng = DROPOUTS[kind](0.4, np.float64, shared=True), stream()
     first, second = (dropout.forward(np.ones((50, 30)), rng).copy() for _ in range(2))
     assert (first == first[0]).all()
@@ -187,7 +187,7 @@ MODELS = pytest.mark.parametrize(
 )
 @pytest.mark.parametrize("rows", [np.asarray, sparse.csr_array], ids=["dense", "sparse"])
 @MODELS
-def test_thin_fits_equal_multiplied_ones(estimator, data, rows, params, request):
+def test_thin_fits_equal_multiplied_fits(estimator, data, rows, params, request):
     settings = {"hidden_layer_sizes": (20, 10), "mask_sharing": "batch", "batch_size": 32, "random_state": 0}
     settings |= {"dropout": 0.2} | params
     X, y = rows(data[0] * (data[0] > 0)), data[1]
@@ -227,7 +227,7 @@ def test_training_with_other_shared_noise(estimator, data, params):
 
 
 @MODELS
-def test_a_large_enough_fit_is_thin_and_equals_the_multiplied_one(estimator, data, monkeypatch):
+def test_a_large_fit_is_thin_and_equals_the_multiplied_fit(estimator, data, monkeypatch):
     X, y = np.tile(data[0], (2, 1)), np.tile(data[1], 2)
     X[len(data[0]) :] += 0.1
     settings = {"hidden_layer_sizes": (120, 100), "dropout": 0.5, "mask_sharing": "batch", "batch_size": 100}
@@ -245,7 +245,7 @@ def test_a_large_enough_fit_is_thin_and_equals_the_multiplied_one(estimator, dat
 
 @pytest.mark.filterwarnings("ignore:mask_sharing='batch' has no effect")
 @MODELS
-def test_without_dropout_it_changes_nothing(estimator, data):
+def test_without_dropout_mask_sharing_changes_nothing(estimator, data):
     a, b = (
         estimator(dropout=0, mask_sharing=sharing, max_iter=5, random_state=0).fit(*data)
         for sharing in ("batch", "sample")
@@ -255,6 +255,6 @@ def test_without_dropout_it_changes_nothing(estimator, data):
 
 
 @MODELS
-def test_a_wrong_value(estimator, data):
+def test_an_invalid_value(estimator, data):
     with pytest.raises(ValueError, match=r"'mask_sharing' parameter.*must be a str among.*Got 'row'"):
         estimator(mask_sharing="row").fit(*data)

@@ -1,4 +1,4 @@
-"""What the theory of dropout says, held to the code: Srivastava et al. (2014, sections 9.1 and 10), five sigma."""
+"""Known theoretical results: Srivastava et al. (2014, sections 9.1 and 10). Thresholds are five sigma."""
 
 import itertools
 
@@ -37,7 +37,7 @@ def forward(backprop, x, rng):
 
 
 class Replay:
-    """A mask stream that hands out prepared masks, one 16-bit word a unit."""
+    """A mask stream that returns given masks, one 16-bit word per unit."""
 
     def __init__(self, keep):
         words = np.where(np.ravel(keep), 65535, 0).astype(np.uint16)
@@ -50,7 +50,7 @@ class Replay:
 
 
 @pytest.mark.parametrize("rate", [0.25, 0.5, 0.75])
-def test_input_dropout_of_a_linear_model_is_ridge_exactly(rate):
+def test_input_dropout_of_a_linear_model_is_exactly_ridge(rate):
     """Over all 2^D masks: E loss = ½ (|y - Xw - b|² + p/q sum_j (sum_i x_ij²) w_j²) / N."""
     backprop, q = linear_network(rate), 1 - rate
     loss = gradient = 0.0
@@ -83,7 +83,7 @@ def test_the_expected_gradient_of_a_linear_model_is_ridge_for_every_kind(kind):
 
 
 @pytest.mark.parametrize("kind", UNBIASED)
-def test_the_mean_of_noisy_passes_of_a_linear_network_is_its_prediction(kind):
+def test_the_mean_of_stochastic_passes_of_a_linear_network_is_its_prediction(kind):
     copies = 20_000
     backprop = linear_network(0.4, kind, copies)
     rows = np.tile(X, (copies, 1))
@@ -94,7 +94,7 @@ def test_the_mean_of_noisy_passes_of_a_linear_network_is_its_prediction(kind):
 
 
 def test_weight_scaling_is_the_geometric_mean_before_a_softmax():
-    """One hidden layer of 5, dropout 0.5 before the softmax: all 32 networks, normalised geometric mean, exactly."""
+    """The normalized geometric mean of all 32 subnetworks of 5 units, dropout 0.5 before the softmax, exactly."""
     h, V, c = rng.random((N, 5)), rng.normal(size=(5, 4)), rng.normal(size=4)
     backprop = Backprop(Params.pack([V], [c], float), [LayerSpec(4, "identity", rate=0.5)], "log_loss", N)
     logs = [
@@ -107,7 +107,7 @@ def test_weight_scaling_is_the_geometric_mean_before_a_softmax():
 
 
 def test_classic_dropout_is_inverted_dropout_rescaled():
-    """Hinton's dropout (mask, no scale; weights times q at test) with W/q and learning rate/q² is ours, under SGD."""
+    """Hinton's dropout (masks without scale, weights times q at test time) with W/q and learning rate/q², under SGD."""
     rate = q = 0.5
     inverted = Params.pack([W], [B], float)
     backprop = Backprop(inverted, [LayerSpec(1, "identity", rate=rate)], "squared_error", N)
@@ -125,7 +125,7 @@ def test_classic_dropout_is_inverted_dropout_rescaled():
 
 
 def test_known_values():
-    """DROPOUT.md 5: what a mask of uniform numbers keeps and how it scales."""
+    """DROPOUT.md 5: kept units and scale for a mask from given uniform numbers."""
     u = np.array([[0.05, 0.3, 0.71, 0.99], [0.2, 0.1, 0.5, 0.84]])
     h = np.array([[1, -2, 3, 4], [0.5, 0.6, -0.7, 0.8]])
     for rate, expected in {

@@ -22,7 +22,7 @@ from skdropout.engine.layers import BatchNorm, LayerSpec
 from skdropout.engine.optimizers import OPTIMIZERS, Adam
 from skdropout.engine.params import Params
 from skdropout.engine.schedules import DROPOUT_SCHEDULES, LEARNING_RATES, warm_up
-from skdropout.engine.training import clip
+from skdropout.engine.training import clip_gradient
 
 X_iris, y_iris = load_iris(return_X_y=True)
 X_iris = scale(X_iris)
@@ -164,11 +164,11 @@ def test_an_activation_for_each_layer():
     np.testing.assert_allclose(clf.predict_proba(X_iris), P, rtol=1e-10)
 
 
-@pytest.mark.parametrize("name", INITIALIZERS)
+@pytest.mark.parametrize("name", ACTIVATIONS)
 def test_initial_weights_have_the_variance_of_their_scheme(name):
     n_in, n_out = 300, 200
     W, b = np.empty((n_in, n_out)), np.empty(n_out)
-    INITIALIZERS[name](W, b, np.random.RandomState(0))
+    INITIALIZERS[ACTIVATIONS[name].initializer](W, b, np.random.RandomState(0))
     expected = {"selu": 1 / n_in, "logistic": 2 / 3 / (n_in + n_out)} | dict.fromkeys(
         ("elu", "leaky_relu", "gelu", "silu"), 2 / n_in
     )
@@ -382,9 +382,9 @@ def test_max_norm_leaves_what_is_within_bit_by_bit():
 
 def test_clipping_bounds_the_gradient_and_keeps_its_direction():
     gradient = np.array([3.0, 4.0])
-    clip(gradient, 10.0)
+    clip_gradient(gradient, 10.0)
     np.testing.assert_array_equal(gradient, [3, 4])
-    clip(gradient, 1.0)
+    clip_gradient(gradient, 1.0)
     np.testing.assert_allclose(gradient, [0.6, 0.8])
     params = {"solver": "sgd", "learning_rate_init": 1.0, "momentum": 0.0, "max_iter": 1, "batch_size": 442, "alpha": 0}
     for bound in (1e-3, None):
@@ -462,7 +462,7 @@ def test_scales_and_shifts_are_not_weights():
 def test_clipping_survives_a_gradient_whose_square_overflows():
     gradient = np.array([3e19, 4e19], np.float32)
     with np.errstate(over="ignore"):
-        clip(gradient, 1.0)
+        clip_gradient(gradient, 1.0)
     np.testing.assert_allclose(gradient, [0.6, 0.8], rtol=1e-6)
 
 

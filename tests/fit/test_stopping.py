@@ -158,8 +158,8 @@ def test_no_constant_is_better_than_the_best(name, options, weighted):
     Y = Y.get(name, rng.exponential(size=(200, 3)))
     weights = rng.uniform(0.1, 2, size=200) if weighted else None
     loss = LOSSES[name].bind(**options)
-    best = loss.of_constant(Y, weights, 3)
-    constant = np.asarray(loss.constant(Y, weights, 3), dtype=float)
+    best = loss.constant_loss(Y, weights, 3)
+    constant = np.asarray(loss.best_constant(Y, weights, 3), dtype=float)
     for step in (1e-3, 0.05):
         for direction in rng.normal(size=(20, 3)):
             if name == "log_loss":
@@ -170,7 +170,7 @@ def test_no_constant_is_better_than_the_best(name, options, weighted):
 
 
 def test_a_loss_without_a_constant_formula_is_never_flagged():
-    assert LOSSES["squared_error"]._replace(constant=None).of_constant(None, None, 1) == np.inf
+    assert LOSSES["squared_error"]._replace(best_constant=None).constant_loss(None, None, 1) == np.inf
 
 
 def test_patience_does_not_count_before_the_loss_is_meaningful():

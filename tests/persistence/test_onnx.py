@@ -141,7 +141,7 @@ def test_architectures(cls, hidden, activation, batch_norm, trained_in, run_in):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n_outputs", [1, 3])
-@pytest.mark.parametrize("loss", [name for name, row in LOSSES.items() if not row.classifies])
+@pytest.mark.parametrize("loss", [name for name, row in LOSSES.items() if not row.for_classifier])
 def test_losses_and_several_outputs(loss, n_outputs, dtype):
     y = np.round(np.abs(np.column_stack([SCORE, X[:, 2], X[:, 3]])))
     y = y[:, 0] if n_outputs == 1 else y
@@ -251,7 +251,7 @@ def test_whole_numbers_as_inputs():
 
 def test_activations_that_onnx_cannot_express(monkeypatch):
     rows = X.astype(np.float32)
-    monkeypatch.setitem(ACTIVATIONS, "cube", Activation(cube, cube_slope, of_input=True))
+    monkeypatch.setitem(ACTIVATIONS, "cube", Activation(cube, cube_derivative, from_input=True))
     model = DropoutMLPRegressor(hidden_layer_sizes=4, activation="cube", max_iter=2).fit(rows, SCORE)
     with pytest.raises(ValueError, match="no operators of ONNX for the activation 'cube'"):
         run(model, rows)
@@ -263,7 +263,7 @@ def cube(z):
     np.power(z, 3, out=z)
 
 
-def cube_slope(z, out):
+def cube_derivative(z, out):
     np.multiply(3 * z, z, out=out)
 
 

@@ -1,12 +1,13 @@
 """The arrows of import, and every kind of dropout on the table."""
 
 import ast
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
-import skdropout
+import skdropout.engine
 from skdropout.engine.dropout import DROPOUTS
 from skdropout.engine.dropout.base import Dropout
 
@@ -138,6 +139,7 @@ ARROWS = {
 }
 ENGINE_ARROWS = {
     "activations.py": {"registry"},
+    "initializers.py": {"activations", "registry"},
     "losses.py": {"registry"},
     "schedules.py": {"registry"},
     "network.py": {"activations"},
@@ -162,6 +164,16 @@ def test_arrows_of_the_package(path):
 @pytest.mark.parametrize("path", sorted((ROOT / "engine").glob("*.py")), ids=name)
 def test_arrows_of_the_engine(path):
     assert targets(path, "skdropout.engine") <= ENGINE_ARROWS.get(path.name, set())
+
+
+def test_the_engine_lists_the_names_that_the_estimators_use():
+    used = set()
+    for path in FILES:
+        if ROOT / "engine" not in path.parents:
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("engine."):
+                    used |= {f"{node.module.removeprefix('engine.')}.{alias.name}" for alias in node.names}
+    assert set(re.findall(r"``(\w+(?:\.\w+)+)``", skdropout.engine.__doc__)) == used
 
 
 KINDS = [p for p in sorted((ROOT / "engine" / "dropout").glob("*.py")) if p.stem not in {"__init__", "base"}]

@@ -1,7 +1,7 @@
-"""The kinds of dropout: one kind, one file, one final class, one line in `DROPOUTS`.
+"""Kinds of dropout, one final class per file.
 
-To add a kind, write its class on the contract in :mod:`.base` and add its line here;
-the contract test puts every line of the table through the same questions.
+To add a kind, implement the contract of :mod:`.base` and add a line to `DROPOUTS`. The contract tests run for every
+kind in this table.
 """
 
 from ..registry import Registry

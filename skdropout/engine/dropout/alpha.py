@@ -6,25 +6,25 @@ import numpy as np
 
 from .base import Dropout
 
-SATURATION = -1.7580993408473766  # α' = -λα, where SELU saturates
+SATURATION = -1.7580993408473766  # α' = -λα, the limit of SELU for z → -∞
 
 
 @final
 class Alpha(Dropout):
-    """Dropout that keeps mean 0 and variance 1, for SELU networks:
+    """Dropout that preserves mean 0 and variance 1, for SELU networks:
 
         a · (x m + α' (1 - m)) + b,   m ~ Bernoulli(q),  q = 1 - p,
         a = (q (1 + p α'²))^(-1/2),  b = -a p α'.
 
-    A dropped unit is set to α' = -1.7581, the value at which SELU saturates, not to 0. Mean and variance are kept
-    exactly for inputs of mean 0 and variance 1, and only for those: PyTorch's and Keras' AlphaDropout.
+    A dropped unit is set to α' = -1.7581, the value at which SELU saturates, instead of 0. Only a mean of 0 with a
+    variance of 1 is preserved. The same as AlphaDropout of PyTorch and Keras.
 
     References
     ----------
     G. Klambauer et al. (2017). Self-Normalizing Neural Networks. NeurIPS 30.
     """
 
-    takes_sparse = False  # dropped zeros would make it dense
+    takes_sparse = False  # dropped zeros become α', so the result would be dense
 
     def set_rate(self, rate):
         self.keep.set_rate(rate)
@@ -36,7 +36,7 @@ class Alpha(Dropout):
         self.mask = self.keep.draw(x.shape[1] if self.shared else x.size, rng)
         if not self.shared:
             self.mask = self.mask.reshape(x.shape)
-        out = np.subtract(x, SATURATION, out=self.room(x.shape) if out is None else out)
+        out = np.subtract(x, SATURATION, out=self.buffer(x.shape) if out is None else out)
         out *= self.mask
         out += SATURATION
         out *= self.a

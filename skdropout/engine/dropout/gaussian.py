@@ -8,9 +8,9 @@ from .base import Multiplicative
 
 @final
 class Gaussian(Multiplicative):
-    """Multiplicative Gaussian noise: x · ε, ε ~ N(1, σ²), σ² = rate / (1 - rate): the mean and variance of Bernoulli's.
+    """Multiplicative Gaussian noise: x · ε, ε ~ N(1, σ²), σ² = rate / (1 - rate).
 
-    Keras' GaussianDropout. No unit is ever exactly zero.
+    Mean and variance are those of Bernoulli dropout, but no unit is exactly zero. The same as GaussianDropout of Keras.
 
     References
     ----------
@@ -18,13 +18,13 @@ class Gaussian(Multiplicative):
     """
 
     def set_rate(self, rate):
-        self.deviation = sqrt(rate / (1 - rate))
+        self.std = sqrt(rate / (1 - rate))
 
     def sample(self, x, rng):
         noise = rng.standard_normal(x.size, dtype=self.dtype.type)
-        noise *= self.deviation
+        noise *= self.std
         noise += 1
         return noise
 
     def variance(self, x):
-        return x**2 * self.deviation**2
+        return x**2 * self.std**2

@@ -12,8 +12,9 @@ from .base import Masking
 class Spatial(Masking):
     """Inverted dropout of whole groups: x_j · m_g(j) / q, m ~ Bernoulli(q), one for each group g of each row.
 
-    A group is what makes sense together only: the units of a feature map, a one-hot block, an image channel, a lag
-    window. Neighbours that tell the same story make dropping one of them pointless. Without groups it is Bernoulli's.
+    Examples of groups are the units of a feature map, the columns of a one-hot encoding, an image channel and a window
+    of lags. Dropping single units has little effect if their neighbors carry the same information. Without groups it is
+    Bernoulli dropout.
 
     References
     ----------
