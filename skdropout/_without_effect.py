@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._sklearn import is_candidate
+from ._sklearn import is_search_candidate
 from .engine.losses import LOSSES
 
 
@@ -114,7 +114,7 @@ def warn_of_useless_settings(estimator, layers, validated):
         value, default = getattr(estimator, name), defaults[name].default
         if any(all_are(value, silent) for silent in (default, *row.silent)):
             continue
-        if row.useless(estimator, layers, validated) and not is_candidate():
+        if row.useless(estimator, layers, validated) and not is_search_candidate():
             warned.add(name)
             because = " and ".join(f"{other}={short(getattr(estimator, other))}" for other in row.because_of)
             warnings.warn(
