@@ -83,9 +83,8 @@ def test_random_rates():
     search = RandomizedSearchCV(pipeline(), space, n_iter=3, cv=CV, random_state=1)
     params = clone(search).fit(X, y).cv_results_["params"]
     assert params == list(ParameterSampler(space, 3, random_state=1))
-    np.testing.assert_array_equal(
-        split_scores(search.fit(X, y)), [manual_scores(pipeline().set_params(**p)) for p in params]
-    )
+    expected = [manual_scores(pipeline().set_params(**candidate)) for candidate in params]
+    np.testing.assert_array_equal(split_scores(search.fit(X, y)), expected)
     assert search.cv_results_["param_mlp__dropout"].tolist() == [p["mlp__dropout"] for p in params]
 
 
@@ -190,9 +189,8 @@ def test_processes_do_not_change_results_and_share_the_cores(monkeypatch):
     """joblib limits the BLAS threads of each process to its part of the cores unless OPENBLAS_NUM_THREADS is set."""
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
     n_threads = max(1, cpu_count() // 2)
-    wide = np.random.RandomState(0).normal(size=(60, 784)) @ np.diag(
-        np.linspace(0, 1, 784)
-    )  # last digits depend on the number of threads
+    # wide enough that the last digits depend on the number of threads
+    wide = np.random.RandomState(0).normal(size=(60, 784)) @ np.diag(np.linspace(0, 1, 784))
     with threadpool_limits(n_threads):
         fits = [search_and_fits(seed) for seed in SEEDS.values()]
         expected = network(hidden_layer_sizes=(256,)).fit(wide, np.arange(60) % 2).coefs_
@@ -231,9 +229,7 @@ def test_monte_carlo_passes_in_a_search(n_jobs):
         fitted = pipeline(dropout=0.4, dropout_schedule="constant").fit(X[train], y[train])
         expected.append(log_predictive_density_scorer(fitted, X[test], y[test]))
     np.testing.assert_array_equal(split_scores(search)[1], expected)
-    assert [
-        pool["num_threads"] for pool in threadpool_info()
-    ] == before  # sampling limits BLAS to one thread only temporarily
+    assert [pool["num_threads"] for pool in threadpool_info()] == before  # the limit set by sampling is undone
 
 
 # Distribution of rates
