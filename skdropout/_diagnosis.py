@@ -196,9 +196,7 @@ def _steps(network, X, y, sample_weight):
     twin = network._twin().set_params(**NO_SCHEDULES, random_state=copy.deepcopy(network.random_state))
     if network.solver == "lbfgs":  # full-batch gradient at the solution; the steps themselves are not reported
         twin.set_params(solver="sgd", batch_size=len(y))
-    if (
-        getattr(network, "class_weight", None) == "balanced"
-    ):  # use the weights of the training rows, not those of the given rows
+    if getattr(network, "class_weight", None) == "balanced":  # as computed on the training rows
         weights = zip(network.classes_, network.class_weight_, strict=True)
         twin.set_params(class_weight={label: weight for label, weight in weights if np.isfinite(weight)})
     model, rows, _, streams, start = twin._prepare(X, y, sample_weight, incremental=True)

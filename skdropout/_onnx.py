@@ -107,13 +107,10 @@ def _regressor_shapes(operator):
 
 
 def _target_shapes(operator):
-    operator.outputs[0].type.shape = [
-        operator.inputs[0].get_first_dimension(),
-        _n_transformed_targets(operator.raw_operator),
-    ]
+    operator.outputs[0].type.shape = [operator.inputs[0].get_first_dimension(), _n_targets(operator.raw_operator)]
 
 
-def _n_transformed_targets(model):
+def _n_targets(model):
     return model.transformer_.n_features_in_
 
 
@@ -215,7 +212,7 @@ def _convert_target(scope, operator, container):
 
 def _scale_and_shift(model):
     """Return the scale and shift of each target in the inverse transform of the predictions."""
-    n, inverse = _n_transformed_targets(model), model.transformer_.inverse_transform
+    n, inverse = _n_targets(model), model.transformer_.inverse_transform
     shift = np.asarray(inverse(np.zeros((1, n))))
     scale = np.asarray(inverse(np.ones((1, n)))) - shift
     T = np.random.RandomState(0).normal(scale=3, size=(5, n))

@@ -494,8 +494,8 @@ def test_means_of_the_units():
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        ({"layer": 2}, "layer must be the index of a hidden layer, less than 2, got 2"),
-        ({"layer": -3}, "layer must be the index of a hidden layer"),
+        ({"layer": 2}, "layer must be the index of one of the 2 hidden layers, got 2"),
+        ({"layer": -3}, "layer must be the index of one of"),
         ({"kind": "mean"}, "kind must be 'activations' or 'means', got 'mean'"),
         ({"bins": 0}, "bins == 0, must be >= 1"),
         ({"subsample": 0}, "subsample == 0, must be >= 1"),

@@ -232,6 +232,14 @@ class ReliabilityDisplay:
         -------
         display : ReliabilityDisplay
             The drawn display.
+
+        Raises
+        ------
+        TypeError
+            If `estimator` is not a classifier, or contains no :class:`DropoutMLPClassifier` and `n_samples` is given.
+
+        ValueError
+            If a rate is given without `n_samples`.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         if not is_classifier(estimator):
@@ -312,6 +320,11 @@ class ReliabilityDisplay:
         -------
         display : ReliabilityDisplay
             The drawn display.
+
+        Raises
+        ------
+        ValueError
+            If `y_proba` has invalid probabilities, or does not match `labels`, or if `n_bins` or `strategy` is invalid.
         """
         check_scalar(n_bins, "n_bins", Integral, min_val=1)
         if strategy not in ("uniform", "quantile"):
@@ -536,6 +549,14 @@ class CoverageDisplay:
         -------
         display : CoverageDisplay
             The drawn display.
+
+        Raises
+        ------
+        TypeError
+            If `estimator` is not a regressor, or contains none with ``predict(X, return_std=True)``.
+
+        ValueError
+            If a rate is given for a regressor without dropout, or if `levels` are invalid.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         if not is_regressor(estimator):
@@ -604,6 +625,11 @@ class CoverageDisplay:
         -------
         display : CoverageDisplay
             The drawn display.
+
+        Raises
+        ------
+        ValueError
+            If the shapes differ, a standard deviation is negative, or `levels` are invalid.
         """
         levels = np.linspace(0.05, 0.95, 19) if levels is None else np.sort(np.ravel(levels)).astype(float)
         if not (len(levels) and ((levels > 0) & (levels < 1)).all()):

@@ -290,6 +290,14 @@ class DropoutRateDisplay:
         -------
         display : DropoutRateDisplay
             The drawn display. See :meth:`from_cv_results` for searches over several parameters and halving searches.
+
+        Raises
+        ------
+        TypeError
+            If `search` has no ``cv_results_``.
+
+        ValueError
+            If `metric` or `param_name` is not in the results.
         """
         check_is_fitted(search)
         if not hasattr(search, "cv_results_"):
@@ -359,6 +367,11 @@ class DropoutRateDisplay:
         -------
         display : DropoutRateDisplay
             The drawn display; for a halving search that of the last iteration.
+
+        Raises
+        ------
+        ValueError
+            If `metric` or `param_name` is not in the results, or if several parameters are candidates for `param_name`.
         """
         check_matplotlib_support(f"{cls.__name__}.from_cv_results")
         if f"mean_test_{metric}" not in cv_results:
@@ -455,6 +468,11 @@ class DropoutRateDisplay:
         -------
         display : DropoutRateDisplay
             The drawn display.
+
+        Raises
+        ------
+        ValueError
+            If `scoring` is not a single score, or if `param_name` is None and no or several parameters match.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         if not (scoring is None or isinstance(scoring, str) or callable(scoring)):

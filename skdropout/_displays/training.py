@@ -25,8 +25,8 @@ class TrainingCurveDisplay:
     the epoch, *with dropout noise* and including the weight penalty. The validation loss is that of the network at the
     end of the epoch, without either. With dropout, the validation loss can therefore be the lower one [1]_.
 
-    With `early_stopping` the marked epoch is the one with the best validation score, whose weights were kept. Otherwise
-    it is the best epoch of the drawn validation curve. Without validation data no epoch is marked.
+    With `early_stopping`, the marked epoch is the one whose weights were kept. Otherwise it is the best epoch of the
+    drawn validation curve. Without validation data no epoch is marked.
 
     Create it with :meth:`from_estimator`.
 
@@ -135,6 +135,11 @@ class TrainingCurveDisplay:
         -------
         display : TrainingCurveDisplay
             The display itself.
+
+        Raises
+        ------
+        ValueError
+            If `curve` is invalid, or is 'score' without validation scores.
         """
         if curve not in ("loss", "score"):
             raise InvalidParameterError(f"curve must be 'loss' or 'score', got {curve!r}.")
@@ -172,9 +177,8 @@ class TrainingCurveDisplay:
         assert line is not None  # plot draws at least one
         epochs, values = (np.asarray(a) for a in line.get_data())
         best = self.best_epoch
-        if (
-            best is None and self.validation_line_ is not None and len(values)
-        ):  # empty after a KeyboardInterrupt in the first epoch
+        # the validation curve is empty after an interrupt in the first epoch
+        if best is None and self.validation_line_ is not None and len(values):
             best = int(epochs[np.argmax(values) if curve == "score" else np.argmin(values)])
         if best is not None:
             line.set(marker="o", markersize=8, markevery=[best - int(epochs[0])])
@@ -218,6 +222,14 @@ class TrainingCurveDisplay:
         -------
         display : TrainingCurveDisplay
             The drawn display.
+
+        Raises
+        ------
+        TypeError
+            If `estimator` contains no multi-layer perceptron.
+
+        ValueError
+            If the network has no loss curve, or no validation scores with ``curve="score"``.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         mlp, _ = find_mlp(estimator)

@@ -183,6 +183,14 @@ class FirstLayerWeightsDisplay:
         -------
         display : FirstLayerWeightsDisplay
             The drawn display.
+
+        Raises
+        ------
+        TypeError
+            If `estimator` contains no multi-layer perceptron.
+
+        ValueError
+            If `image_shape` or `units` does not match the network.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         mlp, _ = find_mlp(estimator)
@@ -335,6 +343,11 @@ class ActivationSparsityDisplay:
         -------
         display : ActivationSparsityDisplay
             The display itself.
+
+        Raises
+        ------
+        ValueError
+            If `kind` or `bins` is invalid.
         """
         if kind not in ("activations", "means"):
             raise InvalidParameterError(f"kind must be 'activations' or 'means', got {kind!r}.")
@@ -411,6 +424,14 @@ class ActivationSparsityDisplay:
         -------
         display : ActivationSparsityDisplay
             The drawn display.
+
+        Raises
+        ------
+        TypeError
+            If `estimator` contains no multi-layer perceptron.
+
+        ValueError
+            If `X` does not match the network, or if `layer`, `subsample`, `kind` or `bins` is invalid.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         n_rows = X.shape[0] if hasattr(X, "shape") else len(X)  # type: ignore[arg-type]
@@ -428,7 +449,7 @@ class ActivationSparsityDisplay:
 def _hidden_layer(layer, n_hidden):
     """Check the index of a hidden layer, and return it as a non-negative number."""
     if not isinstance(layer, Integral) or not -n_hidden <= layer < n_hidden:
-        raise InvalidParameterError(f"layer must be the index of a hidden layer, less than {n_hidden}, got {layer!r}.")
+        raise InvalidParameterError(f"layer must be the index of one of the {n_hidden} hidden layers, got {layer!r}.")
     return layer % n_hidden
 
 
