@@ -13,8 +13,8 @@ from ._regressor import DropoutMLPRegressor
 from ._scoring import log_predictive_density_scorer
 from ._show_versions import show_versions
 from ._tuning import DropoutRates, one_standard_error
+from ._version import __version__ as __version__
 
-__version__ = "0.1.0"
 __all__ = [
     "ActivationSparsityDisplay",
     "Checkpoint",

@@ -1,4 +1,4 @@
-"""Why does it not learn? Dead units, norms of activations and gradients, sizes of the steps, in words."""
+"""Diagnosis of a fitted network: dead units, norms of activations and gradients, step sizes, and advice."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 
-from ._scoring import OURS, no_network, unwrap
+from ._scoring import NETWORKS, missing_network_error, unwrap
 from ._training import Training
 from ._typing import FloatArray, MatrixLike
 from .engine.params import Params
 
-SAME = 1e-3  # of the layer's root mean square: a unit that varies by less over the rows says nothing
-DEAD = 0.5  # share of a layer that is worth a word; networks that read digits well have up to a quarter
-STEPS = 1e-5, 3e-2  # sound sizes of a step, relative to the weights; about 1e-3 is the usual advice (Karpathy, CS231n)
-SCALES = 0.1, 10.0  # root mean square of inputs, or deviation of targets, that are scaled well enough
-UNSCHEDULED = {
+CONSTANT_RTOL = 1e-3  # a unit is dead if its range over the rows is at most this, relative to the rms of its layer
+MAX_DEAD_FRACTION = 0.5  # accurate networks on digits have up to a quarter of dead units in a layer
+STEP_SIZES = 1e-5, 3e-2  # healthy range relative to the weights; the usual advice is about 1e-3 (Karpathy, CS231n)
+SCALES = 0.1, 10.0  # acceptable range of the rms of the inputs and the standard deviation of the targets
+NO_SCHEDULES = {
     "dropout_schedule": "constant",
     "early_stopping": False,
     "learning_rate": "constant",
@@ -27,35 +27,36 @@ UNSCHEDULED = {
     "verbose": False,
     "warmup_fraction": 0.0,
 }
-SLOPE = 1e3  # how many times the gradient of the first layer may differ from that of the last
+MAX_GRADIENT_RATIO = 1e3  # between the gradient norms of the first and the last layer, either way
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What :func:`diagnose` found; ``print`` it.
+    """Result of :func:`diagnose`. Printing it shows a table and the advice.
 
     Parameters
     ----------
     dead_units : ndarray of shape (n_hidden,)
-        Share, in [0, 1], of the units of each hidden layer that give the same output for every row: to a thousandth of
-        the root mean square of the layer, without noise. A dead ReLU gives 0.
+        Fraction, in [0, 1], of the units of each hidden layer whose output without noise is the same for every row, up
+        to a thousandth of the root mean square of the layer. A dead ReLU outputs 0.
 
     activation_rms : ndarray of shape (n_hidden + 1,)
-        Root mean square of the input and of the outputs of each hidden layer, without noise.
+        Root mean square of the input and of the output of each hidden layer, without noise.
 
     gradient_norm : ndarray of shape (n_hidden + 1,)
-        Mean over the steps of the norm of the gradient of the loss by the weights of each layer, output last.
+        Norm of the gradient of the loss with respect to the weights of each layer, output layer last, averaged over
+        the steps.
 
     update_ratio : ndarray of shape (n_hidden + 1,)
-        Mean over the steps of the norm of the change of the weights divided by that of the weights. NaN for the
-        solver 'lbfgs'.
+        Norm of the change of the weights of each layer divided by the norm of the weights, averaged over the steps.
+        NaN for the solver 'lbfgs'.
 
     advice : list of str
-        What stands out, and what to do.
+        Problems found, each with a way to fix it.
 
     See Also
     --------
-    diagnose : Makes one.
+    diagnose : Diagnose a fitted network.
     """
 
     dead_units: FloatArray
@@ -68,7 +69,7 @@ class Diagnosis:
         n_hidden = len(self.dead_units)
         names = ["input", *(f"hidden layer {i + 1}" for i in range(n_hidden)), "output"]
         columns = {
-            "dead units": ["", *(f"{share:.1%}" for share in self.dead_units), ""],
+            "dead units": ["", *(f"{fraction:.1%}" for fraction in self.dead_units), ""],
             "activation, rms": [*(f"{rms:.3g}" for rms in self.activation_rms), ""],
             "gradient, norm": ["", *(f"{norm:.2e}" for norm in self.gradient_norm)],
             "step / weights": ["", *(f"{ratio:.2e}" for ratio in self.update_ratio)],
@@ -84,11 +85,11 @@ class Diagnosis:
 def diagnose(
     estimator: BaseEstimator, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None
 ) -> Diagnosis:
-    """Look into a fitted network: dead units, norms of activations and gradients, sizes of the steps.
+    """Diagnose a fitted network: dead units, norms of activations and gradients, and step sizes.
 
-    A copy is trained for one more epoch on the rows given, with the noise, the batches and the optimizer of the
-    training, its rates those of the parameters whatever their schedules, and each step is measured. The estimator is
-    left as it is.
+    A copy of the network is trained for one more epoch on the given rows, and each step is measured. Noise, batches and
+    optimizer are those of the training; learning rate and dropout rates are the values of the parameters, without
+    schedules. The estimator itself does not change.
 
     Parameters
     ----------
@@ -97,36 +98,39 @@ def diagnose(
         :class:`~sklearn.pipeline.Pipeline`, a :class:`~sklearn.compose.TransformedTargetRegressor` or a search.
 
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Rows, best those of the training; at least 2.
+        Rows, preferably the training rows. At least 2 are needed.
 
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-        Their targets.
+        Targets.
 
     sample_weight : array-like of shape (n_samples,), default=None
-        Their weights.
+        Sample weights; None for equal weights.
 
     Returns
     -------
     diagnosis : Diagnosis
-        Arrays by layer, `dead_units`, `activation_rms`, `gradient_norm` and `update_ratio`, and `advice`, a list of
-        sentences. Printed it is a table with the advice below.
+        Arrays with one value per layer, `dead_units`, `activation_rms`, `gradient_norm` and `update_ratio`, and
+        `advice`, a list of sentences. Printing it shows a table followed by the advice.
 
     Raises
     ------
     TypeError
-        If there is no such network in `estimator`.
+        If `estimator` contains no such network.
+
+    ValueError
+        If `X` has fewer than 2 rows.
 
     See Also
     --------
-    ActivationSparsityDisplay : Draws what hidden units do.
-    TrainingCurveDisplay : Draws losses and scores by epoch.
+    ActivationSparsityDisplay : Plot a histogram of the activations of a hidden layer.
+    TrainingCurveDisplay : Plot the loss and the validation score of each epoch.
 
     Notes
     -----
     The thresholds of the advice are rules of thumb: inputs and targets between 0.1 and 10, fewer than half of the units
-    of a layer dead (a third is common with ReLU), steps of 1e-5 to 3e-2 of the weights, gradients of the first and the
-    last layer within a factor of 1000. Overfitting is not among them: held-out rows show that. With batch normalisation
-    the scale of the weights into a hidden layer does not matter, and the ratio of the step to them says less.
+    of a layer dead (a third is common with ReLU), steps of 1e-5 to 3e-2 of the weights, and gradients of the first and
+    the last layer within a factor of 1000. Overfitting is not checked, since that needs a validation set. With batch
+    normalization the scale of the weights into a hidden layer has no effect, and `update_ratio` is less informative.
 
     Examples
     --------
@@ -139,10 +143,10 @@ def diagnose(
     """
     network, X, y, _ = unwrap(estimator, X, y)
     if not hasattr(network, "log_predictive_density"):
-        raise no_network(OURS, estimator, network)
+        raise missing_network_error(NETWORKS, estimator, network)
     X_valid, Y = network._validate_predict_xy(X, y)
     with np.errstate(all="ignore"):
-        dead, rms = _activations(network, X_valid)
+        dead, rms = _measure_activations(network, X_valid)
         steps = _steps(network, X, y, sample_weight)
     gradient, update = np.mean(steps, axis=0)
     if network.solver == "lbfgs":
@@ -150,25 +154,25 @@ def diagnose(
     return Diagnosis(dead, rms, gradient, update, list(_advice(network, Y, dead, rms, gradient, update)))
 
 
-def _activations(network, X):
-    """Share of dead units of each hidden layer, and the root mean square of what goes into each layer."""
+def _measure_activations(network, X):
+    """Return the fraction of dead units of each hidden layer, and the root mean square of the input of each layer."""
     if X.shape[0] < 2:
-        raise ValueError("X has 1 row: it takes 2, and better hundreds, to see which units never change.")
+        raise ValueError("diagnose needs at least 2 rows, better hundreds, to detect dead units; got 1.")
     widths = np.array([W.shape[0] for W in network._network().coefs])
-    least, most = ([np.full(n, bound) for n in widths[1:]] for bound in (np.inf, -np.inf))
+    minima, maxima = ([np.full(n, bound) for n in widths[1:]] for bound in (np.inf, -np.inf))
     squares = np.zeros(len(widths))
     for _, inputs in network._network().layer_inputs(X):
-        for low, high, h in zip(least, most, inputs[1:], strict=True):
+        for low, high, h in zip(minima, maxima, inputs[1:], strict=True):
             np.minimum(low, h.min(axis=0), out=low)
             np.maximum(high, h.max(axis=0), out=high)
         squares += [np.square(x.data if issparse(x) else x, dtype=float).sum() for x in inputs]
     rms = np.sqrt(squares / (X.shape[0] * widths))
-    dead = [np.mean(high - low <= SAME * r) for low, high, r in zip(least, most, rms[1:], strict=True)]
+    dead = [np.mean(high - low <= CONSTANT_RTOL * r) for low, high, r in zip(minima, maxima, rms[1:], strict=True)]
     return np.array(dead, dtype=float), rms
 
 
-class Watched:
-    """An optimizer whose steps are measured, by layer: the gradient, and the change relative to the weights."""
+class MeasuredOptimizer:
+    """Optimizer wrapper that records, for each step and layer, the gradient norm and the relative weight change."""
 
     def __init__(self, optimizer, params):
         self.optimizer, self.params, self.steps = optimizer, params, []
@@ -176,10 +180,10 @@ class Watched:
     def __getattr__(self, name):
         return getattr(self.optimizer, name)
 
-    def step(self, params, gradient, *add_penalty):
-        gradient_norms, weights, before = self._norms(gradient), self._norms(params), params.copy()
-        penalty = self.optimizer.step(params, gradient, *add_penalty)
-        self.steps.append((gradient_norms, self._norms(params - before) / weights))
+    def step(self, params, gradient, *penalty_args):
+        gradient_norms, weight_norms, before = self._norms(gradient), self._norms(params), params.copy()
+        penalty = self.optimizer.step(params, gradient, *penalty_args)
+        self.steps.append((gradient_norms, self._norms(params - before) / weight_norms))
         return penalty
 
     def _norms(self, vector):
@@ -188,56 +192,56 @@ class Watched:
 
 
 def _steps(network, X, y, sample_weight):
-    """What ``Watched`` measures in an epoch of a copy of the network, (n_steps, 2, n_layers)."""
-    twin = network._twin().set_params(**UNSCHEDULED, random_state=copy.deepcopy(network.random_state))
-    if network.solver == "lbfgs":  # the gradient of all rows where it has ended, before a step that it would not take
+    """Train a copy of the network for one epoch and return the measured steps, of shape (n_steps, 2, n_layers)."""
+    twin = network._twin().set_params(**NO_SCHEDULES, random_state=copy.deepcopy(network.random_state))
+    if network.solver == "lbfgs":  # full-batch gradient at the solution; the steps themselves are not reported
         twin.set_params(solver="sgd", batch_size=len(y))
-    if getattr(network, "class_weight", None) == "balanced":  # of the training rows, and not of those given
+    if getattr(network, "class_weight", None) == "balanced":  # as computed on the training rows
         weights = zip(network.classes_, network.class_weight_, strict=True)
         twin.set_params(class_weight={label: weight for label, weight in weights if np.isfinite(weight)})
     model, rows, _, streams, start = twin._prepare(X, y, sample_weight, incremental=True)
     training = Training(twin, model, rows, None, streams, start)
-    training.optimizer.learning_rate = twin.learning_rate_init  # not where a schedule has ended
-    training.optimizer = watched = Watched(training.optimizer, model.params)
+    training.optimizer.learning_rate = twin.learning_rate_init  # not the final rate of a schedule
+    training.optimizer = measured = MeasuredOptimizer(training.optimizer, model.params)
     training.run()
-    return watched.steps
+    return measured.steps
 
 
 def _advice(network, Y, dead, rms, gradient, update):
-    """Sentences about what stands out."""
+    """Yield a sentence for each problem found."""
     scaled = SCALES[0] <= rms[0] <= SCALES[1]
     if not scaled:
         yield f"The inputs have a root mean square of {rms[0]:.3g}: scale them, for example by StandardScaler."
-    if network.out_activation_ == "identity":  # targets of no unit in particular: those of counts and labels have one
-        yield from _of_targets(Y)
+    if network.out_activation_ == "identity":  # counts and labels have a natural scale
+        yield from _target_advice(Y)
     rate = f"learning_rate_init (now {network.learning_rate_init:g})"
     others = " or ".join(f"'{name}'" for name in ("relu", "selu", "leaky_relu") if name not in network._activations)
     first, last = gradient[0], gradient[-1]
-    vanishes, steps = 0 < first * SLOPE < last, update[update > 0]
-    if (dead >= DEAD).any() and not vanishes:
-        layers = ", ".join(f"{i + 1} ({dead[i]:.0%})" for i in np.flatnonzero(dead >= DEAD))
-        ways = ["" if scaled else "scale the inputs", "" if network.solver == "lbfgs" else f"lower {rate}"]
-        ways = ", ".join(filter(None, [*ways, f"take activation={others}"]))
-        yield f"Many units give the same output for every row, in hidden layer {layers}: {ways}, and fit afresh."
-        if (dead == 1).any():  # and what is measured of the rest follows from it
+    vanishes, steps = 0 < first * MAX_GRADIENT_RATIO < last, update[update > 0]
+    if (dead >= MAX_DEAD_FRACTION).any() and not vanishes:
+        layers = ", ".join(f"{i + 1} ({dead[i]:.0%})" for i in np.flatnonzero(dead >= MAX_DEAD_FRACTION))
+        fixes = ["" if scaled else "scale the inputs", "" if network.solver == "lbfgs" else f"lower {rate}"]
+        fixes = ", ".join(filter(None, [*fixes, f"use activation={others}"]))
+        yield f"Many units give the same output for every row, in hidden layer {layers}: {fixes}, and refit."
+        if (dead == 1).any():  # the other measurements follow from the dead layer
             return
-    if (steps > STEPS[1]).any():
-        yield f"A step changes the weights of a layer by {steps.max():.1%}, which is much: lower {rate}."
-    if (steps < STEPS[0]).any():
-        yield f"A step changes the weights of a layer by {steps.min():.0e}, next to nothing: raise {rate}."
+    if (steps > STEP_SIZES[1]).any():
+        yield f"A step changes the weights of a layer by {steps.max():.1%}, which is too much: lower {rate}."
+    if (steps < STEP_SIZES[0]).any():
+        yield f"A step changes the weights of a layer by {steps.min():.0e}, which is too little: raise {rate}."
     if vanishes:
         yield (
-            f"The gradient of the first layer is {first / last:.0e} of that of the last, it vanishes on its way: take "
+            f"The gradient vanishes: its norm in the first layer is {first / last:.0e} times that in the last. Use "
             f"fewer layers, batch_norm='before_activation', or activation={others}."
         )
-    if first > last * SLOPE:
+    if first > last * MAX_GRADIENT_RATIO:
         yield (
-            f"The gradient of the first layer is {first / last:.0e} times that of the last, it explodes on its way: "
-            "set clip_norm=1, or take fewer layers."
+            f"The gradient explodes: its norm in the first layer is {first / last:.0e} times that in the last. Set "
+            "clip_norm=1, or use fewer layers."
         )
 
 
-def _of_targets(Y):
+def _target_advice(Y):
     center, spread = np.abs(Y.mean(axis=0, dtype=float)).max(), Y.std(axis=0, dtype=float).max()
     if not (center <= SCALES[1] and SCALES[0] <= spread <= SCALES[1]):
         yield (

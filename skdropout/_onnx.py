@@ -1,4 +1,4 @@
-"""Conversion to ONNX. Only functions import skl2onnx, so that it remains optional."""
+"""Conversion to ONNX. Only functions import skl2onnx, so that it stays optional."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ._sklearn import HalvingGridSearchCV, HalvingRandomSearchCV
 from .engine import activations
 from .engine.activations import ACTIVATIONS, ALPHA, LAMBDA, LEAK, OUTPUTS
 
-# Containers that are converted as the estimator inside; skl2onnx supports GridSearchCV itself
+# Containers converted as the fitted estimator in this attribute; skl2onnx itself supports GridSearchCV
 CONTAINERS = {
     FrozenEstimator: "estimator",
     HalvingGridSearchCV: "best_estimator_",
@@ -25,12 +25,12 @@ CONTAINERS = {
 
 
 def register_onnx() -> None:
-    """Let skl2onnx convert fitted networks, by themselves and inside of pipelines and searches.
+    """Register converters so that skl2onnx can convert fitted networks, also inside of pipelines and searches.
 
-    After one call in a process, ``skl2onnx.to_onnx`` and ``skl2onnx.convert_sklearn`` take
-    :class:`DropoutMLPClassifier` and :class:`DropoutMLPRegressor` as they take scikit-learn's own networks, with the
-    same options (`zipmap`, `output_class_labels`, `nocl`). The converted network computes in float64 if the inputs are
-    declared as float64, else in float32.
+    After one call in a process, ``skl2onnx.to_onnx`` and ``skl2onnx.convert_sklearn`` accept
+    :class:`DropoutMLPClassifier` and :class:`DropoutMLPRegressor` like scikit-learn's own networks, with the same
+    options (`zipmap`, `output_class_labels`, `nocl`). The converted network computes in float64 if its inputs are
+    declared as float64, and in float32 otherwise.
 
     Raises
     ------
@@ -39,16 +39,16 @@ def register_onnx() -> None:
 
     See Also
     --------
-    DropoutMLPClassifier.to_sklearn : The network as scikit-learn's own, which needs no registration.
+    DropoutMLPClassifier.to_sklearn : Conversion to a network of scikit-learn, which needs no registration.
 
     Notes
     -----
     :class:`~sklearn.model_selection.RandomizedSearchCV`, successive halving and
     :class:`~sklearn.frozen.FrozenEstimator`, which skl2onnx (1.20) does not support, are converted as the estimator
-    inside. A :class:`~sklearn.compose.TransformedTargetRegressor` is converted if its inverse scales and shifts each
-    target, as that of StandardScaler does, or if ``inverse_func`` is numpy.exp or numpy.expm1. The conversion of a
-    custom activation, which has no counterpart in ONNX, raises a ``ValueError``. With float64 inputs 'gelu' has float32
-    precision, since onnxruntime computes the error function in float32 only.
+    that they contain. A :class:`~sklearn.compose.TransformedTargetRegressor` can be converted if its inverse transform
+    scales and shifts each target separately, as with StandardScaler, or if ``inverse_func`` is numpy.exp or
+    numpy.expm1. Custom activations have no counterpart in ONNX; converting one raises a ``ValueError``. With float64
+    inputs 'gelu' has float32 precision, because onnxruntime computes the error function in float32 only.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def register_onnx() -> None:
     try:
         from skl2onnx import update_registered_converter, update_registered_parser
     except ImportError as error:
-        raise ImportError(f"register_onnx needs skl2onnx, install it: {error}") from error
+        raise ImportError(f"register_onnx needs skl2onnx; install it: {error}") from error
     options = {"zipmap": [True, False, "columns"], "output_class_labels": [False, True], "nocl": [True, False]}
     update_registered_converter(
         DropoutMLPClassifier, "SkdropoutMLPClassifier", _classifier_shapes, _convert_classifier, options=options
@@ -74,11 +74,11 @@ def register_onnx() -> None:
     update_registered_converter(DropoutMLPRegressor, "SkdropoutMLPRegressor", _regressor_shapes, _convert_regressor)
     update_registered_converter(TransformedTargetRegressor, "SkdropoutTarget", _target_shapes, _convert_target)
     for container in CONTAINERS:
-        update_registered_parser(container, _parse_inside)
+        update_registered_parser(container, _parse_inner)
 
 
-def _parse_inside(scope, model, inputs, custom_parsers=None):
-    """Parse the estimator inside a container instead of the container."""
+def _parse_inner(scope, model, inputs, custom_parsers=None):
+    """Parse the fitted estimator of a container instead of the container."""
     from skl2onnx._parse import _parse_sklearn
 
     inner = getattr(model, CONTAINERS[type(model)])
@@ -114,8 +114,8 @@ def _n_targets(model):
     return model.transformer_.n_features_in_
 
 
-class Graph:
-    """Adds nodes and constants to the ONNX graph; each call returns the name of its result."""
+class GraphBuilder:
+    """Builder that adds nodes and constants to an ONNX graph. Each method returns the name of its result."""
 
     def __init__(self, scope, operator, container):
         from skl2onnx.common.data_types import guess_proto_type
@@ -125,10 +125,10 @@ class Graph:
         double = guess_proto_type(operator.inputs[0].type) == TensorProto.DOUBLE
         self.dtype = TensorProto.DOUBLE if double else TensorProto.FLOAT
 
-    def __call__(self, kind, *inputs, out=None, **attributes):
-        out = out or self.scope.get_unique_variable_name(kind.lower())
-        name = self.scope.get_unique_operator_name(kind)
-        self.container.add_node(kind, list(inputs), out, name=name, **attributes)
+    def __call__(self, op_type, *inputs, out=None, **attributes):
+        out = out or self.scope.get_unique_variable_name(op_type.lower())
+        name = self.scope.get_unique_operator_name(op_type)
+        self.container.add_node(op_type, list(inputs), out, name=name, **attributes)
         return out
 
     def constant(self, value, dtype=None):
@@ -153,12 +153,12 @@ def _exponential_linear(graph, z, scale, saturation):
 
 def _gelu(graph, z):
     x = graph("Mul", z, graph.constant([math.sqrt(0.5)]))
-    x = graph("Erf", graph.cast(x, graph.types.FLOAT))  # onnxruntime has it in float32 only
+    x = graph("Erf", graph.cast(x, graph.types.FLOAT))  # float32 only in onnxruntime
     x = graph("Add", graph.cast(x, graph.dtype), graph.constant([1.0]))
     return graph("Mul", graph("Mul", z, graph.constant([0.5])), x)
 
 
-# The keys are functions, not names, so that a built-in name that a user redefined is not converted as the original.
+# Keyed by function, not by name, so that a built-in name redefined by a user is not converted as the original.
 # ONNX has Elu, Selu and LeakyRelu, but onnxruntime computes them in float32 only.
 OPERATORS = {
     activations.identity: lambda graph, z: z,
@@ -176,20 +176,20 @@ OPERATORS = {
 
 
 def _forward(graph, network, x):
-    """The output of the engine's network for the variable x."""
+    """Add the forward pass of `network` on the variable `x`, and return the name of the output."""
     names = [*network.activations, network.output]
     functions = [*(ACTIVATIONS[name].forward for name in network.activations), OUTPUTS[network.output]]
     x = graph.cast(x, graph.dtype)
     for W, b, function, name in zip(network.coefs, network.intercepts, functions, names, strict=True):
         if function not in OPERATORS:
-            raise ValueError(f"There are no operators of ONNX for the activation {name!r}, which was registered.")
+            raise ValueError(f"Cannot convert the custom activation {name!r}: it has no ONNX operators.")
         x = graph("Add", graph("MatMul", x, graph.constant(W)), graph.constant(b))
         x = OPERATORS[function](graph, x)
     return x
 
 
 def _convert_regressor(scope, operator, container):
-    graph = Graph(scope, operator, container)
+    graph = GraphBuilder(scope, operator, container)
     y = _forward(graph, operator.raw_operator._network(), operator.inputs[0].full_name)
     graph("Identity", y, out=operator.outputs[0].full_name)
 
@@ -197,7 +197,7 @@ def _convert_regressor(scope, operator, container):
 def _convert_target(scope, operator, container):
     from skl2onnx._parse import _parse_sklearn
 
-    graph, model = Graph(scope, operator, container), operator.raw_operator
+    graph, model = GraphBuilder(scope, operator, container), operator.raw_operator
     (y,) = _parse_sklearn(scope, model.regressor_, operator.inputs)
     y = graph.cast(y.full_name, graph.dtype)
     function = getattr(model.transformer_, "inverse_func", None)
@@ -211,7 +211,7 @@ def _convert_target(scope, operator, container):
 
 
 def _scale_and_shift(model):
-    """Scale and shift of each target in the inverse transformation of the predictions."""
+    """Return the scale and shift of each target in the inverse transform of the predictions."""
     n, inverse = _n_targets(model), model.transformer_.inverse_transform
     shift = np.asarray(inverse(np.zeros((1, n))))
     scale = np.asarray(inverse(np.ones((1, n)))) - shift
@@ -219,7 +219,7 @@ def _scale_and_shift(model):
     if not np.allclose(inverse(T), T * scale + shift):
         raise ValueError(
             f"{model.transformer_!r} does not scale and shift each target separately: convert regressor_ instead, and "
-            "transform the predictions of the runtime back by inverse_transform."
+            "apply inverse_transform to the predictions of the runtime."
         )
     return scale, shift
 
@@ -227,7 +227,7 @@ def _scale_and_shift(model):
 def _convert_classifier(scope, operator, container):
     from skl2onnx.common.utils_classifier import get_label_classes
 
-    graph, network = Graph(scope, operator, container), operator.raw_operator
+    graph, network = GraphBuilder(scope, operator, container), operator.raw_operator
     label, proba = (output.full_name for output in operator.outputs)
     P = _forward(graph, network._network(), operator.inputs[0].full_name)
     if len(network.classes_) == 1:
@@ -241,6 +241,6 @@ def _convert_classifier(scope, operator, container):
     classes = get_label_classes(scope, network)
     if isinstance(classes[0], str):
         classes = graph.constant([text.encode() for text in classes], graph.types.STRING)
-    else:  # integers, possibly stored as floats: scikit-learn allows no other numeric classes
+    else:  # integers, possibly stored as floats; scikit-learn allows no other numeric classes
         classes = graph.constant(classes.astype(np.int64), graph.types.INT64)
     graph("Gather", classes, graph("ArgMax", P, axis=1, keepdims=0), out=label, axis=0)

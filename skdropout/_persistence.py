@@ -367,7 +367,7 @@ class PersistenceMixin:
 
 
 def _version():
-    from . import __version__  # which is there once the package is imported
+    from ._version import __version__
 
     return __version__
 

@@ -1,4 +1,4 @@
-"""The log predictive density as a score, through pipelines and transformed targets."""
+"""The log predictive density as a scorer, and access to the network inside of pipelines and other containers."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._typing import MatrixLike, Sampling
 
-OURS = "DropoutMLPClassifier or DropoutMLPRegressor"
-# Meta-estimators that predict with one fitted estimator, which gets X and y unchanged (RFE selects columns of X)
-HOLDERS = (
+NETWORKS = "DropoutMLPClassifier or DropoutMLPRegressor"
+# Meta-estimators that predict with a single fitted estimator and pass X and y on unchanged (RFE selects columns of X)
+WRAPPERS = (
     FixedThresholdClassifier,
     FrozenEstimator,
     RANSACRegressor,
@@ -30,75 +30,77 @@ HOLDERS = (
 )
 
 
-def unwrap(estimator, X=None, y=None, with_slope=False):
-    """The estimator inside containers that hold a single fitted one, with its X and y.
+def unwrap(estimator, X=None, y=None, with_log_jacobian=False):
+    """Return the innermost estimator of nested containers, with X and y as that estimator receives them.
 
-    These are pipelines, scikit-learn's and imbalanced-learn's, searches,
-    :class:`~sklearn.compose.TransformedTargetRegressor`, and the meta-estimators in `HOLDERS`, at any depth. X and y
-    may be left out.
+    The containers are pipelines of scikit-learn and imbalanced-learn, searches,
+    :class:`~sklearn.compose.TransformedTargetRegressor`, and the meta-estimators in `WRAPPERS`, at any depth. X and y
+    are optional.
 
     Returns
     -------
-    inner, X, y, log_slope : log_slope, (n_samples,) or 0, is log |dt/dy| at y of the transformation t of the targets.
+    inner, X, y, log_jacobian : log_jacobian, of shape (n_samples,) or 0, is log |dt/dy| at y, where t is the
+        transformation of the targets.
     """
     check_is_fitted(estimator)
-    log_slope = 0.0
+    log_jacobian = 0.0
     while True:
         if isinstance(estimator, Pipeline):
             for _, step in estimator.steps[:-1] if X is not None else ():
-                if hasattr(step, "transform"):  # skips "passthrough", None, and samplers, which act in fit only
+                if hasattr(step, "transform"):  # skip "passthrough", None, and samplers, which act in fit only
                     X = step.transform(X)
             estimator = estimator.steps[-1][1]
         elif isinstance(estimator, TransformedTargetRegressor):
             if y is not None:
                 y, transformer = np.asarray(y, dtype=float), estimator.transformer_
                 columns = y.reshape(len(y), -1)
-                T = np.asarray(transformer.transform(columns))  # it may return DataFrames
-                if with_slope:
-                    log_slope = log_slope + _log_slope(transformer, columns, T)
+                T = np.asarray(transformer.transform(columns))  # may be a DataFrame
+                if with_log_jacobian:
+                    log_jacobian = log_jacobian + _log_jacobian(transformer, columns, T)
                 y = T.ravel() if T.shape[1] == 1 else T
             estimator = estimator.regressor_
         elif hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
-        elif isinstance(estimator, HOLDERS):
+        elif isinstance(estimator, WRAPPERS):
             if isinstance(estimator, RFE) and X is not None:
                 X = estimator.transform(X)
             estimator = getattr(estimator, "estimator_", estimator.estimator)
-            if hasattr(X, "columns") and not hasattr(estimator, "feature_names_in_"):  # it was fitted on an array
+            if hasattr(X, "columns") and not hasattr(estimator, "feature_names_in_"):  # fitted on an array
                 X = np.asarray(X)
         else:
-            return estimator, X, y, log_slope
+            return estimator, X, y, log_jacobian
 
 
-def no_network(wanted, estimator, inner):
-    """The error for a search for `wanted` in `estimator` that ended at `inner`."""
+def missing_network_error(wanted, estimator, inner):
+    """Return the TypeError to raise where `unwrap` finds `inner` in `estimator` instead of `wanted`."""
     if hasattr(inner, "refit") and not inner.refit:
-        way_out = f"with refit=False {type(inner).__name__} keeps no fitted estimator, set refit=True."
-    elif one := holds_networks(inner):
-        way_out = (
+        hint = f"with refit=False {type(inner).__name__} keeps no fitted estimator; set refit=True."
+    elif path := first_network_path(inner):
+        hint = (
             f"{type(inner).__name__} does not predict with a single network. Pass one of its networks, such as "
-            f".{one}, with X and y as that network gets them."
+            f".{path}, with X and y as that network receives them."
         )
     else:
-        way_out = (
-            "pass one by itself, at the end of a Pipeline, or in a TransformedTargetRegressor or a search with refit."
-        )
-    return TypeError(f"There is no {wanted} in {estimator!r}: {way_out}")
+        hint = "pass one directly, or in a Pipeline, a TransformedTargetRegressor or a search with refit."
+    return TypeError(f"There is no {wanted} in {estimator!r}: {hint}")
 
 
-def holds_networks(ensemble):
-    """The attribute path to a network in an ensemble or a calibrated classifier, or None."""
+def first_network_path(ensemble):
+    """Return the attribute path to the first network of an ensemble or a calibrated classifier, or None."""
     for name, suffix in (("estimators_", ""), ("calibrated_classifiers_", ".estimator")):
-        held = getattr(ensemble, name, None)
-        for i, estimator in enumerate(held if isinstance(held, list) else ()):
+        members = getattr(ensemble, name, None)
+        for i, estimator in enumerate(members if isinstance(members, list) else ()):
             inner = getattr(estimator, "estimator", estimator) if suffix else estimator
             if hasattr(inner, "fit") and hasattr(unwrap(inner)[0], "coefs_"):
                 return f"{name}[{i}]{suffix}"
     return None
 
 
-def _log_slope(transformer, y, T):
-    """log |dt/dy| at y, (n, n_outputs), and T = t(y): by central differences of the inverse, exact if it is linear."""
+def _log_jacobian(transformer, y, T):
+    """Return log |dt/dy| at y of shape (n, n_outputs), given T = t(y).
+
+    Computed by central differences of the inverse, which are exact if it is linear.
+    """
 
     def inverse(T):
         return np.asarray(transformer.inverse_transform(T))
@@ -109,13 +111,13 @@ def _log_slope(transformer, y, T):
         h = np.zeros_like(T)
         h[:, j] = step[:, j]
         columns.append((inverse(T + h) - inverse(T - h)) / (2 * step[:, [j]]))
-    log_slope = -np.linalg.slogdet(np.stack(columns, axis=2))[1]
-    if not (np.isfinite(log_slope).all() and np.allclose(inverse(T), y, rtol=1e-3)):
+    log_jacobian = -np.linalg.slogdet(np.stack(columns, axis=2))[1]
+    if not (np.isfinite(log_jacobian).all() and np.allclose(inverse(T), y, rtol=1e-3)):
         raise ValueError(
-            f"{transformer!r} has no inverse at some of the targets, or is flat there: use a transformer that is "
-            "strictly monotone, such as StandardScaler."
+            f"{transformer!r} has no inverse at some of the targets or is constant there: use a strictly monotone "
+            "transformer, such as StandardScaler."
         )
-    return log_slope
+    return log_jacobian
 
 
 def log_predictive_density_scorer(
@@ -125,46 +127,50 @@ def log_predictive_density_scorer(
     sample_weight: ArrayLike | None = None,
     **sampling: Unpack[Sampling],
 ) -> float:
-    """Mean log predictive density of noisy passes: a ``scoring`` for `GridSearchCV`, greater is better.
+    """Compute the mean log predictive density of Monte Carlo passes, as ``scoring`` for `GridSearchCV`.
 
-    In nats per row, for y as given here, through pipelines and transformed targets. It rewards the right mean and the
-    right width of the predictive distribution together.
+    The score is in nats per row, and greater is better. It rewards an accurate mean together with an accurate width of
+    the predictive distribution.
 
     Parameters
     ----------
     estimator : estimator
         A fitted :class:`DropoutMLPRegressor` or :class:`DropoutMLPClassifier`, by itself or inside of a
-        :class:`~sklearn.pipeline.Pipeline` or a :class:`~sklearn.compose.TransformedTargetRegressor`, whose
-        transformation counts by its slope: the density is that of y as given here.
+        :class:`~sklearn.pipeline.Pipeline` or a :class:`~sklearn.compose.TransformedTargetRegressor`. The score
+        includes the log Jacobian of a target transformation, so that the density is that of y as given here.
 
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        The rows to judge.
+        Rows to score.
 
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-        Their true targets.
+        True targets.
 
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights of the rows.
+        Sample weights; None for equal weights.
 
     **sampling : dict
-        `n_samples`, `dropout` and what else :meth:`DropoutMLPRegressor.log_predictive_density` takes. To give some
-        in a search: ``scoring=functools.partial(log_predictive_density_scorer, dropout=0)``. Without a rate, and
-        after a schedule that ended at 0, the passes use the rates that it started from, around the noise-free output.
+        `n_samples`, `dropout` and the other sampling parameters of :meth:`DropoutMLPRegressor.log_predictive_density`.
+        To set them in a search: ``scoring=functools.partial(log_predictive_density_scorer, dropout=0)``. Without a
+        rate, and after a schedule that ended at 0, the passes use the initial rates of the schedule, centered on the
+        noise-free output.
 
     Returns
     -------
     score : float
-        Nats per row.
+        Mean log predictive density, in nats per row.
 
     Raises
     ------
     TypeError
-        If there is no such network in `estimator`.
+        If `estimator` contains no such network.
+
+    ValueError
+        If a target transformation is not invertible at some of the targets.
 
     See Also
     --------
-    DropoutMLPRegressor.log_predictive_density : The same row by row.
-    CoverageDisplay : Draws whether intervals are as wide as they claim.
+    DropoutMLPRegressor.log_predictive_density : Log density of each row.
+    CoverageDisplay : Plot the coverage of predictive intervals.
 
     Examples
     --------
@@ -183,8 +189,8 @@ def log_predictive_density_scorer(
     >>> bool((scores > -6).all())
     True
     """
-    network, X, y, log_slope = unwrap(estimator, X, y, with_slope=True)
+    network, X, y, log_jacobian = unwrap(estimator, X, y, with_log_jacobian=True)
     if not hasattr(network, "log_predictive_density"):
-        raise no_network(OURS, estimator, network)
+        raise missing_network_error(NETWORKS, estimator, network)
     weights = None if sample_weight is None else np.asarray(sample_weight)
-    return float(np.average(network.log_predictive_density(X, y, **sampling) + log_slope, weights=weights))
+    return float(np.average(network.log_predictive_density(X, y, **sampling) + log_jacobian, weights=weights))

@@ -1,4 +1,4 @@
-"""What the report of a fault should say of the installation."""
+"""System and version information for bug reports."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 
 from ._sklearn import get_threadpool_controller
+from ._version import __version__
 
-# what is needed, and then what a fit, a search, a plot or a file may also go through
 PACKAGES = [
-    *("scikit-learn", "numpy", "scipy", "joblib", "threadpoolctl"),
-    *(
+    *("scikit-learn", "numpy", "scipy", "joblib", "threadpoolctl"),  # required
+    *(  # optional: used by fits, searches, plots or files
         "pandas",
         "polars",
         "pyarrow",
@@ -28,7 +28,7 @@ PACKAGES = [
 ]
 
 
-def _version(package):
+def _installed_version(package):
     try:
         return version(package)
     except PackageNotFoundError:
@@ -36,9 +36,10 @@ def _version(package):
 
 
 def show_versions() -> None:
-    """Print what a report of a fault should say: system, versions, and the libraries that compute.
+    """Print system and version information for bug reports.
 
-    Versions are read from the packages' metadata; nothing is imported for it.
+    The output lists the system, the versions of the packages, and the thread pools of BLAS and OpenMP. Versions are
+    read from package metadata; no package is imported.
 
     See Also
     --------
@@ -55,11 +56,10 @@ def show_versions() -> None:
          skdropout: ...
       scikit-learn: ...
     """
-    from . import __version__  # not there yet when the package imports this module
-
-    python = {"python": sys.version.replace("\n", " "), "executable": sys.executable, "machine": platform.platform()}
-    blocks = {"System": python, "Packages": {"skdropout": __version__} | {name: _version(name) for name in PACKAGES}}
-    for number, library in enumerate(get_threadpool_controller().info()):  # BLAS and OpenMP
-        blocks[f"Thread pool {number}"] = library
-    for title, rows in blocks.items():
+    system = {"python": sys.version.replace("\n", " "), "executable": sys.executable, "machine": platform.platform()}
+    packages = {"skdropout": __version__} | {name: _installed_version(name) for name in PACKAGES}
+    sections = {"System": system, "Packages": packages}
+    for number, pool in enumerate(get_threadpool_controller().info()):  # BLAS and OpenMP
+        sections[f"Thread pool {number}"] = pool
+    for title, rows in sections.items():
         print(title, *(f"{name:>16}: {value}" for name, value in rows.items()), sep="\n", end="\n\n")

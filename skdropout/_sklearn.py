@@ -1,4 +1,4 @@
-"""The one door to scikit-learn's private names, so that an upgrade breaks in one place."""
+"""The only module that imports private names of scikit-learn, so that an upgrade breaks in one place."""
 
 import copy
 import sys
@@ -32,20 +32,20 @@ except ImportError:  # scikit-learn < 1.9
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         def set_callbacks(self, *callbacks: Any) -> NoReturn:
-            """Not available: callbacks need scikit-learn 1.9.
+            """Raise NotImplementedError: callbacks need scikit-learn 1.9.
 
             Parameters
             ----------
             *callbacks : callback instances
-                Refused.
+                Not supported by this version.
             """
-            raise NotImplementedError(f"Callbacks need scikit-learn >= 1.9, and this is {sklearn.__version__}.")
+            raise NotImplementedError(f"Callbacks need scikit-learn >= 1.9, but {sklearn.__version__} is installed.")
 
     def with_callbacks(method):
         return method
 
 
-if TYPE_CHECKING:  # scikit-learn has no types: its decorators leave those of the method
+if TYPE_CHECKING:  # scikit-learn is untyped: declare that its decorators keep the type of the method
 
     def available_if(check: Callable[[Any], bool]) -> Callable[[Method], Method]: ...
 
@@ -54,21 +54,21 @@ if TYPE_CHECKING:  # scikit-learn has no types: its decorators leave those of th
 else:
     available_if, fit_context = _available_if, _fit_context
 
-# what scikit-learn notes on an estimator for the sake of its callbacks
+# Attributes that scikit-learn sets on an estimator for its callbacks
 CALLBACK_STATE = {"_callback_fit_ctx", "_parent_callback_ctx", "_skl_callbacks", "_skl_callbacks_to_teardown"}
 
 
-def with_score_function(scorer: Any, change: Callable[[Any], Any]) -> Any:
-    """A copy of a ``make_scorer`` scorer whose score function is wrapped by ``change``; other scorers unchanged."""
+def wrap_score_function(scorer: Any, wrapper: Callable[[Any], Any]) -> Any:
+    """Return a copy of a ``make_scorer`` scorer with its score function wrapped; return other scorers unchanged."""
     if not hasattr(scorer, "_score_func"):
         return scorer
     scorer = copy.copy(scorer)
-    scorer._score_func = change(scorer._score_func)
+    scorer._score_func = wrapper(scorer._score_func)
     return scorer
 
 
-def is_candidate() -> bool:
-    """Whether a search is fitting the calling estimator as one of its candidates."""
+def is_search_candidate() -> bool:
+    """Return whether the caller runs inside the fit of a candidate of a scikit-learn search."""
     frame = sys._getframe()
     while frame := frame.f_back:
         if frame.f_code is _fit_and_score.__code__ and frame.f_locals.get("parameters"):
@@ -92,9 +92,9 @@ __all__ = [
     "check_sample_weight",
     "fit_context",
     "get_threadpool_controller",
-    "is_candidate",
+    "is_search_candidate",
     "validate_parameter_constraints",
     "validate_score_name",
     "with_callbacks",
-    "with_score_function",
+    "wrap_score_function",
 ]

@@ -1,4 +1,4 @@
-"""For scikit-learn's searches: rates to draw, and the rule of one standard error."""
+"""Hyperparameter search with scikit-learn: a distribution of dropout rates, and the one-standard-error rule."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from ._typing import Float, Int, Seed
 
 @dataclass(frozen=True)
 class DropoutRates:
-    """Rates of dropout drawn at random, one per hidden layer: a distribution for ``RandomizedSearchCV``.
+    """Distribution of dropout rates, one per hidden layer, for ``RandomizedSearchCV``.
 
     The rates are independent and uniform in [low, high).
 
     Parameters
     ----------
     n_layers : int
-        The number of hidden layers, at least 1. For networks of several depths give a list of dicts, one for each
-        depth: ``[{"hidden_layer_sizes": [(64,)], "dropout": DropoutRates(1)}, ...]``.
+        Number of hidden layers, at least 1. To search over several depths, pass a list of dicts, one for each depth:
+        ``[{"hidden_layer_sizes": [(64,)], "dropout": DropoutRates(1)}, ...]``.
 
     low : float, default=0.0
-        The smallest rate, in [0, high).
+        Lower bound of the rates, inclusive, in [0, high).
 
     high : float, default=0.5
-        No rate is as large as this, in (low, 1].
+        Upper bound of the rates, exclusive, in (low, 1].
 
     Raises
     ------
     TypeError, ValueError
-        If a parameter is not as above.
+        If a parameter has the wrong type or is out of range.
 
     See Also
     --------
-    one_standard_error : A rule by which the search chooses among the candidates.
+    one_standard_error : Rule for ``refit`` that chooses among the candidates.
 
     Examples
     --------
@@ -62,7 +62,7 @@ class DropoutRates:
         check_scalar(self.low, "low", Real)
         check_scalar(self.high, "high", Real)
         if not 0 <= self.low < self.high <= 1:
-            raise ValueError(f"Rates are drawn from [low, high) with 0 <= low < high <= 1, got {self!r}.")
+            raise ValueError(f"Rates are drawn from [low, high), which needs 0 <= low < high <= 1, got {self!r}.")
 
     def rvs(self, *, random_state: Seed = None) -> tuple[float, ...]:
         """Draw one rate per hidden layer.
@@ -70,54 +70,56 @@ class DropoutRates:
         Parameters
         ----------
         random_state : int, RandomState instance or None, default=None
-            Where the random numbers come from; equal seeds give equal rates.
+            Source of the random numbers. Pass an int for reproducible rates.
 
         Returns
         -------
         rates : tuple of float
-            A value of the parameter `dropout`.
+            One rate per hidden layer, a value for the parameter `dropout`.
         """
         return tuple(check_random_state(random_state).uniform(self.low, self.high, size=self.n_layers).tolist())
 
 
 def one_standard_error(cv_results: Mapping[str, Any], metric: str = "score") -> int:
-    """The candidate with the smallest dropout rate within one standard error of the best: a rule for ``refit``.
+    """Return the candidate with the smallest dropout rate within one standard error of the best, for ``refit``.
 
-    With scores s of K splits, mean :math:`m_c` for candidate c and best candidate b, it is the one of least rate among
+    Given scores s of K splits, their mean :math:`m_c` for candidate c, and the best candidate b, the rule chooses the
+    candidate with the smallest rate among those with
 
     .. math:: m_c \\ge m_b - \\mathrm{sd}(s_b) / \\sqrt{K}
 
-    where sd has the divisor K - 1. The rate of a candidate is the mean over layers, added over all parameters whose
-    name ends in "dropout" (``mlp__dropout``, ``mlp__input_dropout``); one that it does not set counts as 0. Among
-    candidates of the same rate the best score decides. Candidates whose score is not finite are left out.
+    where sd has the divisor K - 1. The rate of a candidate is the mean over layers, summed over all parameters whose
+    name ends in "dropout" (``mlp__dropout``, ``mlp__input_dropout``). A parameter that the candidate does not set
+    counts as 0. Ties are broken by the best score. Candidates with a non-finite score are ignored.
 
     Parameters
     ----------
     cv_results : dict
-        The ``cv_results_`` of a search. Of a successive halving only the candidates of the last iteration count: the
-        others were scored with fewer resources.
+        The ``cv_results_`` of a search. For successive halving, only candidates of the last iteration are considered,
+        because the others were scored with fewer resources.
 
     metric : str, default="score"
-        The score to go by. In a search with several, bind it:
+        Name of the score to use. For multi-metric searches, set it with
         ``refit=functools.partial(one_standard_error, metric="accuracy")``.
 
     Returns
     -------
     index : int
-        Of the candidate, ``best_index_`` of the search.
+        Index of the chosen candidate, the ``best_index_`` of the search.
 
     Raises
     ------
     ValueError
-        If no candidate sets a dropout rate, if there is no such metric or only one split, or if no score is finite.
+        If no candidate sets a dropout rate, if `metric` is missing, if there is only one split, or if no score is
+        finite.
 
     See Also
     --------
-    DropoutRates : Rates to draw in ``RandomizedSearchCV``.
+    DropoutRates : Distribution of dropout rates for ``RandomizedSearchCV``.
 
     Notes
     -----
-    Searches with a callable `refit` have no ``best_score_``; it is ``cv_results_["mean_test_score"][best_index_]``.
+    Searches with a callable `refit` have no ``best_score_``. Use ``cv_results_["mean_test_score"][best_index_]``.
     ``HalvingGridSearchCV`` and ``HalvingRandomSearchCV`` do not call `refit` (scikit-learn 1.9): apply the rule to
     their results, ``params = search.cv_results_["params"][one_standard_error(search.cv_results_)]``.
 
@@ -144,7 +146,7 @@ def one_standard_error(cv_results: Mapping[str, Any], metric: str = "score") -> 
     available = [name.removeprefix("mean_test_") for name in cv_results if name.startswith("mean_test_")]
     if metric not in available:
         raise ValueError(
-            f"metric={metric!r} is not among the scores of this search, which are {available}: use for example "
+            f"metric={metric!r} is not among the scores of this search, {available}: use, for example, "
             f"refit=functools.partial(one_standard_error, metric={available[0]!r})."
         )
     rates = [[value for name, value in params.items() if name.endswith("dropout")] for params in cv_results["params"]]
@@ -157,17 +159,17 @@ def one_standard_error(cv_results: Mapping[str, Any], metric: str = "score") -> 
     n_splits = sum(name.startswith("split") and name.endswith(f"_test_{metric}") for name in cv_results)
     if n_splits < 2:
         raise ValueError(f"A standard error needs at least 2 splits, but cv has {n_splits}.")
-    scored = np.isfinite(mean)
+    eligible = np.isfinite(mean)
     if "iter" in cv_results:
-        scored &= cv_results["iter"] == np.max(cv_results["iter"])
-    if not scored.any():
-        raise ValueError(f"No candidate has a finite mean_test_{metric}: {mean.tolist()}.")
-    best = np.argmax(np.where(scored, mean, -np.inf))
+        eligible &= cv_results["iter"] == np.max(cv_results["iter"])
+    if not eligible.any():
+        raise ValueError(f"No candidate has a finite mean_test_{metric}, got {mean.tolist()}.")
+    best = np.argmax(np.where(eligible, mean, -np.inf))
     error = np.std([cv_results[f"split{i}_test_{metric}"][best] for i in range(n_splits)], ddof=1) / np.sqrt(n_splits)
-    near = np.flatnonzero(scored & (mean >= mean[best] - error))
-    return int(min(near, key=lambda i: (_total(rates[i]), -mean[i])))
+    within_error = np.flatnonzero(eligible & (mean >= mean[best] - error))
+    return int(min(within_error, key=lambda i: (_total_rate(rates[i]), -mean[i])))
 
 
-def _total(rates):
-    """The sum of rates, each the mean over layers if it has several, without the last digits, which depend on order."""
+def _total_rate(rates):
+    """Return the sum of the rates, each averaged over layers, rounded because its last digits depend on the order."""
     return round(sum(float(np.mean(rate)) for rate in rates if np.size(rate)), 12)

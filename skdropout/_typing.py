@@ -1,4 +1,4 @@
-"""The types in the signatures of the package."""
+"""Type aliases for the signatures of the package."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias, TypedDict, TypeVar
@@ -8,20 +8,20 @@ from numpy.random import RandomState
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import sparray, spmatrix
 
-Method = TypeVar("Method", bound=Callable[..., Any])  # what a decorator takes and returns
+Method = TypeVar("Method", bound=Callable[..., Any])  # a decorated method keeps its type
 
 Int: TypeAlias = int | np.integer[Any]
 Float: TypeAlias = float | Int | np.floating[Any]
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
 MatrixLike: TypeAlias = ArrayLike | spmatrix | sparray
 Seed: TypeAlias = Int | RandomState | None
-Rates: TypeAlias = Float | Sequence[Float] | NDArray[Any]  # one for all hidden layers, or one each
+Rates: TypeAlias = Float | Sequence[Float] | NDArray[Any]  # a scalar for all hidden layers, or one rate per layer
 Sizes: TypeAlias = Int | Sequence[Int] | NDArray[Any]
-Rate: TypeAlias = float | Sequence[float]  # the same as one point of a plot
-Curve: TypeAlias = Sequence[float] | NDArray[Any]  # a number an epoch
+Rate: TypeAlias = float | Sequence[float]  # one point of a plot
+Curve: TypeAlias = Sequence[float] | NDArray[Any]  # one value per epoch
 Scoring: TypeAlias = str | Callable[..., Any] | None
 
-# The names that a parameter takes; a test keeps them equal to the tables of the engine
+# Built-in names of each parameter; a test keeps them equal to the tables of the engine
 ActivationName: TypeAlias = Literal["identity", "logistic", "tanh", "relu", "selu", "elu", "leaky_relu", "gelu", "silu"]
 SolverName: TypeAlias = Literal["lbfgs", "sgd", "adam", "adamw"]
 LearningRateName: TypeAlias = Literal["constant", "invscaling", "adaptive", "cosine", "onecycle"]

@@ -10,7 +10,7 @@ from scipy.sparse import issparse
 from sklearn.base import is_classifier, is_regressor
 from sklearn.metrics import average_precision_score, balanced_accuracy_score, recall_score, roc_auc_score
 
-from ._sklearn import with_score_function
+from ._sklearn import wrap_score_function
 
 # scikit-learn's score functions that are constant, or 0 divided by 0, on rows of a single class
 UNDEFINED_FOR_ONE_CLASS = {
@@ -59,7 +59,7 @@ def score_of_known_classes(scorer, estimator, X, y, weights):
 
         return score
 
-    known = with_score_function(scorer, robust)
+    known = wrap_score_function(scorer, robust)
     try:
         return float(known(estimator, X, y, **weights))
     except (ValueError, TypeError) as error:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._sklearn import is_candidate
+from ._sklearn import is_search_candidate
 from .engine.losses import LOSSES
 
 
@@ -111,7 +111,7 @@ def warn_about_unused_parameters(estimator, layers, validated):
         value, default = getattr(estimator, name), defaults[name].default
         if any(all_equal(value, exempt) for exempt in (default, *rule.exempt)):
             continue
-        if rule.has_no_effect(estimator, layers, validated) and not is_candidate():
+        if rule.has_no_effect(estimator, layers, validated) and not is_search_candidate():
             warned.add(name)
             because = " and ".join(f"{other}={short(getattr(estimator, other))}" for other in rule.disabled_by)
             warnings.warn(

@@ -1,1 +1,4 @@
-"""Displays in scikit-learn's manner: ``from_estimator``, ``plot``, ``ax_``, ``figure_``; matplotlib only inside."""
+"""Displays with scikit-learn's interface: ``from_estimator``, ``plot``, ``ax_`` and ``figure_``.
+
+matplotlib is imported only inside of functions, so that it stays optional.
+"""

@@ -1,48 +1,49 @@
-"""What the displays share: axes, legend entries, and the network inside of an estimator."""
+"""Helpers shared by the displays: axes, legends, and access to the network inside of an estimator."""
 
-from .._scoring import no_network, unwrap
+from .._scoring import missing_network_error, unwrap
 from .._sklearn import check_matplotlib_support
 from ..engine.network import Network
 
-GREY = "0.4"  # of legend entries that are about no one fit
+GRAY = "0.4"  # color of legend entries that apply to all fits
 
 
-def start(display, ax, **figure):
-    """Give `display` its axes: `ax`, or those of a new figure."""
+def new_axes(display, ax, **subplots_kwargs):
+    """Set ``ax_`` and ``figure_`` of `display` to `ax`, or to the axes of a new figure if None, and return the axes."""
     check_matplotlib_support(f"{type(display).__name__}.plot")
     import matplotlib.pyplot as plt
 
-    ax = plt.subplots(**figure)[1] if ax is None else ax
+    ax = plt.subplots(**subplots_kwargs)[1] if ax is None else ax
     display.ax_, display.figure_ = ax, ax.figure
     return ax
 
 
-def explain(ax, label, **style):
-    """An entry of the legend for a style that all fits on `ax` share, unless it is there."""
+def add_legend_entry(ax, label, **style):
+    """Add a legend entry for a style that all fits on `ax` share, unless `ax` already has one with this label."""
     if label not in ax.get_legend_handles_labels()[1]:
-        ax.plot([], [], **{"color": GREY, "label": label, **style})
+        ax.plot([], [], **{"color": GRAY, "label": label, **style})
 
 
-def legend_above(ax, ncols):
-    """A legend in a room of its own on top of `ax`: "best" covers data where there is much."""
+def legend_on_top(ax, ncols):
+    """Extend the y-axis of `ax` and draw the legend above the data, where loc="best" could cover points."""
     n_rows = -(-len(ax.get_legend_handles_labels()[1]) // ncols)
-    share = min(0.5, (0.17 * n_rows + 0.15) / (ax.get_window_extent().height / ax.figure.dpi))  # inches
+    axes_inches = ax.get_window_extent().height / ax.figure.dpi
+    height = min(0.5, (0.17 * n_rows + 0.15) / axes_inches)  # fraction of the axes
     ax.autoscale(axis="y")
     low, high = ax.get_ylim()
-    ax.set_ylim(low, low + (high - low) / (1 - share))
+    ax.set_ylim(low, low + (high - low) / (1 - height))
     ax.legend(loc="upper left", ncols=ncols, fontsize="small", framealpha=1, edgecolor="none")
 
 
 def find_mlp(estimator, X=None):
-    """The fitted multi-layer perceptron inside of `estimator`, ours or scikit-learn's, and X as it reaches it."""
+    """Return the fitted MLP of skdropout or scikit-learn inside of `estimator`, and X as the MLP receives it."""
     mlp, X, _, _ = unwrap(estimator, X)
     if not hasattr(mlp, "coefs_"):
-        raise no_network("fitted multi-layer perceptron, ours or scikit-learn's,", estimator, mlp)
+        raise missing_network_error("fitted multi-layer perceptron of skdropout or scikit-learn", estimator, mlp)
     return mlp, X
 
 
-def network_of(mlp):
-    """The weights and activations of a fitted multi-layer perceptron, ours or scikit-learn's."""
+def build_network(mlp):
+    """Return the engine's network with the weights and activations of a fitted MLP of skdropout or scikit-learn."""
     if hasattr(mlp, "_network"):
         return mlp._network()
     return Network(mlp.coefs_, mlp.intercepts_, [mlp.activation] * (len(mlp.coefs_) - 1), mlp.out_activation_)

@@ -1,4 +1,4 @@
-"""Is it calibrated? Displays in scikit-learn's manner, of probabilities and of predictive intervals."""
+"""Displays of calibration: of predicted probabilities, and of predictive intervals."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.utils import check_array, check_consistent_length, check_scalar
 from sklearn.utils.validation import column_or_1d
 
-from .._scoring import holds_networks, no_network, unwrap
+from .._scoring import first_network_path, missing_network_error, unwrap
 from .._sklearn import InvalidParameterError, check_matplotlib_support
 from .._typing import Float, FloatArray, Int, MatrixLike, Rates, Seed
-from ._common import start
+from ._common import new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-DIAGONAL = "Perfectly calibrated"
+DIAGONAL_LABEL = "Perfectly calibrated"
 
 
-def _axes(display, ax, ref_line, xlabel, ylabel):
-    """Prepare the unit square to draw `display` on, with its diagonal; True if the diagonal was not there yet."""
-    ax = start(display, ax)
+def _unit_square(display, ax, ref_line, xlabel, ylabel):
+    """Set up unit-square axes for `display`, with the diagonal if `ref_line`; return whether the diagonal is new."""
+    ax = new_axes(display, ax)
     ax.set(xlabel=xlabel, ylabel=ylabel, xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
-    first = ref_line and DIAGONAL not in ax.get_legend_handles_labels()[1]
-    if first:
-        ax.plot([0, 1], [0, 1], "k:", label=DIAGONAL)
-    return first
+    is_new = ref_line and DIAGONAL_LABEL not in ax.get_legend_handles_labels()[1]
+    if is_new:
+        ax.plot([0, 1], [0, 1], "k:", label=DIAGONAL_LABEL)
+    return is_new
 
 
-def _draw(display, x, y, label, kwargs):
+def _plot_curve(display, x, y, label, kwargs):
     if label:
         kwargs = {"label": label, **kwargs}
     (display.line_,) = display.ax_.plot(x, y, **{"marker": "o", "markersize": 4, **kwargs})
@@ -45,33 +45,34 @@ def _draw(display, x, y, label, kwargs):
     return display
 
 
-def _refuse_rates(rates, reason):
+def _check_no_rates(rates, reason):
     for name, rate in rates.items():
         if rate is not None:
-            raise InvalidParameterError(f"{name}={rate!r} has no effect {reason}: leave it out.")
+            raise InvalidParameterError(f"{name}={rate!r} has no effect {reason}: omit it.")
 
 
 class ReliabilityDisplay:
     """Reliability diagram: accuracy against confidence, for any number of classes.
 
-    The confidence of a prediction is the probability of the predicted class, the greatest of its row. Rows are binned
-    by it; in each bin B of a calibrated classifier the accuracy is the mean confidence [1]_ [2]_. Below the diagonal a
-    classifier is overconfident. The label has the expected calibration error over the n rows [2]_::
+    The confidence of a prediction is the probability of the predicted class, the largest of its row. Rows are binned
+    by confidence. For a calibrated classifier, the accuracy in each bin B equals the mean confidence [1]_ [2]_. A
+    classifier with points below the diagonal is overconfident. The label shows the expected calibration error over the
+    n rows [2]_::
 
         ECE = Σ_B |B| / n · |accuracy(B) - confidence(B)|.
 
-    Make one by :meth:`from_estimator` or :meth:`from_predictions`.
+    Create it with :meth:`from_estimator` or :meth:`from_predictions`.
 
     Parameters
     ----------
     accuracy : ndarray of shape (n_bins,)
-        Share of right predictions in each bin.
+        Fraction of correct predictions in each bin.
 
     confidence : ndarray of shape (n_bins,)
         Mean probability of the predicted class in each bin.
 
     counts : ndarray of shape (n_bins,)
-        Rows in each bin.
+        Number of rows in each bin.
 
     estimator_name : str, default=None
         Name for the legend.
@@ -92,14 +93,14 @@ class ReliabilityDisplay:
 
     See Also
     --------
-    CoverageDisplay : The same question for regression.
-    sklearn.calibration.CalibrationDisplay : The probability of the positive class, for two classes.
-    DropoutMLPClassifier.predict_uncertainty : Mean probabilities of noisy passes.
+    CoverageDisplay : Calibration of a regressor.
+    sklearn.calibration.CalibrationDisplay : Calibration of the probability of the positive class, for two classes.
+    DropoutMLPClassifier.predict_uncertainty : Mean probabilities of Monte Carlo passes.
 
     Notes
     -----
-    The expected calibration error of a finite sample is above 0 even for a calibrated classifier, the more so the
-    more bins there are: compare it at equal rows and bins.
+    On a finite sample, the expected calibration error is above 0 even for a calibrated classifier, and it grows with
+    the number of bins. Compare it only for the same rows and number of bins.
 
     References
     ----------
@@ -143,26 +144,26 @@ class ReliabilityDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None for a new figure.
+            Axes to draw on; None for a new figure.
 
         name : str, default=None
             Name for the legend; None for `estimator_name`.
 
         ref_line : bool, default=True
-            Whether to draw the diagonal, unless it is there.
+            Whether to draw the diagonal if `ax` does not have it yet.
 
         **kwargs : dict
-            For :meth:`matplotlib.axes.Axes.plot`.
+            Keyword arguments for :meth:`matplotlib.axes.Axes.plot`.
 
         Returns
         -------
         display : ReliabilityDisplay
-            Itself.
+            The display itself.
         """
-        _axes(self, ax, ref_line, "Mean confidence", "Accuracy")
+        _unit_square(self, ax, ref_line, "Mean confidence", "Accuracy")
         name = self.estimator_name if name is None else name
         error = f"ECE = {self.calibration_error:.3f}"
-        return _draw(self, self.confidence, self.accuracy, error if name is None else f"{name} ({error})", kwargs)
+        return _plot_curve(self, self.confidence, self.accuracy, error if name is None else f"{name} ({error})", kwargs)
 
     @classmethod
     def from_estimator(
@@ -182,68 +183,79 @@ class ReliabilityDisplay:
         ref_line: bool = True,
         **kwargs: Any,
     ) -> Self:
-        """Draw the diagram of a classifier, without noise or of the mean of noisy passes.
+        """Draw the diagram of a classifier, noise-free or averaged over Monte Carlo passes.
 
         Parameters
         ----------
         estimator : estimator
-            A fitted classifier with ``predict_proba``; with `n_samples` a :class:`DropoutMLPClassifier`, by itself or
-            at the end of a :class:`~sklearn.pipeline.Pipeline` or a search.
+            A fitted classifier with ``predict_proba``. With `n_samples` it must be a :class:`DropoutMLPClassifier`,
+            by itself, as the last step of a :class:`~sklearn.pipeline.Pipeline`, or in a search.
 
         X : {array-like, sparse matrix} of shape (n_samples_X, n_features)
-            Rows, better not those of the training.
+            Rows, preferably not the training rows.
 
         y : array-like of shape (n_samples_X,)
-            Their true labels.
+            True labels.
 
         n_samples : int, default=None
-            Number of noisy passes to take the mean of, at least 1; None for ``predict_proba``, without noise.
+            Number of Monte Carlo passes to average, at least 1; None for ``predict_proba`` without noise.
 
         random_state : int, RandomState instance or None, default=0
-            Seeds the masks.
+            Seed of the dropout masks.
 
         dropout : float or array-like of shape (n_hidden,), default=None
-            Rate of the hidden layers while sampling, in [0, 1). None for the rates at the end of training, or, if a
-            schedule ended at 0, the rates that it started from.
+            Dropout rate of the hidden layers while sampling, in [0, 1). None for the rates at the end of training or,
+            if a schedule ended at 0, for its initial rates.
 
         input_dropout : float, default=None
-            The same for the inputs.
+            Dropout rate of the inputs while sampling, in [0, 1). None as for `dropout`.
 
         n_bins : int, default=10
-            Number of bins, at least 1. Empty ones are not drawn.
+            Number of bins, at least 1. Empty bins are not drawn.
 
         strategy : {'uniform', 'quantile'}, default='uniform'
-            Bins of equal width, or of equally many rows.
+            Bins of equal width, or with equal numbers of rows.
 
         name : str, default=None
-            Name for the legend; None for the class of `estimator` and the number of passes.
+            Name for the legend; None for the class name of `estimator` and the number of passes.
 
         ax : matplotlib Axes, default=None
-            Where to draw; None for a new figure.
+            Axes to draw on; None for a new figure.
 
         ref_line : bool, default=True
-            Whether to draw the diagonal, unless it is there.
+            Whether to draw the diagonal if `ax` does not have it yet.
 
         **kwargs : dict
-            For :meth:`matplotlib.axes.Axes.plot`.
+            Keyword arguments for :meth:`matplotlib.axes.Axes.plot`.
 
         Returns
         -------
         display : ReliabilityDisplay
-            What was drawn.
+            The drawn display.
+
+        Raises
+        ------
+        TypeError
+            If `estimator` is not a classifier, or contains no :class:`DropoutMLPClassifier` and `n_samples` is given.
+
+        ValueError
+            If a rate is given without `n_samples`.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         if not is_classifier(estimator):
-            raise TypeError(f"{estimator!r} is not a classifier: for a regressor there is CoverageDisplay.")
+            raise TypeError(f"{estimator!r} is not a classifier: use CoverageDisplay for a regressor.")
         rates = {"dropout": dropout, "input_dropout": input_dropout}
         if n_samples is None:
-            _refuse_rates(rates, "without n_samples, the number of noisy passes")
+            _check_no_rates(rates, "without n_samples, the number of Monte Carlo passes")
             P = estimator.predict_proba(X)
         else:
             network, X, y, _ = unwrap(estimator, X, y)
             if not hasattr(network, "predict_uncertainty"):
-                wanted = f"DropoutMLPClassifier, which n_samples={n_samples!r} needs (None takes any predict_proba),"
-                raise no_network(wanted, estimator, network)
+                wanted = (
+                    f"DropoutMLPClassifier, required by n_samples={n_samples!r} (n_samples=None works with any "
+                    "predict_proba),"
+                )
+                raise missing_network_error(wanted, estimator, network)
             P = network.predict_uncertainty(X, n_samples=n_samples, random_state=random_state, **rates).proba
         if name is None:
             name = type(estimator).__name__ + (f", mean of {n_samples} passes" if n_samples else "")
@@ -281,53 +293,58 @@ class ReliabilityDisplay:
             True labels.
 
         y_proba : array-like of shape (n_samples, n_classes) or (n_samples,)
-            Probability of each class, or with two classes of the second.
+            Probability of each class, or, for two classes, of the second class.
 
         labels : array-like of shape (n_classes,), default=None
-            The class of each column, ``classes_`` of the classifier; None for the sorted labels in `y_true`.
+            Class of each column, such as ``classes_`` of the classifier; None for the sorted labels in `y_true`.
 
         n_bins : int, default=10
-            Number of bins, at least 1. Empty ones are not drawn.
+            Number of bins, at least 1. Empty bins are not drawn.
 
         strategy : {'uniform', 'quantile'}, default='uniform'
-            Bins of equal width, or of equally many rows.
+            Bins of equal width, or with equal numbers of rows.
 
         name : str, default=None
             Name for the legend.
 
         ax : matplotlib Axes, default=None
-            Where to draw; None for a new figure.
+            Axes to draw on; None for a new figure.
 
         ref_line : bool, default=True
-            Whether to draw the diagonal, unless it is there.
+            Whether to draw the diagonal if `ax` does not have it yet.
 
         **kwargs : dict
-            For :meth:`matplotlib.axes.Axes.plot`.
+            Keyword arguments for :meth:`matplotlib.axes.Axes.plot`.
 
         Returns
         -------
         display : ReliabilityDisplay
-            What was drawn.
+            The drawn display.
+
+        Raises
+        ------
+        ValueError
+            If `y_proba` has invalid probabilities, or does not match `labels`, or if `n_bins` or `strategy` is invalid.
         """
         check_scalar(n_bins, "n_bins", Integral, min_val=1)
         if strategy not in ("uniform", "quantile"):
             raise InvalidParameterError(f"strategy must be 'uniform' or 'quantile', got {strategy!r}.")
-        confidence, right = _confidence(y_true, y_proba, labels)
-        # the bins of sklearn.calibration.calibration_curve, which does not tell how many rows are in them
+        confidence, correct = _confidence(y_true, y_proba, labels)
+        # Bins as in sklearn.calibration.calibration_curve, which does not return their counts
         inner = np.linspace(0, 1, n_bins + 1)[1:-1]
         bins = np.searchsorted(inner if strategy == "uniform" else np.quantile(confidence, inner), confidence)
         counts = np.bincount(bins)
-        full = counts > 0
-        counts = counts[full]
-        accuracy, confidence = (np.bincount(bins, weights=a)[full] / counts for a in (right, confidence))
+        nonempty = counts > 0
+        counts = counts[nonempty]
+        accuracy, confidence = (np.bincount(bins, weights=a)[nonempty] / counts for a in (correct, confidence))
         return cls(accuracy, confidence, counts, estimator_name=name).plot(ax=ax, ref_line=ref_line, **kwargs)
 
 
 def _confidence(y_true, y_proba, labels):
-    """Probability of the predicted class of each row, and whether it is the true one."""
+    """Return the probability of the predicted class of each row, and whether the prediction is correct."""
     if np.ndim(y_true) == 2 and np.shape(y_true)[1] > 1:
         raise ValueError(
-            f"y_true has shape {np.shape(y_true)}, but a reliability diagram is of one label per row: draw one for "
+            f"y_true has shape {np.shape(y_true)}, but a reliability diagram needs one label per row: draw one for "
             "each column, ReliabilityDisplay.from_predictions(y_true[:, k], y_proba[:, k], ax=ax)."
         )
     y_true = column_or_1d(y_true)
@@ -338,31 +355,31 @@ def _confidence(y_true, y_proba, labels):
     labels = np.unique(y_true) if labels is None else np.asarray(labels)
     if P.shape[1] != len(labels):
         raise ValueError(
-            f"y_proba has a column for each of {P.shape[1]} classes, but there are {len(labels)} labels, {labels}: "
-            "give the class of each column as labels, such as labels=classifier.classes_."
+            f"y_proba has columns for {P.shape[1]} classes, but there are {len(labels)} labels, {labels}: pass the "
+            "class of each column as labels, such as labels=classifier.classes_."
         )
     unknown = np.setdiff1d(y_true, labels)
     if len(unknown):
         raise ValueError(f"y_true has labels {unknown}, which are not among the classes {labels}.")
-    bad = (P < 0).any(axis=1) | (np.abs(P.sum(axis=1) - 1) > 1e-3)  # float32, and numbers rounded for a table
+    bad = (P < 0).any(axis=1) | (np.abs(P.sum(axis=1) - 1) > 1e-3)  # tolerates float32 and rounded numbers
     if bad.any():
         row = int(bad.argmax())
         raise ValueError(
-            f"y_proba must be probabilities, in [0, 1] and with rows that sum to 1, but row {row} is {P[row]}: give "
-            "what predict_proba returns, rather than decision_function."
+            f"y_proba must be probabilities, in [0, 1] and with rows that sum to 1, but row {row} is {P[row]}: pass "
+            "the result of predict_proba, not of decision_function."
         )
     return P.max(axis=1), labels[P.argmax(axis=1)] == y_true
 
 
 class CoverageDisplay:
-    """Coverage of predictive intervals: the share of targets inside them against the level they claim.
+    """Coverage of predictive intervals: the fraction of targets inside them against their nominal level.
 
-    At level p the central interval of a normal predictive distribution is µ ± z σ with z = Φ⁻¹((1 + p) / 2), and with
-    honest µ and σ a share p of the targets is inside [1]_. Below the diagonal intervals are too narrow, above it too
-    wide. The grey band is two standard errors wide to each side, √(p (1 - p) / n), for n independent targets: what
-    chance does to the coverage of honest intervals.
+    The central interval at level p of a normal predictive distribution is µ ± z σ with z = Φ⁻¹((1 + p) / 2). If µ and
+    σ are calibrated, a fraction p of the targets is inside [1]_. Below the diagonal the intervals are too narrow, above
+    it they are too wide. The gray band shows two standard errors, √(p (1 - p) / n), to each side, for n independent
+    targets: the sampling variation of the coverage of calibrated intervals.
 
-    Make one by :meth:`from_estimator` or :meth:`from_predictions`.
+    Create it with :meth:`from_estimator` or :meth:`from_predictions`.
 
     Parameters
     ----------
@@ -370,10 +387,10 @@ class CoverageDisplay:
         Nominal levels.
 
     coverage : ndarray of shape (n_levels,)
-        Share of the targets inside the intervals of each level.
+        Fraction of the targets inside the intervals of each level.
 
     n_targets : int
-        How many targets there were, over all outputs.
+        Number of targets, over all outputs.
 
     estimator_name : str, default=None
         Name for the legend.
@@ -391,14 +408,14 @@ class CoverageDisplay:
 
     See Also
     --------
-    ReliabilityDisplay : The same question for classification.
-    DropoutMLPRegressor.predict : Has the standard deviation, with ``return_std=True``.
-    log_predictive_density_scorer : One number that also judges how narrow the intervals are.
+    ReliabilityDisplay : Calibration of a classifier.
+    DropoutMLPRegressor.predict : Predictive standard deviation with ``return_std=True``.
+    log_predictive_density_scorer : A single score that also rewards narrow intervals.
 
     Notes
     -----
-    Calibrated is not the same as good: the mean and the standard deviation of all targets, whatever the row, have
-    honest intervals too, only wide ones.
+    Calibrated intervals are not necessarily good: predicting the mean and standard deviation of all targets for every
+    row gives calibrated intervals too, but wide ones.
 
     References
     ----------
@@ -442,28 +459,28 @@ class CoverageDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None for a new figure.
+            Axes to draw on; None for a new figure.
 
         name : str, default=None
             Name for the legend; None for `estimator_name`.
 
         ref_line : bool, default=True
-            Whether to draw the diagonal and its band, unless they are there.
+            Whether to draw the diagonal and its band if `ax` does not have them yet.
 
         **kwargs : dict
-            For :meth:`matplotlib.axes.Axes.plot`.
+            Keyword arguments for :meth:`matplotlib.axes.Axes.plot`.
 
         Returns
         -------
         display : CoverageDisplay
-            Itself.
+            The display itself.
         """
-        if _axes(self, ax, ref_line, "Nominal level", "Coverage"):
+        if _unit_square(self, ax, ref_line, "Nominal level", "Coverage"):
             p = np.linspace(0, 1, 201)
             error = 2 * np.sqrt(p * (1 - p) / self.n_targets)
             label = f"±2 standard errors, n = {self.n_targets}"
             self.ax_.fill_between(p, p - error, p + error, color="0.9", linewidth=0, label=label)
-        return _draw(self, self.levels, self.coverage, self.estimator_name if name is None else name, kwargs)
+        return _plot_curve(self, self.levels, self.coverage, self.estimator_name if name is None else name, kwargs)
 
     @classmethod
     def from_estimator(
@@ -484,8 +501,8 @@ class CoverageDisplay:
     ) -> Self:
         """Draw the coverage of the intervals of a regressor.
 
-        A :class:`~sklearn.compose.TransformedTargetRegressor` is judged on the targets as the regressor inside sees
-        them: where the transformation is monotone, a target is inside the interval there if it is here.
+        For a :class:`~sklearn.compose.TransformedTargetRegressor` the coverage is computed on the transformed targets.
+        With a monotone transformation it is the same as on the original targets.
 
         Parameters
         ----------
@@ -495,61 +512,69 @@ class CoverageDisplay:
             or a search.
 
         X : {array-like, sparse matrix} of shape (n_samples_X, n_features)
-            Rows, better not those of the training.
+            Rows, preferably not the training rows.
 
         y : array-like of shape (n_samples_X,) or (n_samples_X, n_outputs)
-            Their true targets; several outputs are pooled.
+            True targets; multiple outputs are pooled.
 
         levels : array-like of shape (n_levels,), default=None
             Nominal levels in (0, 1); None for 0.05, 0.1, ..., 0.95.
 
         n_samples : int, default=100
-            Number of noisy passes of a :class:`DropoutMLPRegressor`, at least 1.
+            Number of Monte Carlo passes of a :class:`DropoutMLPRegressor`, at least 1.
 
         random_state : int, RandomState instance or None, default=0
-            Seeds its masks.
+            Seed of the dropout masks.
 
         dropout : float or array-like of shape (n_hidden,), default=None
-            Rate of its hidden layers while sampling, in [0, 1). None for the rates at the end of training, or, if a
-            schedule ended at 0, the rates that it started from.
+            Dropout rate of the hidden layers while sampling, in [0, 1). None for the rates at the end of training or,
+            if a schedule ended at 0, for its initial rates.
 
         input_dropout : float, default=None
-            The same for the inputs.
+            Dropout rate of the inputs while sampling, in [0, 1). None as for `dropout`.
 
         name : str, default=None
-            Name for the legend; None for the class of `estimator`.
+            Name for the legend; None for the class name of `estimator`.
 
         ax : matplotlib Axes, default=None
-            Where to draw; None for a new figure.
+            Axes to draw on; None for a new figure.
 
         ref_line : bool, default=True
-            Whether to draw the diagonal and its band, unless they are there.
+            Whether to draw the diagonal and its band if `ax` does not have them yet.
 
         **kwargs : dict
-            For :meth:`matplotlib.axes.Axes.plot`.
+            Keyword arguments for :meth:`matplotlib.axes.Axes.plot`.
 
         Returns
         -------
         display : CoverageDisplay
-            What was drawn.
+            The drawn display.
+
+        Raises
+        ------
+        TypeError
+            If `estimator` is not a regressor, or contains none with ``predict(X, return_std=True)``.
+
+        ValueError
+            If a rate is given for a regressor without dropout, or if `levels` are invalid.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         if not is_regressor(estimator):
-            raise TypeError(f"{estimator!r} is not a regressor: for a classifier there is ReliabilityDisplay.")
+            raise TypeError(f"{estimator!r} is not a regressor: use ReliabilityDisplay for a classifier.")
         regressor, X, y, _ = unwrap(estimator, X, y)
         options = signature(regressor.predict).parameters if hasattr(regressor, "predict") else {}
         if "return_std" not in options:
-            if not options or holds_networks(regressor):
-                raise no_network("regressor with predict(X, return_std=True)", estimator, regressor)
+            if not options or first_network_path(regressor):
+                raise missing_network_error("regressor with predict(X, return_std=True)", estimator, regressor)
             raise TypeError(
-                f"{regressor!r} has no predict(X, return_std=True): give a regressor that does, such as "
-                "DropoutMLPRegressor, or means and standard deviations to CoverageDisplay.from_predictions."
+                f"{regressor!r} has no predict(X, return_std=True): use a regressor that has it, such as "
+                "DropoutMLPRegressor, or pass means and standard deviations to CoverageDisplay.from_predictions."
             )
         sampling: dict[str, Any] = {"dropout": dropout, "input_dropout": input_dropout}
         if "dropout" in options:
             sampling |= {"n_samples": n_samples, "random_state": random_state}
         else:
-            _refuse_rates(sampling, f"on {type(regressor).__name__}")
+            _check_no_rates(sampling, f"on {type(regressor).__name__}")
             sampling = {}
         mean, std = regressor.predict(X, return_std=True, **sampling)
         name = type(estimator).__name__ if name is None else name
@@ -573,13 +598,13 @@ class CoverageDisplay:
         Parameters
         ----------
         y_true : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            True targets; several outputs are pooled.
+            True targets; multiple outputs are pooled.
 
         y_mean : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Means of the predictive distributions.
 
         y_std : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Their standard deviations, those of observations: with the noise.
+            Standard deviations of the predictive distributions, including the observation noise.
 
         levels : array-like of shape (n_levels,), default=None
             Nominal levels in (0, 1); None for 0.05, 0.1, ..., 0.95.
@@ -588,18 +613,23 @@ class CoverageDisplay:
             Name for the legend.
 
         ax : matplotlib Axes, default=None
-            Where to draw; None for a new figure.
+            Axes to draw on; None for a new figure.
 
         ref_line : bool, default=True
-            Whether to draw the diagonal and its band, unless they are there.
+            Whether to draw the diagonal and its band if `ax` does not have them yet.
 
         **kwargs : dict
-            For :meth:`matplotlib.axes.Axes.plot`.
+            Keyword arguments for :meth:`matplotlib.axes.Axes.plot`.
 
         Returns
         -------
         display : CoverageDisplay
-            What was drawn.
+            The drawn display.
+
+        Raises
+        ------
+        ValueError
+            If the shapes differ, a standard deviation is negative, or `levels` are invalid.
         """
         levels = np.linspace(0.05, 0.95, 19) if levels is None else np.sort(np.ravel(levels)).astype(float)
         if not (len(levels) and ((levels > 0) & (levels < 1)).all()):
@@ -607,13 +637,13 @@ class CoverageDisplay:
         columns = {}
         for key, values in {"y_true": y_true, "y_mean": y_mean, "y_std": y_std}.items():
             values = check_array(values, ensure_2d=False, dtype=float, input_name=key)
-            columns[key] = values.reshape(len(values), -1)  # (n,) and (n, 1) are one output
+            columns[key] = values.reshape(len(values), -1)  # (n,) and (n, 1) are the same single output
         if len({values.shape for values in columns.values()}) > 1:
             shapes = ", ".join(f"{key} {np.shape(values)}" for key, values in columns.items())
-            raise ValueError(f"Each target needs a mean and a standard deviation, but the shapes differ: {shapes}.")
+            raise ValueError(f"y_true, y_mean and y_std must have the same shape, but the shapes differ: {shapes}.")
         y_true, y_mean, y_std = columns.values()
         if (y_std < 0).any():
-            raise ValueError(f"y_std must not be negative, got {y_std.min()}: give standard deviations.")
+            raise ValueError(f"y_std must not be negative, got {y_std.min()}: pass standard deviations.")
         error = np.abs(y_true - y_mean)
         coverage = np.array([np.mean(error <= z * y_std) for z in ndtri((1 + levels) / 2)])
         return cls(levels, coverage, y_true.size, estimator_name=name).plot(ax=ax, ref_line=ref_line, **kwargs)

@@ -1,4 +1,4 @@
-"""Which rate of dropout? Scores of a search against the rates, scalars and one per layer."""
+"""Display of cross-validated scores against the dropout rate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._sklearn import InvalidParameterError, check_matplotlib_support, validate_score_name
 from .._tuning import one_standard_error
 from .._typing import FloatArray, Int, MatrixLike, Rate, Scoring
-from ._common import explain, legend_above, start
+from ._common import add_legend_entry, legend_on_top, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,35 +23,35 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-RATES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+DEFAULT_RATES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 
 
 class DropoutRateDisplay:
-    """Cross-validated score against the rate of dropout, with the best rate and the one-standard-error choice marked.
+    """Cross-validated score against the dropout rate, with the best rate and the one-standard-error choice marked.
 
-    A point is the mean over the splits, its error bar one standard error, s / √n_splits, s being the standard
-    deviation over the splits. Single rates lie on a numeric axis, joined by a line, and tuples of one rate per layer
-    to the right of it, each with its label. Where a rate of 0 is among them, the dashed line with its band is the
-    score without dropout and its standard error.
+    A point is the mean over the splits. Its error bar is one standard error, s / √n_splits, where s is the standard
+    deviation over the splits. Scalar rates lie on a numeric axis and are joined by a line. Tuples with one rate per
+    layer are drawn to the right of them, each with its own tick label. If the rates include 0, the dashed line and its
+    band show the score without dropout and its standard error.
 
-    The ring is around the choice of the one-standard-error rule [1]_: the least rate, on average over the layers,
-    whose mean score is no more than one standard error of the best below the best.
+    The ring marks the choice of the one-standard-error rule [1]_: the smallest rate, averaged over the layers, whose
+    mean score is at most one standard error of the best below the best.
 
-    Make one by :meth:`from_search`, :meth:`from_cv_results` or :meth:`from_estimator`.
+    Create it with :meth:`from_search`, :meth:`from_cv_results` or :meth:`from_estimator`.
 
     Parameters
     ----------
     rates : list of n_rates floats or tuples of float
-        The rates, each for all hidden layers or a tuple with one for each.
+        Dropout rates, each a scalar for all hidden layers or a tuple with one rate per layer.
 
     test_scores : array-like of shape (n_rates, n_splits)
-        Scores on the test rows of each split; greater is better. A rate with a score of NaN is not drawn.
+        Test scores of each split; greater is better. A rate with a NaN score is not drawn.
 
     param_name : str, default='dropout'
-        What was varied, for the axis.
+        Name of the parameter that was varied, for the x-axis label.
 
     score_name : str, default=None
-        Name of the score, for the axis, as in ``scoring``.
+        Name of the score, as in ``scoring``, for the y-axis label.
 
     estimator_name : str, default=None
         Name for the legend.
@@ -59,34 +59,35 @@ class DropoutRateDisplay:
     Attributes
     ----------
     mean_scores : ndarray of shape (n_rates,)
-        Mean over the splits.
+        Mean score over the splits.
 
     standard_errors : ndarray of shape (n_rates,)
-        Standard error of each mean; NaN with one split.
+        Standard error of each mean score; NaN with one split.
 
     best_rate : float or tuple of float
-        The rate with the best mean.
+        Rate with the best mean score.
 
     one_standard_error_rate : float, tuple of float or None
-        The choice of the rule; None with one split.
+        Choice of the one-standard-error rule; None with one split.
 
     errorbar_ : matplotlib ErrorbarContainer or None
-        The points of single rates; None if there are none.
+        Points of scalar rates; None if there are none.
 
     tuple_errorbar_ : matplotlib ErrorbarContainer or None
-        The points of tuples; None if there are none.
+        Points of tuples; None if there are none.
 
     baseline_ : matplotlib Line2D or None
-        The score without dropout; None if 0 is not among the rates.
+        Line at the score without dropout; None if 0 is not among the rates.
 
     band_ : matplotlib Patch or None
-        Its standard error to each side; None with one split too.
+        Band of one standard error around the baseline; None without a baseline or with one split.
 
     best_ : matplotlib Line2D
-        The mark of the best rate.
+        Marker of the best rate.
 
     choice_ : matplotlib Line2D or None
-        The ring around the one-standard-error choice; None with one split, or if the choice leaves this rate alone.
+        Ring around the one-standard-error choice; None with one split, or if the chosen candidate does not set this
+        rate.
 
     ax_ : matplotlib Axes
         Axes with the curve.
@@ -97,12 +98,12 @@ class DropoutRateDisplay:
     See Also
     --------
     TrainingCurveDisplay : The loss of each epoch.
-    sklearn.model_selection.ValidationCurveDisplay : Scores against any number.
+    sklearn.model_selection.ValidationCurveDisplay : Scores against any numeric parameter.
 
     Notes
     -----
-    The training rows of the splits overlap, so that the standard error is a rough guide; and as all rates are judged
-    on the same splits, differences between them may be surer than the bars suggest.
+    The training rows of the splits overlap, so the standard error is only a rough guide. All rates are evaluated on the
+    same splits, so differences between rates can be more reliable than the error bars suggest.
 
     References
     ----------
@@ -154,7 +155,9 @@ class DropoutRateDisplay:
         n_splits = scores.shape[1]
         self.mean_scores = scores.mean(axis=1)
         if np.isnan(self.mean_scores).all():
-            raise ValueError("The score of every rate is NaN: search with error_score='raise' to see why.")
+            raise ValueError(
+                "The score of every rate is NaN: run the search with error_score='raise' to see the error."
+            )
         self.standard_errors = np.full(len(scores), np.nan)
         self.best_rate, self.one_standard_error_rate = rates[int(np.nanargmax(self.mean_scores))], None
         if n_splits == 1:
@@ -172,52 +175,52 @@ class DropoutRateDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw, such as ``ax_`` of another display; None for a new figure.
+            Axes to draw on, such as ``ax_`` of another display; None for a new figure.
 
         name : str, default=None
             Name for the legend; None for `estimator_name`.
 
         negate_score : bool, default=False
-            Whether to draw minus the score: the loss, of which less is better, where the score is minus a loss.
+            Whether to draw the negated score, which is the loss if the score is a negated loss.
 
         **kwargs : dict
-            For :meth:`matplotlib.axes.Axes.errorbar`.
+            Keyword arguments for :meth:`matplotlib.axes.Axes.errorbar`.
 
         Returns
         -------
         display : DropoutRateDisplay
-            Itself.
+            The display itself.
 
         Raises
         ------
         ValueError
-            If `ax` has tuples where these single rates belong.
+            If `ax` already has tuples at the positions of these scalar rates.
         """
         tuples = [i for i, rate in enumerate(self.rates) if np.ndim(rate)]
-        singles = sorted({*range(len(self.rates))} - {*tuples}, key=lambda i: self.rates[i])
-        ax = start(self, ax, figsize=(6.4 + 0.25 * max(0, len(tuples) - 6), 4.8), layout="constrained")
+        scalars = sorted({*range(len(self.rates))} - {*tuples}, key=lambda i: self.rates[i])
+        ax = new_axes(self, ax, figsize=(6.4 + 0.25 * max(0, len(tuples) - 6), 4.8), layout="constrained")
         x = np.array([np.nan if np.ndim(rate) else rate for rate in self.rates])
-        x[tuples] = _place([_label(self.rates[i]) for i in tuples], x[singles], ax)
+        x[tuples] = _place_tuples([_label(self.rates[i]) for i in tuples], x[scalars], ax)
         y = -self.mean_scores if negate_score else self.mean_scores
-        color = self._draw_points(x, y, singles, tuples, self.estimator_name if name is None else name, kwargs)
+        color = self._draw_points(x, y, scalars, tuples, self.estimator_name if name is None else name, kwargs)
         self._draw_marks(x, y, color)
         ylabel = validate_score_name(None, self.score_name, negate_score)
         xlabel = self.param_name.rpartition("__")[2]
         if any(text.get_text().startswith("(") for text in ax.get_xticklabels()):
             xlabel += ": one rate for all hidden layers, or (one for each)"
         ax.set(xlabel=xlabel, ylabel=ylabel)
-        legend_above(ax, ncols=2)
+        legend_on_top(ax, ncols=2)
         return self
 
-    def _draw_points(self, x, y, singles, tuples, name, kwargs):
-        """The error bars; their colour."""
+    def _draw_points(self, x, y, scalars, tuples, name, kwargs):
+        """Draw the points with their error bars, and return their color."""
         from matplotlib.cbook import normalize_kwargs
         from matplotlib.lines import Line2D
 
         style = {"marker": "o", "markersize": 5, "capsize": 3, "label": name, **normalize_kwargs(kwargs, Line2D)}
         self.errorbar_ = self.tuple_errorbar_ = None
-        if singles:
-            self.errorbar_ = self.ax_.errorbar(x[singles], y[singles], self.standard_errors[singles], **style)
+        if scalars:
+            self.errorbar_ = self.ax_.errorbar(x[scalars], y[scalars], self.standard_errors[scalars], **style)
             style |= {"color": self.errorbar_[0].get_color(), "label": None}
         if tuples:
             style |= {"linestyle": "none", "marker": "s"}
@@ -225,22 +228,23 @@ class DropoutRateDisplay:
         return (self.errorbar_ or self.tuple_errorbar_)[0].get_color()  # type: ignore[index]
 
     def _draw_marks(self, x, y, color):
-        """The baseline, the best rate and the one-standard-error choice."""
+        """Draw the baseline, the best rate and the one-standard-error choice."""
         ax, errors = self.ax_, self.standard_errors
         self.baseline_ = self.band_ = self.choice_ = None
         for i in [i for i, rate in enumerate(self.rates) if not np.any(rate) and np.isfinite(y[i])][:1]:
-            last = self.param_name.rpartition("__")[2]
-            explain(ax, f"{'no dropout' if last == 'dropout' else f'{last} 0'} ± s.e.", linestyle="--", linewidth=1)
+            param = self.param_name.rpartition("__")[2]
+            label = f"{'no dropout' if param == 'dropout' else f'{param} 0'} ± s.e."
+            add_legend_entry(ax, label, linestyle="--", linewidth=1)
             self.baseline_ = ax.axhline(y[i], color=color, linestyle="--", linewidth=1, zorder=1)
             if np.isfinite(errors[i]):
                 self.band_ = ax.axhspan(y[i] - errors[i], y[i] + errors[i], color=color, alpha=0.1, linewidth=0)
         star: dict[str, Any] = {"marker": "*", "linestyle": "none"}
         ring: dict[str, Any] = {"marker": "o", "linestyle": "none", "fillstyle": "none", "markeredgewidth": 1.5}
-        explain(ax, "best", markersize=10, **star)
+        add_legend_entry(ax, "best", markersize=10, **star)
         i = list(self.rates).index(self.best_rate)
         (self.best_,) = ax.plot(x[i], y[i], color=color, markersize=17, markeredgecolor="white", zorder=3, **star)
         if self.one_standard_error_rate is not None:
-            explain(ax, "least rate within one s.e. of the best", markersize=10, **ring)
+            add_legend_entry(ax, "smallest rate within one s.e. of the best", markersize=10, **ring)
             i = list(self.rates).index(self.one_standard_error_rate)
             (self.choice_,) = ax.plot(x[i], y[i], color=color, markersize=16, zorder=3, **ring)
 
@@ -256,7 +260,7 @@ class DropoutRateDisplay:
         negate_score: bool = False,
         **kwargs: Any,
     ) -> Self:
-        """Draw what a search over rates has found.
+        """Draw the results of a fitted search over rates.
 
         Parameters
         ----------
@@ -265,31 +269,39 @@ class DropoutRateDisplay:
             :class:`~sklearn.model_selection.RandomizedSearchCV` or halving search.
 
         param_name : str, default=None
-            The parameter to draw, as in the grid; None for the one whose name ends in ``dropout``.
+            Parameter to draw, as in the grid; None for the one whose name ends in ``dropout``.
 
         metric : str, default=None
-            Which score of several; None for the only one, or the one in ``refit``.
+            Name of the score of a multi-metric search; None for the only score, or the one in ``refit``.
 
         name : str, default=None
-            Name for the legend; None for the class of the estimator.
+            Name for the legend; None for the class name of the estimator.
 
         ax : matplotlib Axes, default=None
-            Where to draw, such as ``ax_`` of another display; None for a new figure.
+            Axes to draw on, such as ``ax_`` of another display; None for a new figure.
 
         negate_score : bool, default=False
-            Whether to draw minus the score: the loss, of which less is better, where the score is minus a loss.
+            Whether to draw the negated score, which is the loss if the score is a negated loss.
 
         **kwargs : dict
-            For :meth:`matplotlib.axes.Axes.errorbar`.
+            Keyword arguments for :meth:`matplotlib.axes.Axes.errorbar`.
 
         Returns
         -------
         display : DropoutRateDisplay
-            What was drawn; see :meth:`from_cv_results` for several parameters and for halving.
+            The drawn display. See :meth:`from_cv_results` for searches over several parameters and halving searches.
+
+        Raises
+        ------
+        TypeError
+            If `search` has no ``cv_results_``.
+
+        ValueError
+            If `metric` or `param_name` is not in the results.
         """
         check_is_fitted(search)
         if not hasattr(search, "cv_results_"):
-            raise TypeError(f"{search!r} is not a search with cv_results_: draw the estimator by from_estimator.")
+            raise TypeError(f"{search!r} is not a search with cv_results_: use from_estimator to draw an estimator.")
         score_name = search.scoring
         if getattr(search, "multimetric_", False):
             metric = score_name = search.refit if metric is None and isinstance(search.refit, str) else metric
@@ -319,11 +331,11 @@ class DropoutRateDisplay:
     ) -> Self:
         """Draw the results of a search over rates.
 
-        Where other parameters vary too, each rate is drawn at the best of its candidates: the scores are then a
-        little optimistic, the more so the more candidates there are to a rate, and with `input_dropout` among the
-        others the line without dropout is of the hidden layers alone. The ring is around the rate of the candidate
-        that :func:`one_standard_error` chooses, which adds up the rates of all. Candidates that leave the rate at its
-        default are left out. A halving search is drawn once for each of its iterations, which differ in resources.
+        If other parameters vary too, each rate is drawn with the score of its best candidate. These scores are slightly
+        optimistic, more so with more candidates per rate. If `input_dropout` is among the other parameters, the
+        baseline without dropout refers to the hidden layers only. The ring marks the rate of the candidate that
+        :func:`one_standard_error` chooses, which sums the rates of all dropout parameters. Candidates that do not set
+        the rate are not drawn. A halving search is drawn once per iteration, since iterations differ in resources.
 
         Parameters
         ----------
@@ -331,37 +343,44 @@ class DropoutRateDisplay:
             ``cv_results_`` of a search.
 
         param_name : str, default=None
-            The parameter to draw, as in the grid; None for the one whose name ends in ``dropout``.
+            Parameter to draw, as in the grid; None for the one whose name ends in ``dropout``.
 
         metric : str, default='score'
-            Which score of several.
+            Name of the score of a multi-metric search.
 
         score_name : str, default=None
-            Name of the score, for the axis, as in ``scoring``; None for `metric`.
+            Name of the score, as in ``scoring``, for the y-axis label; None for `metric`.
 
         name : str, default=None
             Name for the legend.
 
         ax : matplotlib Axes, default=None
-            Where to draw, such as ``ax_`` of another display; None for a new figure.
+            Axes to draw on, such as ``ax_`` of another display; None for a new figure.
 
         negate_score : bool, default=False
-            Whether to draw minus the score: the loss, of which less is better, where the score is minus a loss.
+            Whether to draw the negated score, which is the loss if the score is a negated loss.
 
         **kwargs : dict
-            For :meth:`matplotlib.axes.Axes.errorbar`.
+            Keyword arguments for :meth:`matplotlib.axes.Axes.errorbar`.
 
         Returns
         -------
         display : DropoutRateDisplay
-            What was drawn; of a halving search the last iteration.
+            The drawn display; for a halving search that of the last iteration.
+
+        Raises
+        ------
+        ValueError
+            If `metric` or `param_name` is not in the results, or if several parameters are candidates for `param_name`.
         """
         check_matplotlib_support(f"{cls.__name__}.from_cv_results")
         if f"mean_test_{metric}" not in cv_results:
             known = [key.removeprefix("mean_test_") for key in cv_results if key.startswith("mean_test_")]
             raise ValueError(f"metric={metric!r} is not a score of this search: choose one of {known}.")
         if param_name is None:
-            param_name = _only_dropout(key.removeprefix("param_") for key in cv_results if key.startswith("param_"))
+            param_name = _find_dropout_param(
+                key.removeprefix("param_") for key in cv_results if key.startswith("param_")
+            )
         elif f"param_{param_name}" not in cv_results:
             raise ValueError(
                 f"param_name={param_name!r} was not varied in this search: {list(cv_results['params'][0])}."
@@ -370,15 +389,15 @@ class DropoutRateDisplay:
             score_name = None if metric == "score" else metric
         iterations = np.asarray(cv_results.get("iter", np.zeros(len(cv_results["params"]))))
         for iteration in np.unique(iterations):
-            among = np.flatnonzero(iterations == iteration)
+            candidates = np.flatnonzero(iterations == iteration)
             label = name
             if "n_resources" in cv_results:
-                n_resources = f"n_resources={cv_results['n_resources'][among[0]]}"
+                n_resources = f"n_resources={cv_results['n_resources'][candidates[0]]}"
                 label = n_resources if name is None else f"{name}, {n_resources}"
-            rates, scores = _best_of_each_rate(cv_results, among, param_name, metric)
+            rates, scores = _best_of_each_rate(cv_results, candidates, param_name, metric)
             disp = cls(rates, scores, param_name=param_name, score_name=score_name, estimator_name=label)
             if sum(key.startswith("param_") and key.endswith("dropout") for key in cv_results) > 1:
-                disp.one_standard_error_rate = _choice(cv_results, among, param_name, metric)
+                disp.one_standard_error_rate = _chosen_rate(cv_results, candidates, param_name, metric)
             ax = disp.plot(ax=ax, negate_score=negate_score, **kwargs).ax_
         return disp
 
@@ -389,7 +408,7 @@ class DropoutRateDisplay:
         X: MatrixLike,
         y: ArrayLike,
         *,
-        rates: Sequence[Rate] | NDArray[Any] = RATES,
+        rates: Sequence[Rate] | NDArray[Any] = DEFAULT_RATES,
         param_name: str | None = None,
         cv: Any = None,
         scoring: Scoring = None,
@@ -400,107 +419,113 @@ class DropoutRateDisplay:
         negate_score: bool = False,
         **kwargs: Any,
     ) -> Self:
-        """Cross-validate an estimator at each rate, by :class:`~sklearn.model_selection.GridSearchCV`, and draw.
+        """Cross-validate an estimator at each rate with ``GridSearchCV``, and draw the scores.
 
         Parameters
         ----------
         estimator : estimator
             A :class:`DropoutMLPClassifier` or :class:`DropoutMLPRegressor`, by itself or inside of a
-            :class:`~sklearn.pipeline.Pipeline`, a :class:`~sklearn.compose.TransformedTargetRegressor` or the like.
+            :class:`~sklearn.pipeline.Pipeline`, a :class:`~sklearn.compose.TransformedTargetRegressor` or a similar
+            meta-estimator.
 
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
+            Training rows.
 
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Their targets.
+            Targets.
 
         rates : list of floats or tuples of float, default=(0.0, 0.1, ..., 0.6)
-            Rates in [0, 1), each for all hidden layers or a tuple with one for each.
+            Rates in [0, 1), each a scalar for all hidden layers or a tuple with one rate per layer.
 
         param_name : str, default=None
-            The parameter to set, as in a grid; None for the parameter ``dropout``, wherever it is.
+            Parameter to set, as in a grid; None for the parameter ``dropout``, also if it is nested.
 
         cv : int, cross-validation generator or iterable, default=None
-            The splits, the same for every rate; None for 5 folds.
+            Splits, the same for every rate; None for 5 folds.
 
         scoring : str or callable, default=None
-            The score; None for that of the estimator.
+            Score; None for the ``score`` method of the estimator.
 
         n_jobs : int, default=None
-            Jobs of joblib to run side by side.
+            Number of parallel jobs of joblib; None for 1.
 
         fit_params : dict, default=None
-            For ``fit`` of the search, such as ``groups`` or ``sample_weight``.
+            Parameters for ``fit`` of the search, such as ``groups`` or ``sample_weight``.
 
         name : str, default=None
-            Name for the legend; None for the class of `estimator`.
+            Name for the legend; None for the class name of `estimator`.
 
         ax : matplotlib Axes, default=None
-            Where to draw, such as ``ax_`` of another display; None for a new figure.
+            Axes to draw on, such as ``ax_`` of another display; None for a new figure.
 
         negate_score : bool, default=False
-            Whether to draw minus the score: the loss, of which less is better, where the score is minus a loss.
+            Whether to draw the negated score, which is the loss if the score is a negated loss.
 
         **kwargs : dict
-            For :meth:`matplotlib.axes.Axes.errorbar`.
+            Keyword arguments for :meth:`matplotlib.axes.Axes.errorbar`.
 
         Returns
         -------
         display : DropoutRateDisplay
-            What was drawn.
+            The drawn display.
+
+        Raises
+        ------
+        ValueError
+            If `scoring` is not a single score, or if `param_name` is None and no or several parameters match.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         if not (scoring is None or isinstance(scoring, str) or callable(scoring)):
             raise InvalidParameterError(
-                f"scoring must be one score, got {scoring!r}: for several, fit a GridSearchCV and draw it by "
+                f"scoring must be one score, got {scoring!r}: for several, fit a GridSearchCV and draw it with "
                 "from_search(search, metric=...)."
             )
         if param_name is None:
-            param_name = _only_dropout(estimator.get_params())
+            param_name = _find_dropout_param(estimator.get_params())
         grid = {param_name: list(rates)}
         search = GridSearchCV(estimator, grid, scoring=scoring, cv=cv, n_jobs=n_jobs, refit=False)
         search.fit(X, y, **(fit_params or {}))
         return cls.from_search(search, param_name=param_name, name=name, ax=ax, negate_score=negate_score, **kwargs)
 
 
-def _only_dropout(names):
-    """The one of the names that is of a dropout rate; that of the hidden layers goes before that of the input."""
+def _find_dropout_param(names):
+    """Return the name of the only dropout rate among `names`; ``dropout`` takes precedence over ``input_dropout``."""
     names = list(names)
     for last in ("dropout", "input_dropout"):
         found = [name for name in names if name.rpartition("__")[2] == last]
         if len(found) == 1:
             return found[0]
         if found:
-            raise ValueError(f"There are several rates of dropout: choose one of them, param_name in {found}.")
-    raise ValueError(f"There is no parameter that ends in 'dropout' among {names}: give its name as param_name.")
+            raise ValueError(f"There are several dropout rates: set param_name to one of {found}.")
+    raise ValueError(f"No parameter ends in 'dropout' among {names}: set param_name.")
 
 
-def _best_of_each_rate(cv_results, among, param_name, metric):
-    """Rates, single ones first and in order, and the scores by split of the best candidate of each."""
+def _best_of_each_rate(cv_results, candidates, param_name, metric):
+    """Return the sorted rates, scalars first, and the split scores of the best candidate of each rate."""
     values, means = cv_results[f"param_{param_name}"], np.asarray(cv_results[f"mean_test_{metric}"], dtype=float)
     n_splits = sum(f"split{i}_test_{metric}" in cv_results for i in range(len(cv_results)))
     scores = np.column_stack([cv_results[f"split{i}_test_{metric}"] for i in range(n_splits)])
     best: dict[Any, int] = {}
-    for i in among[np.argsort(np.nan_to_num(-means[among], nan=np.inf), kind="stable")]:
+    for i in candidates[np.argsort(np.nan_to_num(-means[candidates], nan=np.inf), kind="stable")]:
         if values[i] is not np.ma.masked:
-            best.setdefault(_rate(values[i]), i)
+            best.setdefault(_as_rate(values[i]), i)
     if not best:
         raise ValueError(f"No candidate of this search has a value of {param_name}.")
     rates = sorted(best, key=lambda rate: (np.ndim(rate), np.mean(rate), rate))
     return rates, scores[[best[rate] for rate in rates]]
 
 
-def _choice(cv_results, among, param_name, metric):
-    """The rate of the candidate that the rule chooses where several rates vary, if it sets this one."""
+def _chosen_rate(cv_results, candidates, param_name, metric):
+    """Return the rate of the candidate chosen by the one-standard-error rule, or None if it does not set this rate."""
     if "split1_test_" + metric not in cv_results:
         return None
-    split = {key: values[among] for key, values in cv_results.items() if key.endswith(f"_test_{metric}")}
-    i = one_standard_error({**split, "params": [cv_results["params"][i] for i in among]}, metric)
-    value = cv_results[f"param_{param_name}"][among[i]]
-    return None if value is np.ma.masked else _rate(value)
+    scores = {key: values[candidates] for key, values in cv_results.items() if key.endswith(f"_test_{metric}")}
+    i = one_standard_error({**scores, "params": [cv_results["params"][i] for i in candidates]}, metric)
+    value = cv_results[f"param_{param_name}"][candidates[i]]
+    return None if value is np.ma.masked else _as_rate(value)
 
 
-def _rate(value):
+def _as_rate(value):
     return tuple(np.asarray(value, dtype=float).tolist()) if np.ndim(value) else float(value)
 
 
@@ -508,33 +533,33 @@ def _label(rates):
     return "(" + ", ".join(f"{rate:.3g}" for rate in rates) + ")"
 
 
-def _place(labels, singles, ax):
-    """Where tuples go on `ax`: to the right of the single rates, each at its label if that is there already."""
+def _place_tuples(labels, scalars, ax):
+    """Return the x of each tuple: right of the scalar rates, or at its tick label if `ax` already has it."""
     ticks = {text.get_text(): x for x, text in zip(ax.get_xticks(), ax.get_xticklabels(), strict=True)}
-    places = {text: x for text, x in ticks.items() if text.startswith("(")}
-    numbers = [x for text, x in ticks.items() if text not in places]
-    if not (labels or places):
+    positions = {text: x for text, x in ticks.items() if text.startswith("(")}
+    numbers = [x for text, x in ticks.items() if text not in positions]
+    if not (labels or positions):
         return []
-    if places:
-        fence, end = min(places.values()), max(places.values())
-        if max(singles, default=0) >= fence:
+    if positions:
+        first, end = min(positions.values()), max(positions.values())
+        if max(scalars, default=0) >= first:
             raise ValueError(
-                f"The tuples on ax begin at {fence:.3g}, left of the rate {max(singles):g}: draw the display with the "
-                "greatest single rate first, or on an axis of its own."
+                f"The tuples on ax start at {first:.3g}, left of the rate {max(scalars):g}: draw the display with the "
+                "largest scalar rate first, or use separate axes."
             )
-        step = fence - max(numbers, default=0)
+        step = first - max(numbers, default=0)
     else:
         from matplotlib.ticker import MaxNLocator
 
-        left, end = min([*singles, ax.dataLim.x0]), max([*singles, ax.dataLim.x1, 0])  # ±inf where nothing is drawn
+        left, end = min([*scalars, ax.dataLim.x0]), max([*scalars, ax.dataLim.x1, 0])  # ±inf on empty axes
         step, numbers = end / 8 or 0.1, []
         if left <= end:
             numbers = [x for x in MaxNLocator(8).tick_values(left, end) if left - 1e-9 <= x <= end + 1e-9]
             ax.axvline(end + step / 2, color="0.85", linewidth=1)
-    new = [label for label in labels if label not in places]
-    places |= {label: end + step * (i + 1) for i, label in enumerate(new)}
-    ax.set_xticks([*numbers, *places.values()], [*(f"{x:g}" for x in numbers), *places])
+    new = [label for label in labels if label not in positions]
+    positions |= {label: end + step * (i + 1) for i, label in enumerate(new)}
+    ax.set_xticks([*numbers, *positions.values()], [*(f"{x:g}" for x in numbers), *positions])
     for text in ax.get_xticklabels():
-        if text.get_text() in places:
+        if text.get_text() in positions:
             text.set(rotation=45, horizontalalignment="right", rotation_mode="anchor")
-    return [places[label] for label in labels]
+    return [positions[label] for label in labels]

@@ -1,4 +1,4 @@
-"""How did training go? Loss and validation score, epoch by epoch."""
+"""Display of the training curve: loss and validation score of each epoch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 
 from .._sklearn import InvalidParameterError, check_matplotlib_support
 from .._typing import Curve
-from ._common import explain, find_mlp, start
+from ._common import add_legend_entry, find_mlp, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 class TrainingCurveDisplay:
     """Training and validation loss, or validation score, of each epoch, with the best epoch marked.
 
-    A wide gap between the two curves, and a validation loss that rises while the training loss falls, is overfitting.
-    But the two are not measured alike: the training loss is the mean over the mini-batches of the epoch, *with the
-    noise of dropout* and the penalty on the weights, the validation loss that of the network at the end of the epoch,
-    with neither. So with dropout the validation loss may well be the lower one [1]_.
+    A wide gap between the two curves, with a validation loss that rises while the training loss falls, indicates
+    overfitting. The two losses are not measured in the same way. The training loss is the mean over the mini-batches of
+    the epoch, *with dropout noise* and including the weight penalty. The validation loss is that of the network at the
+    end of the epoch, without either. With dropout, the validation loss can therefore be the lower one [1]_.
 
-    The best epoch is the one whose weights were kept, that of the best validation score, where `early_stopping` was
-    on, and the best of the validation curve that is drawn otherwise. Without validation rows none is marked.
+    With `early_stopping`, the marked epoch is the one whose weights were kept. Otherwise it is the best epoch of the
+    drawn validation curve. Without validation data no epoch is marked.
 
-    Make one by :meth:`from_estimator`.
+    Create it with :meth:`from_estimator`.
 
     Parameters
     ----------
@@ -36,13 +36,13 @@ class TrainingCurveDisplay:
         Training loss of each epoch.
 
     validation_loss_curve : array-like of shape (n_validated,), default=None
-        Validation loss of each epoch, or of the last `n_validated` ones.
+        Validation loss of each epoch, or of the last `n_validated` epochs.
 
     validation_scores : array-like of shape (n_validated,), default=None
-        Validation score of each epoch, or of the last `n_validated` ones; greater is better.
+        Validation score of each epoch, or of the last `n_validated` epochs; greater is better.
 
     best_epoch : int, default=None
-        The epoch whose weights were kept, counted from 1; None for the best of the validation curve that is drawn.
+        Epoch whose weights were kept, counted from 1; None for the best epoch of the drawn validation curve.
 
     estimator_name : str, default=None
         Name for the legend.
@@ -50,10 +50,10 @@ class TrainingCurveDisplay:
     Attributes
     ----------
     training_line_ : matplotlib Line2D or None
-        The curve of the training loss; None if scores are drawn.
+        Curve of the training loss; None if scores are drawn.
 
     validation_line_ : matplotlib Line2D or None
-        The curve of validation; None if there is none.
+        Curve of the validation loss or score; None without validation data.
 
     ax_ : matplotlib Axes
         Axes with the curves.
@@ -63,8 +63,8 @@ class TrainingCurveDisplay:
 
     See Also
     --------
-    DropoutRateDisplay : Score against the rate of dropout.
-    sklearn.model_selection.LearningCurveDisplay : Score against the number of rows.
+    DropoutRateDisplay : Score against the dropout rate.
+    sklearn.model_selection.LearningCurveDisplay : Score against the number of training rows.
 
     References
     ----------
@@ -120,7 +120,7 @@ class TrainingCurveDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None for a new figure.
+            Axes to draw on; None for a new figure.
 
         name : str, default=None
             Name for the legend; None for `estimator_name`.
@@ -129,21 +129,26 @@ class TrainingCurveDisplay:
             Training and validation loss, or the validation score.
 
         **kwargs : dict
-            For :meth:`matplotlib.axes.Axes.plot`, of every curve.
+            Keyword arguments for :meth:`matplotlib.axes.Axes.plot`, applied to every curve.
 
         Returns
         -------
         display : TrainingCurveDisplay
-            Itself.
+            The display itself.
+
+        Raises
+        ------
+        ValueError
+            If `curve` is invalid, or is 'score' without validation scores.
         """
         if curve not in ("loss", "score"):
             raise InvalidParameterError(f"curve must be 'loss' or 'score', got {curve!r}.")
         if curve == "score" and self.validation_scores is None:
             raise ValueError(
-                "curve='score' needs validation scores, and there are none: fit with early_stopping=True, or with "
-                "rows for validation, fit(X, y, X_val=..., y_val=...)."
+                "curve='score' needs validation scores, but there are none: fit with early_stopping=True, or with a "
+                "validation set, fit(X, y, X_val=..., y_val=...)."
             )
-        ax = start(self, ax)
+        ax = new_axes(self, ax)
         from matplotlib.cbook import normalize_kwargs
         from matplotlib.lines import Line2D
 
@@ -151,28 +156,29 @@ class TrainingCurveDisplay:
         n_epochs = len(self.loss_curve)
         self.training_line_ = self.validation_line_ = None
         if curve == "loss":
-            explain(ax, "training", linestyle="--")
+            add_legend_entry(ax, "training", linestyle="--")
             (self.training_line_,) = ax.plot(range(1, n_epochs + 1), self.loss_curve, **{"linestyle": "--", **style})
             style = {"color": self.training_line_.get_color(), **style}
         validated = self.validation_scores if curve == "score" else self.validation_loss_curve
         if validated is not None:
             if curve == "loss":
-                explain(ax, "validation")
+                add_legend_entry(ax, "validation")
             epochs = np.arange(n_epochs - len(validated), n_epochs) + 1
             (self.validation_line_,) = ax.plot(epochs, validated, **style)
-        self._mark_and_name(self.estimator_name if name is None else name, curve)
+        self._mark_best_epoch(self.estimator_name if name is None else name, curve)
         ax.set(xlabel="Epoch", ylabel="Loss" if curve == "loss" else "Validation score")
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.legend(loc="best")
         return self
 
-    def _mark_and_name(self, name, curve):
-        """Mark the best epoch on the curve that there is, and let that curve stand for the fit in the legend."""
+    def _mark_best_epoch(self, name, curve):
+        """Mark the best epoch on the validation curve, or else the training curve, and label that curve."""
         line = self.training_line_ if self.validation_line_ is None else self.validation_line_
-        assert line is not None  # one of them was drawn
+        assert line is not None  # plot draws at least one
         epochs, values = (np.asarray(a) for a in line.get_data())
         best = self.best_epoch
-        if best is None and self.validation_line_ is not None and len(values):  # Ctrl-C may have come before
+        # the validation curve is empty after an interrupt in the first epoch
+        if best is None and self.validation_line_ is not None and len(values):
             best = int(epochs[np.argmax(values) if curve == "score" else np.argmin(values)])
         if best is not None:
             line.set(marker="o", markersize=8, markevery=[best - int(epochs[0])])
@@ -200,35 +206,43 @@ class TrainingCurveDisplay:
             :class:`~sklearn.compose.TransformedTargetRegressor` or a search.
 
         curve : {'loss', 'score'}, default='loss'
-            Training and validation loss, or the validation score. scikit-learn's own networks record no validation
-            loss: the best epoch is then marked on the training loss.
+            Training and validation loss, or the validation score. scikit-learn's networks do not record a validation
+            loss; for them the best epoch is marked on the training loss.
 
         name : str, default=None
-            Name for the legend; None for the class of the network.
+            Name for the legend; None for the class name of the network.
 
         ax : matplotlib Axes, default=None
-            Where to draw, such as ``ax_`` of another display; None for a new figure.
+            Axes to draw on, such as ``ax_`` of another display; None for a new figure.
 
         **kwargs : dict
-            For :meth:`matplotlib.axes.Axes.plot`, of every curve.
+            Keyword arguments for :meth:`matplotlib.axes.Axes.plot`, applied to every curve.
 
         Returns
         -------
         display : TrainingCurveDisplay
-            What was drawn.
+            The drawn display.
+
+        Raises
+        ------
+        TypeError
+            If `estimator` contains no multi-layer perceptron.
+
+        ValueError
+            If the network has no loss curve, or no validation scores with ``curve="score"``.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         mlp, _ = find_mlp(estimator)
         if not hasattr(mlp, "loss_curve_"):
             raise ValueError(
-                f"{type(mlp).__name__} was fitted with solver={mlp.solver!r} and has no loss_curve_, which is recorded "
-                "epoch by epoch: fit with solver='adam' or 'sgd'."
+                f"{type(mlp).__name__} was fitted with solver={mlp.solver!r} and has no loss_curve_, which has one "
+                "value per epoch: fit with solver='adam' or 'sgd'."
             )
         scores, best_epoch = getattr(mlp, "validation_scores_", None), None
         if mlp.early_stopping and scores:
             by_loss = hasattr(mlp, "_stops_by_loss") and mlp._stops_by_loss()
-            watched = np.negative(mlp.validation_loss_curve_) if by_loss else scores
-            best_epoch = len(mlp.loss_curve_) - len(scores) + int(np.argmax(watched)) + 1
+            monitored = np.negative(mlp.validation_loss_curve_) if by_loss else scores
+            best_epoch = len(mlp.loss_curve_) - len(scores) + int(np.argmax(monitored)) + 1
         return cls(
             mlp.loss_curve_,
             validation_loss_curve=getattr(mlp, "validation_loss_curve_", None),

@@ -1,4 +1,4 @@
-"""What have the hidden units learnt? First-layer weights as images, and how often units are active."""
+"""Displays of hidden units: first-layer weights as images, and histograms of activations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sklearn.utils.validation import validate_data
 
 from .._sklearn import InvalidParameterError, check_matplotlib_support
 from .._typing import FloatArray, Int, MatrixLike, Seed
-from ._common import find_mlp, legend_above, network_of, start
+from ._common import build_network, find_mlp, legend_on_top, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,27 +24,27 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
     from matplotlib.patches import StepPatch
 
-MOST_BINS = 1000  # of a histogram whose bins are those of another, of far smaller values
+MAX_BINS = 1000  # limit when reusing the bin width of another histogram with much smaller values
 
 
 class FirstLayerWeightsDisplay:
-    """Weights from the inputs into each first-layer unit as an image, all on one scale of colours.
+    """Weights from the inputs into each first-layer unit as images with a shared color scale.
 
-    Units trained with dropout tend to respond to spots, strokes and edges by themselves, those trained without to
-    patterns that make sense only together [1]_.
+    Units trained with dropout tend to detect spots, strokes and edges on their own. Units trained without dropout tend
+    to learn patterns that are useful only in combination [1]_.
 
-    Make one by :meth:`from_estimator`.
+    Create it with :meth:`from_estimator`.
 
     Parameters
     ----------
     images : ndarray of shape (n_units, height, width) or (n_units, height, width, 3)
-        Weights into each unit, as an image of one or of three channels.
+        Weights into each unit as an image with one or three channels.
 
     units : ndarray of shape (n_units,), default=None
-        Which units these are; None for the first ones.
+        Indices of the units; None for the first ones.
 
     estimator_name : str, default=None
-        Name for the title.
+        Name for the title of the axes.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class FirstLayerWeightsDisplay:
         All images, in rows from the top left corner.
 
     colorbar_ : matplotlib Colorbar or None
-        The scale of the colours; None if it is not drawn.
+        Color bar of the weights; None if it is not drawn.
 
     ax_ : matplotlib Axes
         Axes with the images.
@@ -62,7 +62,7 @@ class FirstLayerWeightsDisplay:
 
     See Also
     --------
-    ActivationSparsityDisplay : How often the units are active.
+    ActivationSparsityDisplay : Histogram of the activations of a hidden layer.
 
     References
     ----------
@@ -98,28 +98,29 @@ class FirstLayerWeightsDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None for a new figure.
+            Axes to draw on; None for a new figure.
 
         name : str, default=None
-            Title; None for `estimator_name`.
+            Title of the axes; None for `estimator_name`.
 
         colorbar : bool, default=True
-            Whether to draw the scale of the colours. Images of three channels have none: grey is 0 there.
+            Whether to draw a color bar. Images with three channels have none; there, mid-gray is 0.
 
         **kwargs : dict
-            For :meth:`matplotlib.axes.Axes.imshow`, such as `cmap`, or `vmin` and `vmax` to share one scale among
-            several networks.
+            Keyword arguments for :meth:`matplotlib.axes.Axes.imshow`, such as `cmap`, or `vmin` and `vmax` to share
+            one color scale among several networks.
 
         Returns
         -------
         display : FirstLayerWeightsDisplay
-            Itself.
+            The display itself.
         """
         images = np.asarray(self.images)
         mosaic, corners = _mosaic(images)
         limit = np.abs(images).max()
         side = 8 if len(images) > 36 else 6.4
-        ax = start(self, ax, figsize=(side, 0.85 * side * mosaic.shape[0] / mosaic.shape[1]), layout="constrained")
+        figsize = (side, 0.85 * side * mosaic.shape[0] / mosaic.shape[1])
+        ax = new_axes(self, ax, figsize=figsize, layout="constrained")
         from matplotlib.patches import Rectangle
 
         style = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit, "interpolation": "nearest", **kwargs}
@@ -156,31 +157,40 @@ class FirstLayerWeightsDisplay:
         estimator : estimator
             A fitted :class:`DropoutMLPClassifier`, :class:`DropoutMLPRegressor` or multi-layer perceptron of
             scikit-learn, by itself or inside of a :class:`~sklearn.pipeline.Pipeline`, a
-            :class:`~sklearn.compose.TransformedTargetRegressor` or a search. Its inputs are those that it gets
-            itself, after the other steps of a pipeline.
+            :class:`~sklearn.compose.TransformedTargetRegressor` or a search. In a pipeline, its inputs are the outputs
+            of the preceding steps.
 
         image_shape : tuple of int, default=None
-            (height, width) or (height, width, 3) of the rows of X as images; None for a square.
+            Shape of a row of X as an image, (height, width) or (height, width, 3); None for a square.
 
         units : int, array-like of int or None, default=64
-            How many units to draw, those of the greatest norm first; or which ones; None for all, as they come.
+            Number of units to draw, in decreasing order of the weight norm; or indices of units; None for all units in
+            order.
 
         name : str, default=None
-            Title; None for the class of the network.
+            Title of the axes; None for the class name of the network.
 
         ax : matplotlib Axes, default=None
-            Where to draw; None for a new figure.
+            Axes to draw on; None for a new figure.
 
         colorbar : bool, default=True
-            Whether to draw the scale of the colours.
+            Whether to draw a color bar.
 
         **kwargs : dict
-            For :meth:`matplotlib.axes.Axes.imshow`.
+            Keyword arguments for :meth:`matplotlib.axes.Axes.imshow`.
 
         Returns
         -------
         display : FirstLayerWeightsDisplay
-            What was drawn.
+            The drawn display.
+
+        Raises
+        ------
+        TypeError
+            If `estimator` contains no multi-layer perceptron.
+
+        ValueError
+            If `image_shape` or `units` does not match the network.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         mlp, _ = find_mlp(estimator)
@@ -195,7 +205,7 @@ class FirstLayerWeightsDisplay:
             units = np.asarray(units)
             if units.ndim != 1 or not units.size or units.min() < 0 or units.max() >= W.shape[1]:
                 raise InvalidParameterError(
-                    f"units must be among 0 to {W.shape[1] - 1}, the first layer's, got {units}."
+                    f"units must be between 0 and {W.shape[1] - 1}, indices of the first layer, got {units}."
                 )
         images = W.T[units].reshape(-1, *image_shape)
         name = type(mlp).__name__ if name is None else name
@@ -207,8 +217,8 @@ def _image_shape(shape, n_inputs):
         side = isqrt(n_inputs)
         if side**2 != n_inputs:
             raise ValueError(
-                f"The network has {n_inputs} inputs, which are no square image: give image_shape=(height, width), or "
-                "(height, width, 3) for three channels."
+                f"The network has {n_inputs} inputs, which do not form a square image: set "
+                "image_shape=(height, width), or (height, width, 3) for three channels."
             )
         return side, side
     if len(shape) not in (2, 3) or tuple(shape[2:]) not in ((), (3,)) or np.prod(shape) != n_inputs:
@@ -220,7 +230,7 @@ def _image_shape(shape, n_inputs):
 
 
 def _mosaic(images):
-    """The images in rows, NaN between them, and the row and column of their top left corners."""
+    """Return the images in a grid separated by NaN, and the row and column of their top left corners."""
     n, height, width, *channels = images.shape
     n_columns = isqrt(n - 1) + 1
     n_rows = -(-n // n_columns)
@@ -232,13 +242,13 @@ def _mosaic(images):
 
 
 class ActivationSparsityDisplay:
-    """Histogram of the activations of a hidden layer: how sparse they are, with and without dropout.
+    """Histogram of the activations of a hidden layer, to compare their sparsity with and without dropout.
 
-    A unit that cannot rely on the others tends to respond to few rows, and strongly: with dropout the activations of
-    ``relu`` units are sparser and their means smaller [1]_. The activations are those of prediction, without noise,
-    of the layer's activation function; a batch normalisation that follows it is not in them.
+    A unit that cannot rely on other units tends to respond strongly to few rows. With dropout, the activations of
+    ``relu`` units are therefore sparser and their means are smaller [1]_. The activations are the outputs of the
+    layer's activation function during prediction, without noise and before any batch normalization that follows it.
 
-    Make one by :meth:`from_estimator`.
+    Create it with :meth:`from_estimator`.
 
     Parameters
     ----------
@@ -251,10 +261,10 @@ class ActivationSparsityDisplay:
     Attributes
     ----------
     mean_activations : ndarray of shape (n_units,)
-        Mean over the rows.
+        Mean activation of each unit over the rows.
 
     share_of_zeros : float
-        Share of the activations that are exactly 0, those of silent units.
+        Fraction of the activations that are exactly 0.
 
     histogram_ : matplotlib StepPatch
         The histogram.
@@ -267,7 +277,7 @@ class ActivationSparsityDisplay:
 
     See Also
     --------
-    FirstLayerWeightsDisplay : What the units of the first layer look for.
+    FirstLayerWeightsDisplay : First-layer weights as images.
 
     References
     ----------
@@ -314,25 +324,30 @@ class ActivationSparsityDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None for a new figure. Histograms on one axis have the bins of the first, or wider ones if
-            that would be more than 1000.
+            Axes to draw on; None for a new figure. Histograms on the same axes use the bin width of the first one, or a
+            multiple of it if that would give more than 1000 bins.
 
         name : str, default=None
             Name for the legend; None for `estimator_name`.
 
         kind : {'activations', 'means'}, default='activations'
-            Activations of all units and rows, or the mean over the rows of each unit.
+            Activations of all units and rows, or the mean activation of each unit over the rows.
 
         bins : int, default=None
-            Number of bins, at least 1; None for 40, of means 15.
+            Number of bins, at least 1; None for 40, or 15 with ``kind="means"``.
 
         **kwargs : dict
-            For :meth:`matplotlib.axes.Axes.stairs`.
+            Keyword arguments for :meth:`matplotlib.axes.Axes.stairs`.
 
         Returns
         -------
         display : ActivationSparsityDisplay
-            Itself.
+            The display itself.
+
+        Raises
+        ------
+        ValueError
+            If `kind` or `bins` is invalid.
         """
         if kind not in ("activations", "means"):
             raise InvalidParameterError(f"kind must be 'activations' or 'means', got {kind!r}.")
@@ -340,16 +355,18 @@ class ActivationSparsityDisplay:
             bins = 40 if kind == "activations" else 15
         check_scalar(bins, "bins", Integral, min_val=1)
         values = np.ravel(self.activations) if kind == "activations" else self.mean_activations
-        ax = start(self, ax)
-        edges = _edges(values, bins, ax)
-        shares = np.histogram(values, edges)[0] / len(values)
+        ax = new_axes(self, ax)
+        edges = _bin_edges(values, bins, ax)
+        fractions = np.histogram(values, edges)[0] / len(values)
         name = self.estimator_name if name is None else name
         label = f"{100 * self.share_of_zeros:.0f} % zeros, mean {np.mean(self.activations):z.2f}"
         label = label if name is None else f"{name}: {label}"
-        self.histogram_ = ax.stairs(shares, edges, **{"label": label, "linewidth": 1.5, **kwargs})
-        whole, x = ("activations", "Activation") if kind == "activations" else ("units", "Mean activation of a unit")
-        ax.set(xlabel=x, ylabel=f"Share of {whole}")
-        legend_above(ax, ncols=1)
+        self.histogram_ = ax.stairs(fractions, edges, **{"label": label, "linewidth": 1.5, **kwargs})
+        if kind == "activations":
+            ax.set(xlabel="Activation", ylabel="Fraction of activations")
+        else:
+            ax.set(xlabel="Mean activation of a unit", ylabel="Fraction of units")
+        legend_on_top(ax, ncols=1)
         return self
 
     @classmethod
@@ -377,36 +394,44 @@ class ActivationSparsityDisplay:
             :class:`~sklearn.compose.TransformedTargetRegressor` or a search.
 
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
+            Input rows.
 
         layer : int, default=0
-            Which hidden layer, counted from 0, or from -1 downwards for the last ones.
+            Index of the hidden layer, from 0; negative values count from the last layer, as in Python.
 
         subsample : int or None, default=1000
-            How many rows of X to draw at random if there are more; None for all.
+            Maximum number of rows of X, at least 1; if X has more, a random subset is used. None for all rows.
 
         random_state : int, RandomState instance or None, default=0
-            Seeds that draw.
+            Seed of the random subset.
 
         kind : {'activations', 'means'}, default='activations'
-            Activations of all units and rows, or the mean over the rows of each unit.
+            Activations of all units and rows, or the mean activation of each unit over the rows.
 
         bins : int, default=None
-            Number of bins, at least 1; None for 40, of means 15.
+            Number of bins, at least 1; None for 40, or 15 with ``kind="means"``.
 
         name : str, default=None
-            Name for the legend; None for the class of the network.
+            Name for the legend; None for the class name of the network.
 
         ax : matplotlib Axes, default=None
-            Where to draw, such as ``ax_`` of another display; None for a new figure.
+            Axes to draw on, such as ``ax_`` of another display; None for a new figure.
 
         **kwargs : dict
-            For :meth:`matplotlib.axes.Axes.stairs`.
+            Keyword arguments for :meth:`matplotlib.axes.Axes.stairs`.
 
         Returns
         -------
         display : ActivationSparsityDisplay
-            What was drawn.
+            The drawn display.
+
+        Raises
+        ------
+        TypeError
+            If `estimator` contains no multi-layer perceptron.
+
+        ValueError
+            If `X` does not match the network, or if `layer`, `subsample`, `kind` or `bins` is invalid.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         n_rows = X.shape[0] if hasattr(X, "shape") else len(X)  # type: ignore[arg-type]
@@ -415,27 +440,27 @@ class ActivationSparsityDisplay:
         mlp, X = find_mlp(estimator, X)
         X = validate_data(mlp, X, reset=False, accept_sparse="csr")
         layer = _hidden_layer(layer, len(mlp.coefs_) - 1)
-        inputs = network_of(mlp).layer_inputs(X)  # the output of a hidden layer is the input of the next
+        inputs = build_network(mlp).layer_inputs(X)  # the output of a hidden layer is the input of the next layer
         activations = np.concatenate([x[layer + 1].copy() for _, x in inputs])
         name = type(mlp).__name__ if name is None else name
         return cls(activations, estimator_name=name).plot(ax=ax, kind=kind, bins=bins, **kwargs)
 
 
 def _hidden_layer(layer, n_hidden):
-    """The number of a hidden layer, counted from 0."""
+    """Check the index of a hidden layer, and return it as a non-negative number."""
     if not isinstance(layer, Integral) or not -n_hidden <= layer < n_hidden:
-        raise InvalidParameterError(f"layer must be one of the {n_hidden} hidden layers, from 0 on, got {layer!r}.")
+        raise InvalidParameterError(f"layer must be the index of one of the {n_hidden} hidden layers, got {layer!r}.")
     return layer % n_hidden
 
 
-def _edges(values, n_bins, ax):
-    """Edges of bins over the values, at multiples of the width of those on `ax` if there are some."""
+def _bin_edges(values, n_bins, ax):
+    """Return the bin edges for the values, reusing the bin width of a histogram that `ax` already has."""
     from matplotlib.patches import StepPatch
 
     low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
-    drawn = [patch.get_data()[1] for patch in ax.patches if isinstance(patch, StepPatch)]
+    existing = [patch.get_data()[1] for patch in ax.patches if isinstance(patch, StepPatch)]
     width = (high - low) / n_bins or 1.0
-    if drawn:
-        width = drawn[0][1] - drawn[0][0]
-        width *= max(1, np.ceil((high - low) / width / MOST_BINS))
+    if existing:
+        width = existing[0][1] - existing[0][0]
+        width *= max(1, np.ceil((high - low) / width / MAX_BINS))
     return width * np.arange(np.floor(low / width), np.floor(high / width) + 2)

@@ -1,4 +1,4 @@
-"""The displays of calibration: known numbers, two ways to one curve, several on one axis, errors with a way out."""
+"""The displays of calibration: known values, equivalent constructors, shared axes, and helpful errors."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -46,7 +46,7 @@ def test_calibration_error_by_hand():
 
 @pytest.mark.parametrize("strategy", ["uniform", "quantile"])
 @pytest.mark.parametrize("n_bins", [1, 7, 10])
-def test_the_bins_are_those_of_calibration_curve(strategy, n_bins):
+def test_bins_match_calibration_curve(strategy, n_bins):
     rng = np.random.RandomState(0)
     P, y = rng.dirichlet(np.ones(3), size=200), rng.randint(3, size=200)
     disp = ReliabilityDisplay.from_predictions(y, P, n_bins=n_bins, strategy=strategy)
@@ -56,7 +56,7 @@ def test_the_bins_are_those_of_calibration_curve(strategy, n_bins):
     assert disp.counts.sum() == 200
 
 
-def test_honest_probabilities_lie_on_the_diagonal_and_overconfident_ones_below():
+def test_calibrated_probabilities_lie_on_the_diagonal_and_overconfident_ones_below():
     rng = np.random.RandomState(0)
     P = rng.dirichlet(np.ones(4), size=20_000)
     y = (rng.uniform(size=(20_000, 1)) > P.cumsum(axis=1)).sum(axis=1)
@@ -64,7 +64,7 @@ def test_honest_probabilities_lie_on_the_diagonal_and_overconfident_ones_below()
     error = np.sqrt(disp.confidence * (1 - disp.confidence) / disp.counts)
     assert (np.abs(disp.accuracy - disp.confidence) < 5 * error).all()
     sharp = P**3 / (P**3).sum(axis=1, keepdims=True)
-    over = ReliabilityDisplay.from_predictions(y, sharp, strategy="quantile")  # equally many rows: no noisy bins
+    over = ReliabilityDisplay.from_predictions(y, sharp, strategy="quantile")  # equal counts avoid noisy bins
     assert (over.accuracy < over.confidence).all()
     assert over.calibration_error > 0.1 > 10 * disp.calibration_error
 
@@ -85,7 +85,7 @@ def test_labels_name_the_columns():
 
 @pytest.mark.parametrize("n_classes", [2, 4])
 @pytest.mark.parametrize("n_samples", [None, 7])
-def test_reliability_from_estimator_is_from_predictions(n_classes, n_samples):
+def test_reliability_from_estimator_equals_from_predictions(n_classes, n_samples):
     X, y = classification(n_classes)
     model = make_pipeline(StandardScaler(), classifier(dropout=0.5)).fit(X, y)
     disp = ReliabilityDisplay.from_estimator(model, X, y, n_samples=n_samples, random_state=3, n_bins=5)
@@ -100,34 +100,37 @@ def test_reliability_from_estimator_is_from_predictions(n_classes, n_samples):
     assert legend(disp.ax_)[1].startswith(name)
 
 
-def test_the_rate_of_sampling_is_heard():
+def test_the_sampling_rate_is_used():
     X, y = classification()
     model = classifier(dropout=0.2).fit(X, y)
-    sampled, still = (
+    sampled, noise_free = (
         ReliabilityDisplay.from_estimator(model, X, y, n_samples=5, dropout=rate).confidence for rate in (None, 0)
     )
-    assert_allclose(still, ReliabilityDisplay.from_estimator(model, X, y).confidence, rtol=1e-6)
-    assert sampled.shape != still.shape or not np.allclose(sampled, still)
+    assert_allclose(noise_free, ReliabilityDisplay.from_estimator(model, X, y).confidence, rtol=1e-6)
+    assert sampled.shape != noise_free.shape or not np.allclose(sampled, noise_free)
 
 
-def test_rows_of_some_classes_are_enough_for_an_estimator():
+def test_from_estimator_with_rows_of_only_some_classes():
     X, y = classification(4)
     model = LogisticRegression(max_iter=1000).fit(X, y)
-    few = y != "bee"
-    assert ReliabilityDisplay.from_estimator(model, X[few], y[few]).counts.sum() == few.sum()
+    subset = y != "bee"
+    assert ReliabilityDisplay.from_estimator(model, X[subset], y[subset]).counts.sum() == subset.sum()
 
 
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        ({"y_proba": [[0.5, 0.6], [0.5, 0.5]]}, r"sum to 1, but row 0 is \[0.5 0.6\]: give what predict_proba"),
+        (
+            {"y_proba": [[0.5, 0.6], [0.5, 0.5]]},
+            r"sum to 1, but row 0 is \[0.5 0.6\]: pass the result",
+        ),
         ({"y_proba": [[0.5, 0.5], [1.5, -0.5]]}, "in \\[0, 1\\].*row 1"),
         ({"y_proba": [0.5, 1.5]}, "in \\[0, 1\\].*row 1"),
         ({"y_proba": [[0.5, np.nan], [0.5, 0.5]]}, "y_proba contains NaN"),
         ({"y_proba": [[0.5, 0.5]] * 3}, "inconsistent numbers of samples"),
         ({"y_proba": [[0.2, 0.3, 0.5]] * 2}, "3 classes, but there are 2 labels, .*labels=classifier.classes_"),
         ({"labels": [0, 7]}, r"y_true has labels \[1\]"),
-        ({"y_true": [[0, 1], [1, 1]]}, "one label per row: draw one for each column"),
+        ({"y_true": [[0, 1], [1, 1]]}, "needs one label per row: draw one for each column"),
         ({"n_bins": 0}, "n_bins == 0, must be >= 1"),
         ({"strategy": "equal"}, "strategy must be 'uniform' or 'quantile', got 'equal'"),
     ],
@@ -139,10 +142,10 @@ def test_bad_probabilities(arguments, match):
 
 def test_bad_classifiers():
     X, y = classification()
-    with pytest.raises(TypeError, match="not a classifier: for a regressor there is CoverageDisplay"):
+    with pytest.raises(TypeError, match="not a classifier: use CoverageDisplay for a regressor"):
         ReliabilityDisplay.from_estimator(LinearRegression(), X, y)
     logistic = LogisticRegression(max_iter=1000).fit(X, y)
-    with pytest.raises(TypeError, match=r"no DropoutMLPClassifier, .*n_samples=5 .* in LogisticRegression"):
+    with pytest.raises(TypeError, match=r"no DropoutMLPClassifier, required by n_samples=5 .* in LogisticRegression"):
         ReliabilityDisplay.from_estimator(logistic, X, y, n_samples=5)
     with pytest.raises(ValueError, match=r"dropout=0\.3 has no effect without n_samples"):
         ReliabilityDisplay.from_estimator(logistic, X, y, dropout=0.3)
@@ -160,7 +163,7 @@ def test_coverage_by_hand():
     assert_allclose(disp.line_.get_xydata(), np.column_stack([disp.levels, disp.coverage]))
 
 
-def test_honest_intervals_lie_on_the_diagonal_and_narrow_ones_below():
+def test_calibrated_intervals_lie_on_the_diagonal_and_narrow_ones_below():
     rng = np.random.RandomState(0)
     mean, std = rng.normal(size=(2, 10_000)) * 10
     std = np.abs(std)
@@ -172,12 +175,12 @@ def test_honest_intervals_lie_on_the_diagonal_and_narrow_ones_below():
     assert (CoverageDisplay.from_predictions(y, mean, std * 2).coverage > p + 0.02).all()
 
 
-def test_no_spread_covers_what_is_exact():
+def test_zero_std_covers_exact_predictions():
     assert_array_equal(CoverageDisplay.from_predictions([1, 2], [1, 3], [0, 0], levels=[0.5]).coverage, [0.5])
 
 
 @pytest.mark.parametrize("n_outputs", [1, 2])
-def test_coverage_from_estimator_is_from_predictions(n_outputs):
+def test_coverage_from_estimator_equals_from_predictions(n_outputs):
     X, y = regression(n_outputs)
     model = regressor().fit(X, y)
     disp = CoverageDisplay.from_estimator(model, X, y, n_samples=20, random_state=1, dropout=0.4)
@@ -237,9 +240,9 @@ def test_bad_intervals(arguments, match):
 
 def test_bad_regressors():
     X, y = regression()
-    with pytest.raises(TypeError, match="not a regressor: for a classifier there is ReliabilityDisplay"):
+    with pytest.raises(TypeError, match="not a regressor: use ReliabilityDisplay for a classifier"):
         CoverageDisplay.from_estimator(classifier(), X, y)
-    with pytest.raises(TypeError, match=r"LinearRegression\(\) has no predict\(X, return_std=True\): give"):
+    with pytest.raises(TypeError, match=r"LinearRegression\(\) has no predict\(X, return_std=True\): use"):
         CoverageDisplay.from_estimator(LinearRegression().fit(X, y), X, y)
 
 
@@ -266,7 +269,7 @@ def test_several_on_one_axis(cls):
     assert second.line_.get_linestyle() == "--"
     labels = legend(ax)
     assert labels.count("Perfectly calibrated") == 1
-    assert len(labels) == 3 + (cls is CoverageDisplay)  # the band
+    assert len(labels) == 3 + (cls is CoverageDisplay)  # plus the band
     assert labels[-2].startswith("one")
     assert labels[-1].startswith("two")
 
@@ -283,13 +286,13 @@ def test_plot_again(cls):
 
 
 @BOTH
-def test_no_name_no_line_no_legend(cls):
+def test_no_legend_without_name_and_reference_line(cls):
     disp = draw(cls, ref_line=False)
     assert (disp.ax_.get_legend() is None) == (cls is CoverageDisplay)
 
 
 @BOTH
-def test_without_matplotlib_the_error_says_what_to_install(cls, monkeypatch):
+def test_missing_matplotlib_raises(cls, monkeypatch):
     disp = draw(cls)
     monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
     with pytest.raises(ImportError, match=rf"{cls.__name__}\.plot requires matplotlib"):
@@ -298,6 +301,6 @@ def test_without_matplotlib_the_error_says_what_to_install(cls, monkeypatch):
 
 def test_the_band_is_two_standard_errors_to_each_side():
     disp = CoverageDisplay.from_predictions(np.zeros(100), np.zeros(100), np.ones(100))
-    edges = disp.ax_.collections[0].get_paths()[0].vertices
-    middle = edges[np.isclose(edges[:, 0], 0.5), 1]
+    vertices = disp.ax_.collections[0].get_paths()[0].vertices
+    middle = vertices[np.isclose(vertices[:, 0], 0.5), 1]
     assert np.ptp(middle) == pytest.approx(4 * np.sqrt(0.25 / 100))

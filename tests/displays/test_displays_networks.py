@@ -1,4 +1,4 @@
-"""The displays of training, rates and units: what is drawn is what was fitted, wherever the network is."""
+"""The displays of training, rates and units draw the fitted values, in any container."""
 
 from functools import cache
 
@@ -43,7 +43,7 @@ def ticks(ax):
 
 @cache
 def wrapped(wrapping):
-    """An estimator fitted inside of another, and the network in it."""
+    """Return an estimator fitted inside of a container, and its network."""
     inner = {"hidden_layer_sizes": (8, 6), "max_iter": 6, "random_state": 0, "early_stopping": True}
     if wrapping == "pipeline":
         model = make_pipeline(StandardScaler(), DropoutMLPClassifier(**inner)).fit(X, y)
@@ -68,20 +68,20 @@ EVERYWHERE = pytest.mark.parametrize(
 
 
 @EVERYWHERE
-def test_the_curves_are_those_of_the_fit_wherever_it_is(wrapping):
+def test_the_curves_are_those_of_the_fit_in_any_container(wrapping):
     model, mlp = wrapped(wrapping)
     disp = TrainingCurveDisplay.from_estimator(model)
     assert_array_equal(disp.training_line_.get_xdata(), np.arange(6) + 1)
     assert_array_equal(disp.training_line_.get_ydata(), mlp.loss_curve_)
     best = int(np.argmax(mlp.validation_scores_)) + 1
-    if hasattr(mlp, "validation_loss_curve_"):  # with dropout, ours stop by the loss
+    if hasattr(mlp, "validation_loss_curve_"):  # with dropout, early stopping monitors the loss
         best = int(np.argmin(mlp.validation_loss_curve_)) + 1
     assert disp.best_epoch == best
     assert legend(disp.ax_)[-1] == f"{type(mlp).__name__}, best epoch {best}"
     if hasattr(mlp, "validation_loss_curve_"):
         assert_array_equal(disp.validation_line_.get_ydata(), mlp.validation_loss_curve_)
         assert disp.validation_line_.get_color() == disp.training_line_.get_color()
-    else:  # scikit-learn's: the mark is on the loss
+    else:  # scikit-learn: the mark is on the training loss
         assert disp.validation_line_ is None
     line = disp.validation_line_ or disp.training_line_
     assert line.get_markevery() == [best - 1]
@@ -95,29 +95,29 @@ def test_the_best_epoch_is_the_one_whose_weights_were_kept():
     model = classifier(max_iter=30, **settings).fit(X, y)
     best = TrainingCurveDisplay.from_estimator(model).best_epoch
     assert 1 < best < model.n_iter_
-    assert np.argmin(model.validation_loss_curve_) + 1 == best  # with dropout it is the loss that is watched
+    assert np.argmin(model.validation_loss_curve_) + 1 == best  # with dropout, the loss is monitored
     assert np.argmax(model.validation_scores_) + 1 != best
     for n_epochs in (best - 1, best):
         shorter = classifier(max_iter=n_epochs, **settings).fit(X, y)
         assert np.array_equal(shorter.coefs_[0], model.coefs_[0]) == (n_epochs == best)
 
 
-def test_without_early_stopping_the_best_of_what_is_drawn_is_marked():
+def test_without_early_stopping_the_best_epoch_of_the_drawn_curve_is_marked():
     model = classifier(max_iter=20, learning_rate_init=0.1).fit(X, y, X_val=X_val, y_val=y_val)
-    least, most = np.argmin(model.validation_loss_curve_), np.argmax(model.validation_scores_)
-    assert least != most
+    best_loss, best_score = np.argmin(model.validation_loss_curve_), np.argmax(model.validation_scores_)
+    assert best_loss != best_score
     disp = TrainingCurveDisplay.from_estimator(model, name="net")
-    assert legend(disp.ax_) == ["training", "validation", f"net, best epoch {least + 1}"]
-    assert disp.validation_line_.get_markevery() == [least]
+    assert legend(disp.ax_) == ["training", "validation", f"net, best epoch {best_loss + 1}"]
+    assert disp.validation_line_.get_markevery() == [best_loss]
     disp.plot(curve="score")
-    assert legend(disp.ax_) == [f"net, best epoch {most + 1}"]
+    assert legend(disp.ax_) == [f"net, best epoch {best_score + 1}"]
 
 
 def test_without_validation_nothing_is_marked():
     disp = TrainingCurveDisplay.from_estimator(classifier().fit(X, y))
     assert legend(disp.ax_) == ["training", "DropoutMLPClassifier"]
     assert disp.training_line_.get_marker() == "None"
-    with pytest.raises(ValueError, match="there are none: fit with early_stopping=True, or with rows"):
+    with pytest.raises(ValueError, match="there are none: fit with early_stopping=True, or with a validation set"):
         disp.plot(curve="score")
     assert legend(TrainingCurveDisplay([2.0, 1.0]).plot().ax_) == ["training"]
     interrupted = TrainingCurveDisplay([], validation_loss_curve=[], validation_scores=[])  # in the first epoch
@@ -125,7 +125,7 @@ def test_without_validation_nothing_is_marked():
         assert not any(label.startswith("best") for label in legend(interrupted.plot(curve=curve, name="net").ax_))
 
 
-def test_validation_that_begins_later_is_at_its_epochs():
+def test_validation_curve_that_starts_later_has_the_right_epochs():
     model = classifier(warm_start=True).fit(X, y).fit(X, y, X_val=X_val, y_val=y_val)
     disp = TrainingCurveDisplay.from_estimator(model)
     assert len(disp.training_line_.get_xdata()) == 10
@@ -148,7 +148,7 @@ def test_several_fits_on_one_axis():
     assert red.validation_line_.get_color() == red.training_line_.get_color() == "red"
 
 
-def test_no_curve_to_draw():
+def test_missing_curve_raises():
     for model in (classifier(solver="lbfgs", dropout=0), MLPClassifier(4, solver="lbfgs", max_iter=2)):
         with pytest.raises(ValueError, match=r"solver='lbfgs' and has no loss_curve_.*solver='adam' or 'sgd'"):
             TrainingCurveDisplay.from_estimator(model.fit(X, y))
@@ -161,34 +161,34 @@ def test_no_curve_to_draw():
 # --- rates ---
 
 
-SINGLES, TUPLES = [0.4, 0.0, 0.2], [(0.4, 0.2), (0.0, 0.2)]
+SCALARS, TUPLES = [0.4, 0.0, 0.2], [(0.4, 0.2), (0.0, 0.2)]
 
 
 @pytest.fixture(scope="module")
 def search():
     model = make_pipeline(StandardScaler(), classifier())
-    grid = {"dropoutmlpclassifier__dropout": SINGLES + TUPLES}
+    grid = {"dropoutmlpclassifier__dropout": SCALARS + TUPLES}
     scoring = ["neg_log_loss", "accuracy"]
     return GridSearchCV(model, grid, cv=3, scoring=scoring, refit="neg_log_loss").fit(X, y)
 
 
 def points(container):
-    """x, y and half the length of the error bar."""
+    """Return x, y and half the length of the error bars."""
     line, _, (bars,) = container.lines
     segments = np.array(bars.get_segments())
     return (*line.get_data(), np.ptp(segments[:, :, 1], axis=1) / 2)
 
 
 @pytest.mark.parametrize("negate", [False, True])
-def test_the_points_are_the_search_s(search, negate):
+def test_the_points_are_those_of_the_search(search, negate):
     disp = DropoutRateDisplay.from_search(search, negate_score=negate)
     assert disp.rates == [0.0, 0.2, 0.4, (0.0, 0.2), (0.4, 0.2)]
     results, sign = search.cv_results_, -1 if negate else 1
     mean = sign * results["mean_test_neg_log_loss"]
     error = results["std_test_neg_log_loss"] / np.sqrt(3 - 1)
     x, score, bar = points(disp.errorbar_)
-    order = np.argsort(SINGLES)
-    assert_array_equal(x, np.sort(SINGLES))
+    order = np.argsort(SCALARS)
+    assert_array_equal(x, np.sort(SCALARS))
     assert_allclose(score, mean[:3][order])
     assert_allclose(bar, error[:3][order])
     x, score, bar = points(disp.tuple_errorbar_)
@@ -207,14 +207,14 @@ def test_the_points_are_the_search_s(search, negate):
     assert disp.ax_.get_xscale() == "linear"
 
 
-def test_the_choice_is_the_least_rate_within_one_standard_error():
+def test_the_choice_is_the_smallest_rate_within_one_standard_error():
     scores = np.array([[0.5, 0.6], [0.7, 0.9], [0.8, 0.9], [0.75, 0.85]])
-    disp = DropoutRateDisplay([0.0, 0.4, 0.6, (0.1, 0.3)], scores).plot()  # the best mean 0.85, s.e. 0.05
+    disp = DropoutRateDisplay([0.0, 0.4, 0.6, (0.1, 0.3)], scores).plot()  # best mean 0.85, standard error 0.05
     assert_allclose(disp.standard_errors, [0.05, 0.1, 0.05, 0.05])
     assert disp.best_rate == 0.6
     assert disp.one_standard_error_rate == (0.1, 0.3)
     assert_allclose(disp.choice_.get_xydata(), [[ticks(disp.ax_)["(0.1, 0.3)"], 0.8]])
-    assert legend(disp.ax_) == ["no dropout ± s.e.", "best", "least rate within one s.e. of the best"]
+    assert legend(disp.ax_) == ["no dropout ± s.e.", "best", "smallest rate within one s.e. of the best"]
 
 
 def test_one_split_has_no_error_bars():
@@ -230,11 +230,11 @@ def test_a_rate_that_failed_is_not_drawn():
     disp = DropoutRateDisplay([0.0, 0.2, 0.5], scores).plot()
     assert disp.best_rate == disp.one_standard_error_rate == 0.2
     assert disp.baseline_ is None
-    with pytest.raises(ValueError, match="every rate is NaN: search with error_score='raise'"):
+    with pytest.raises(ValueError, match="every rate is NaN: run the search with error_score='raise'"):
         DropoutRateDisplay([0.0], [[np.nan, 1.0]])
 
 
-def test_from_estimator_is_the_search_it_runs(search):
+def test_from_estimator_equals_from_search(search):
     model = make_pipeline(StandardScaler(), classifier())
     arguments = {"rates": np.array([0.0, 0.2, 0.4]), "cv": 3, "scoring": "neg_log_loss"}
     disp = DropoutRateDisplay.from_estimator(model, X, y, **arguments)
@@ -261,7 +261,7 @@ def test_the_rate_is_found_inside_of_a_transformed_target():
     assert disp.ax_.get_xlabel() == "input_dropout"
 
 
-def test_of_other_parameters_the_best_is_taken():
+def test_best_candidate_over_other_parameters_is_drawn():
     params = [{"alpha": a, "dropout": rate} for a in (1, 2) for rate in (0.3, 0.0)] + [{"alpha": 3}]
     scores = np.array([[0.7, 0.8], [np.nan, 0.9], [0.8, 0.9], [0.2, 0.3], [0.9, 0.9]])
     results = {
@@ -273,7 +273,7 @@ def test_of_other_parameters_the_best_is_taken():
     }
     disp = DropoutRateDisplay.from_cv_results(results, score_name="accuracy")
     assert disp.rates == [0.0, 0.3]
-    assert_allclose(disp.test_scores, [[0.2, 0.3], [0.8, 0.9]])  # not the last, which leaves the rate alone
+    assert_allclose(disp.test_scores, [[0.2, 0.3], [0.8, 0.9]])  # the last candidate does not set the rate
     assert disp.ax_.get_ylabel() == "Accuracy"
 
 
@@ -300,7 +300,7 @@ def test_a_halving_search_is_drawn_by_iteration():
     assert_allclose(disp.mean_scores, last.mean_test_score)
 
 
-def test_several_searches_share_the_places_of_tuples():
+def test_several_searches_share_the_positions_of_tuples():
     first = DropoutRateDisplay([0.0, 0.3, (0.2, 0.2)], rng.rand(3, 4), estimator_name="one").plot()
     before = ticks(first.ax_)
     second = DropoutRateDisplay([(0.1, 0.5), (0.2, 0.2), 0.1], rng.rand(3, 4)).plot(ax=first.ax_, name="two")
@@ -309,11 +309,9 @@ def test_several_searches_share_the_places_of_tuples():
     assert after["(0.1, 0.5)"] > after["(0.2, 0.2)"] > 0.3
     assert_allclose(points(second.tuple_errorbar_)[0], [after["(0.1, 0.5)"], after["(0.2, 0.2)"]])
     labels = legend(first.ax_)
-    assert labels == ["no dropout ± s.e.", "best", "least rate within one s.e. of the best", "one", "two"]
+    assert labels == ["no dropout ± s.e.", "best", "smallest rate within one s.e. of the best", "one", "two"]
     assert second.errorbar_[0].get_color() == second.choice_.get_color() != first.choice_.get_color()
-    with pytest.raises(
-        ValueError, match=r"left of the rate 0\.9: draw the display with the greatest single rate first"
-    ):
+    with pytest.raises(ValueError, match=r"left of the rate 0\.9: draw the display with the largest scalar rate first"):
         DropoutRateDisplay([0.9], [[1.0, 2.0]]).plot(ax=first.ax_)
     later = DropoutRateDisplay([0.0, 0.5], rng.rand(2, 4)).plot()
     DropoutRateDisplay([(0.2, 0.2)], rng.rand(1, 4)).plot(ax=later.ax_, color="red")
@@ -341,14 +339,12 @@ def test_bad_searches(search, arguments, error, match):
 
 
 def test_bad_rates():
-    with pytest.raises(TypeError, match="not a search with cv_results_: draw the estimator by from_estimator"):
+    with pytest.raises(TypeError, match="not a search with cv_results_: use from_estimator to draw an estimator"):
         DropoutRateDisplay.from_search(LogisticRegression().fit(X, y))
-    with pytest.raises(ValueError, match=r"no parameter that ends in 'dropout' among .*'C'.*as param_name"):
+    with pytest.raises(ValueError, match=r"No parameter ends in 'dropout' among .*'C'.*set param_name"):
         DropoutRateDisplay.from_estimator(LogisticRegression(), X, y)
     two = make_pipeline(TransformedTargetRegressor(DropoutMLPRegressor()), DropoutMLPClassifier())
-    with pytest.raises(
-        ValueError, match=r"several rates of dropout: choose one of them, param_name in .*regressor__dropout"
-    ):
+    with pytest.raises(ValueError, match=r"several dropout rates: set param_name to one of .*regressor__dropout"):
         DropoutRateDisplay.from_estimator(two, X, y)
     with pytest.raises(ValueError, match=r"scoring must be one score, .*from_search"):
         DropoutRateDisplay.from_estimator(classifier(), X, y, scoring=["accuracy", "f1"])
@@ -358,10 +354,10 @@ def test_bad_rates():
 
 
 @EVERYWHERE
-def test_images_are_columns_of_the_first_weights(wrapping):
+def test_images_are_columns_of_the_first_weight_matrix(wrapping):
     model, mlp = wrapped(wrapping)
     disp = FirstLayerWeightsDisplay.from_estimator(model, units=[2, 0, 5])
-    shown = disp.image_.get_array()  # 2 x 2 images of 3 x 3, one column and row between them
+    shown = disp.image_.get_array()  # 2 x 2 images of 3 x 3 pixels, separated by one row and column
     assert shown.shape == (7, 7)
     W = mlp.coefs_[0]
     for (top, left), unit in zip([(0, 0), (0, 4), (4, 0)], [2, 0, 5], strict=True):
@@ -374,7 +370,7 @@ def test_images_are_columns_of_the_first_weights(wrapping):
     assert not [*disp.ax_.get_xticks(), *disp.ax_.get_yticks()]
 
 
-def test_the_greatest_units_come_first():
+def test_units_are_sorted_by_weight_norm():
     model = classifier().fit(X, y)
     norms = np.linalg.norm(model.coefs_[0], axis=0)
     disp = FirstLayerWeightsDisplay.from_estimator(model, units=3, image_shape=(1, 9), colorbar=False)
@@ -400,7 +396,7 @@ def test_three_channels():
         ({"image_shape": (3, 4)}, r"image_shape must be .* product of 9, the inputs of the network, got \(3, 4\)"),
         ({"image_shape": (3, 1, 3, 1)}, "image_shape must be"),
         ({"units": 0}, "units == 0, must be >= 1"),
-        ({"units": [12]}, r"units must be among 0 to 11, the first layer's, got \[12\]"),
+        ({"units": [8]}, r"units must be between 0 and 7, indices of the first layer, got \[8\]"),
     ],
 )
 def test_bad_images(arguments, match):
@@ -408,8 +404,8 @@ def test_bad_images(arguments, match):
         FirstLayerWeightsDisplay.from_estimator(classifier(max_iter=1).fit(X, y), **arguments)
 
 
-def test_inputs_that_are_no_square():
-    with pytest.raises(ValueError, match=r"7 inputs, which are no square image: give image_shape=\(height, width\)"):
+def test_number_of_inputs_that_is_not_square_raises():
+    with pytest.raises(ValueError, match=r"7 inputs, which do not form a square image: set image_shape="):
         FirstLayerWeightsDisplay.from_estimator(classifier(max_iter=1).fit(X[:, :7], y))
 
 
@@ -418,7 +414,7 @@ def test_inputs_that_are_no_square():
 
 @EVERYWHERE
 @pytest.mark.parametrize("layer", [0, -1])
-def test_activations_are_those_of_a_loop_over_coefs(wrapping, layer):
+def test_activations_equal_a_loop_over_coefs(wrapping, layer):
     model, mlp = wrapped(wrapping)
     disp = ActivationSparsityDisplay.from_estimator(model, X, layer=layer)
     x = X if wrapping.startswith("scikit-learn") else StandardScaler().fit_transform(X)
@@ -427,9 +423,9 @@ def test_activations_are_those_of_a_loop_over_coefs(wrapping, layer):
     assert_allclose(disp.activations, x)
     assert_allclose(disp.mean_activations, x.mean(axis=0))
     assert disp.share_of_zeros == pytest.approx(np.mean(x == 0))
-    shares, edges, _ = disp.histogram_.get_data()
-    assert_allclose(shares, np.histogram(x, edges)[0] / x.size)
-    assert shares.sum() == pytest.approx(1)
+    fractions, edges, _ = disp.histogram_.get_data()
+    assert_allclose(fractions, np.histogram(x, edges)[0] / x.size)
+    assert fractions.sum() == pytest.approx(1)
     assert legend(disp.ax_) == [f"{type(mlp).__name__}: {100 * np.mean(x == 0):.0f} % zeros, mean {x.mean():.2f}"]
 
 
@@ -444,7 +440,7 @@ def test_blocks_and_sparse_rows_make_no_difference(monkeypatch):
 
 
 @pytest.mark.parametrize("convert", [np.asarray, pd.DataFrame, sparse.csr_array, np.ndarray.tolist])
-def test_some_rows_are_drawn_at_random(convert):
+def test_subsample_draws_rows_at_random(convert):
     rows = convert(X)
     model = make_pipeline(StandardScaler(with_mean=False), classifier()).fit(rows, y)
     every = ActivationSparsityDisplay.from_estimator(model, rows, subsample=None).activations
@@ -459,28 +455,28 @@ def test_some_rows_are_drawn_at_random(convert):
 def test_histograms_on_one_axis_share_their_bins():
     first = ActivationSparsityDisplay(np.array([[0.0, 1.0, 2.0, 4.0]]), estimator_name="one").plot(bins=4)
     second = ActivationSparsityDisplay(np.array([[0.0, 0.0, -1.5, 7.0]])).plot(ax=first.ax_, name="two", color="red")
-    shares, edges, _ = second.histogram_.get_data()
+    fractions, edges, _ = second.histogram_.get_data()
     assert_allclose(edges, np.arange(-2, 9))
-    assert_allclose(shares, [0.25, 0, 0.5, 0, 0, 0, 0, 0, 0, 0.25])
+    assert_allclose(fractions, [0.25, 0, 0.5, 0, 0, 0, 0, 0, 0, 0.25])
     assert legend(first.ax_) == ["one: 25 % zeros, mean 1.75", "two: 50 % zeros, mean 1.38"]
     third = ActivationSparsityDisplay(np.array([[0.0, 1e9]])).plot(ax=first.ax_)
-    shares, edges, _ = third.histogram_.get_data()
+    fractions, edges, _ = third.histogram_.get_data()
     assert len(edges) <= 1002
-    assert shares.sum() == 1
+    assert fractions.sum() == 1
     assert ActivationSparsityDisplay(np.zeros((3, 2))).plot().histogram_.get_data().values.sum() == 1
 
 
 def test_means_of_the_units():
     disp = ActivationSparsityDisplay(np.array([[0.0, 1.0], [0.0, 3.0]])).plot(kind="means", bins=2)
     assert_allclose(disp.histogram_.get_data().values, [0.5, 0, 0.5])
-    assert disp.ax_.get_ylabel() == "Share of units"
+    assert disp.ax_.get_ylabel() == "Fraction of units"
 
 
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        ({"layer": 2}, "layer must be one of the 2 hidden layers, from 0 on, got 2"),
-        ({"layer": -3}, "layer must be one of"),
+        ({"layer": 2}, "layer must be the index of one of the 2 hidden layers, got 2"),
+        ({"layer": -3}, "layer must be the index of one of"),
         ({"kind": "mean"}, "kind must be 'activations' or 'means', got 'mean'"),
         ({"bins": 0}, "bins == 0, must be >= 1"),
         ({"subsample": 0}, "subsample == 0, must be >= 1"),
@@ -497,7 +493,7 @@ def test_bad_activations(arguments, match):
 
 
 @pytest.mark.parametrize("cls", [TrainingCurveDisplay, FirstLayerWeightsDisplay, ActivationSparsityDisplay])
-def test_something_else_than_a_perceptron(cls):
+def test_estimators_without_a_perceptron_raise(cls):
     data = [X] if cls is ActivationSparsityDisplay else []
     no_refit = GridSearchCV(LogisticRegression(), {}, cv=2, refit=False).fit(X, y)
     for model in (LogisticRegression().fit(X, y), no_refit):
@@ -523,7 +519,7 @@ def test_plot_returns_the_display_and_needs_matplotlib(disp, monkeypatch):
         disp.plot()
 
 
-def test_the_ring_is_the_choice_of_the_rule_where_several_rates_vary():
+def test_the_ring_is_the_choice_of_the_rule_when_several_rates_vary():
     scores = np.array([[0.9, 0.8], [0.89, 0.79], [0.91, 0.83]])
     params = [
         {"mlp__dropout": 0.0, "mlp__input_dropout": 0.4},
@@ -546,7 +542,7 @@ def test_the_ring_is_the_choice_of_the_rule_where_several_rates_vary():
     assert "input_dropout 0 ± s.e." in disp.ax_.get_legend_handles_labels()[1]
 
 
-def test_rates_of_which_no_candidate_has_a_value_and_a_single_split():
+def test_rate_without_values_raises_and_a_single_split_has_no_choice():
     results = {"split0_test_score": np.array([0.9, 0.8]), "mean_test_score": np.array([0.9, 0.8])}
     results |= {"param_dropout": np.ma.array([0.0, 0.5], mask=True), "param_input_dropout": np.array([0.0, 0.2])}
     results["params"] = [{"input_dropout": 0.0}, {"input_dropout": 0.2}]

@@ -294,13 +294,13 @@ def test_regressors_that_hold_several_networks():
 
 def test_containers_without_a_network():
     bagged = BaggingRegressor(LinearRegression(), n_estimators=2).fit(FRAME, VALUES)
-    with pytest.raises(TypeError, match=r"no DropoutMLP.*pass one by itself"):
+    with pytest.raises(TypeError, match=r"no DropoutMLP.*pass one directly"):
         log_predictive_density_scorer(bagged, FRAME, VALUES)
     with pytest.raises(TypeError, match=r"BaggingRegressor.* has no predict\(X, return_std=True\)"):
         CoverageDisplay.from_estimator(bagged, FRAME, VALUES)
     no_refit = GridSearchCV(reg, {"alpha": [0.1]}, cv=2, refit=False).fit(FRAME, VALUES)
     for call in (log_predictive_density_scorer, diagnose, CoverageDisplay.from_estimator):
-        with pytest.raises(TypeError, match="with refit=False GridSearchCV keeps no fitted estimator, set refit=True"):
+        with pytest.raises(TypeError, match="with refit=False GridSearchCV keeps no fitted estimator; set refit=True"):
             call(no_refit, FRAME, VALUES)
 
 

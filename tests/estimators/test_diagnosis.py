@@ -1,4 +1,4 @@
-"""diagnose: what it measures is so, and what it says follows."""
+"""diagnose measures correctly, and its advice follows from the measurements."""
 
 import pickle
 import warnings
@@ -30,7 +30,7 @@ def test_dead_units_are_counted():
     clf.coefs_[1][:, :3], clf.intercepts_[1][:3] = 0, -1
     clf.coefs_[1][:, 3:], clf.intercepts_[1][3:] = 1, 0.1
     assert diagnose(clf, X, y).dead_units[1] == 0.5
-    clf.intercepts_[1][:3] = 7  # alive for itself, but the same for every row
+    clf.intercepts_[1][:3] = 7  # active, but constant over the rows
     assert diagnose(clf, X, y).dead_units[1] == 0.5
 
 
@@ -43,14 +43,14 @@ def test_activations_are_those_of_prediction(as_matrix):
     np.testing.assert_allclose(diagnose(clf, as_matrix(X), y).activation_rms, expected, rtol=1e-5)
 
 
-def test_rows_in_blocks_are_all_seen(monkeypatch):
+def test_all_blocks_of_rows_are_measured(monkeypatch):
     clf = fitted()
     whole = diagnose(clf, X, y)
     monkeypatch.setattr("skdropout.engine.network.BLOCK", 8 * 7)
     blocks = diagnose(clf, X, y)
     np.testing.assert_array_equal(whole.dead_units, blocks.dead_units)
     np.testing.assert_allclose(whole.activation_rms, blocks.activation_rms)
-    for row in (0, -1):  # 1 but for one row, in the first or in the last block
+    for row in (0, -1):  # all ones except for one row, in the first or in the last block
         odd = np.ones((150, 4))
         odd[row] = -1
         clf.coefs_[0][:], clf.intercepts_[0][:] = 0.25, 0
@@ -63,32 +63,38 @@ def test_a_step_is_the_gradient_times_the_learning_rate():
     norms = [np.linalg.norm(W) for W in clf.coefs_]
     np.testing.assert_allclose(diagnosis.update_ratio, 0.01 * diagnosis.gradient_norm / norms)
     after = pickle.loads(pickle.dumps(clf)).partial_fit(X, y)
-    moved = [np.linalg.norm(a - b) for a, b in zip(after.coefs_, clf.coefs_, strict=True)]
-    np.testing.assert_allclose(diagnosis.update_ratio, np.divide(moved, norms))
+    changes = [np.linalg.norm(a - b) for a, b in zip(after.coefs_, clf.coefs_, strict=True)]
+    np.testing.assert_allclose(diagnosis.update_ratio, np.divide(changes, norms))
 
 
-def test_steps_are_those_of_the_optimizer_as_it_is_with_the_noise():
+def test_steps_use_the_fitted_optimizer_and_the_noise():
     clf = fitted(batch_size=50, max_iter=3)
     ratios = diagnose(clf, X, y).update_ratio
     before = [W.copy() for W in clf.coefs_]
     pairs = zip(clf.partial_fit(X, y).coefs_, before, strict=True)
     whole = np.array([np.linalg.norm(a - b) / np.linalg.norm(b) for a, b in pairs])
-    assert (whole <= 3 * ratios * 1.01).all(), "three steps go no further than three times their mean"
-    assert (whole > ratios).all(), "and with moments they go much the same way"
+    assert (whole <= 3 * ratios * 1.01).all(), "three steps move at most three times their mean"
+    assert (whole > ratios).all(), "with momentum they point in similar directions"
 
 
-def test_a_mean_over_the_steps(monkeypatch):
+def test_gradient_norm_is_the_mean_over_the_steps(monkeypatch):
     from skdropout import _diagnosis
 
-    taken = []
-    note = _diagnosis.Watched.step
-    monkeypatch.setattr(_diagnosis.Watched, "step", lambda self, *a: (note(self, *a), taken.append(self.steps[-1]))[0])
+    recorded = []
+    step = _diagnosis.MeasuredOptimizer.step
+
+    def recording_step(self, *args):
+        penalty = step(self, *args)
+        recorded.append(self.steps[-1])
+        return penalty
+
+    monkeypatch.setattr(_diagnosis.MeasuredOptimizer, "step", recording_step)
     diagnosis = diagnose(fitted(batch_size=30), X, y)
-    assert len(taken) == 5
-    np.testing.assert_allclose(diagnosis.gradient_norm, np.mean([gradient for gradient, _ in taken], axis=0))
+    assert len(recorded) == 5
+    np.testing.assert_allclose(diagnosis.gradient_norm, np.mean([gradient for gradient, _ in recorded], axis=0))
 
 
-def test_the_estimator_is_left_as_it_is():
+def test_the_estimator_does_not_change():
     clf = fitted(batch_norm="before_activation", solver="sgd", learning_rate="adaptive")
     state, optimizer = pickle.dumps(clf), pickle.dumps(clf._optimizer)
     diagnose(clf, X, y)
@@ -96,7 +102,7 @@ def test_the_estimator_is_left_as_it_is():
     assert pickle.dumps(clf._optimizer) == optimizer
 
 
-def test_the_random_state_is_left_as_it_is():
+def test_the_random_state_does_not_change():
     random_state = np.random.RandomState(0)
     clf = fitted(random_state=random_state)
     state = pickle.dumps(random_state)
@@ -106,7 +112,7 @@ def test_the_random_state_is_left_as_it_is():
 
 
 @pytest.mark.parametrize("learning_rate", ["adaptive", "invscaling"])
-def test_steps_are_those_of_the_rate_that_the_advice_names(learning_rate):
+def test_steps_use_the_learning_rate_named_in_the_advice(learning_rate):
     params = {"solver": "sgd", "dropout": 0, "momentum": 0, "learning_rate_init": 0.1, "batch_size": 50}
     clf = fitted(learning_rate=learning_rate, n_iter_no_change=1, tol=1.0, max_iter=50, **params)
     assert clf._optimizer.learning_rate < 0.01
@@ -127,25 +133,27 @@ def test_steps_are_those_of_the_rate_that_the_advice_names(learning_rate):
     ],
     ids=["schedules", "weights", "norm", "linear"],
 )
-def test_whatever_the_parameters(params):
+def test_various_parameters(params):
     clf = fitted(**params)
     diagnosis = diagnose(clf, X, y, np.arange(150))
-    assert (diagnosis.update_ratio > 1e-5).all(), "at the rates of the parameters, not where schedules have ended"
+    assert (diagnosis.update_ratio > 1e-5).all(), (
+        "uses the rates of the parameters, not the final rates of the schedules"
+    )
     assert (diagnosis.gradient_norm > 0).all()
     assert len(diagnosis.gradient_norm) == len(clf.coefs_) == len(diagnosis.dead_units) + 1
 
 
-def test_lbfgs_has_no_steps():
+def test_lbfgs_has_no_update_ratio():
     clf = fitted(solver="lbfgs", dropout=0, alpha=0, max_iter=5, batch_size=10)
-    diagnosis = diagnose(clf, 100 * X, y)  # along this gradient, or those of batches, steps would go far
+    diagnosis = diagnose(clf, 100 * X, y)  # steps along this gradient, or along mini-batch gradients, would be large
     assert np.isnan(diagnosis.update_ratio).all()
-    at_rest = diagnose(clf.set_params(solver="sgd", learning_rate_init=1e-30, batch_size=150), 100 * X, y)
-    np.testing.assert_allclose(diagnosis.gradient_norm, at_rest.gradient_norm)
+    tiny_steps = diagnose(clf.set_params(solver="sgd", learning_rate_init=1e-30, batch_size=150), 100 * X, y)
+    np.testing.assert_allclose(diagnosis.gradient_norm, tiny_steps.gradient_norm)
     clf.coefs_[0][:], clf.intercepts_[0][:] = 0, -1
     assert not any("learning_rate" in line for line in diagnose(clf.set_params(solver="lbfgs"), X, y).advice)
 
 
-def test_it_looks_through_pipelines_searches_and_transformed_targets():
+def test_unwraps_pipelines_searches_and_transformed_targets():
     X, y = load_diabetes(return_X_y=True)
     reg = DropoutMLPRegressor(hidden_layer_sizes=6, max_iter=10, random_state=0)
     target = TransformedTargetRegressor(reg, transformer=StandardScaler())
@@ -162,19 +170,19 @@ def test_data_frames_and_multilabel_targets():
     clf = DropoutMLPClassifier(5, max_iter=10, n_iter_no_change=np.inf, early_stopping=True, random_state=0)
     labels = np.column_stack([y == 0, y > 0]).astype(int)
     clf.fit(frame, labels)
-    with warnings.catch_warnings(action="error"):  # of names that are missing
+    with warnings.catch_warnings(action="error"):  # about missing feature names
         assert diagnose(clf, frame, labels).gradient_norm.shape == (2,)
 
 
-def test_the_advice_names_what_is_wrong():
+def test_the_advice_names_the_problem():
     assert diagnose(fitted(max_iter=30, learning_rate_init=0.01), X, y).advice == []
     raw, labels = load_breast_cancer(return_X_y=True)
     clf = DropoutMLPClassifier(20, max_iter=2, random_state=0).fit(raw, labels)
     assert "root mean square of 2" in diagnose(clf, raw, labels).advice[0]
-    assert "next to nothing: raise learning_rate_init" in diagnose(fitted(learning_rate_init=1e-7), X, y).advice[0]
-    assert any("which is much: lower" in line for line in diagnose(fitted(learning_rate_init=0.5), X, y).advice)
+    assert "which is too little: raise learning_rate_init" in diagnose(fitted(learning_rate_init=1e-7), X, y).advice[0]
+    assert any("which is too much: lower" in line for line in diagnose(fitted(learning_rate_init=0.5), X, y).advice)
     deep = fitted(hidden_layer_sizes=(10,) * 8, activation="logistic", dropout=0)
-    assert any("vanishes on its way" in line for line in diagnose(deep, X, y).advice)
+    assert any("gradient vanishes" in line for line in diagnose(deep, X, y).advice)
     clf = fitted()
     clf.coefs_[0][:], clf.intercepts_[0][:] = 0, -1
     assert any("in hidden layer 1 (100%)" in line for line in diagnose(clf, X, y).advice)
@@ -182,10 +190,10 @@ def test_the_advice_names_what_is_wrong():
     for W, b, factor in zip(clf.coefs_, clf.intercepts_, (1e-6, 1e2, 1e2), strict=True):
         W *= factor
         b[:] = 0
-    assert any("explodes on its way" in line for line in diagnose(clf, X, y).advice)
+    assert any("gradient explodes" in line for line in diagnose(clf, X, y).advice)
 
 
-def test_targets_in_large_units_are_named():
+def test_advice_on_unscaled_targets():
     X, y = load_diabetes(return_X_y=True)
     X = StandardScaler().fit_transform(X)
     reg = DropoutMLPRegressor(hidden_layer_sizes=10, max_iter=5, random_state=0)
@@ -198,7 +206,7 @@ def test_targets_in_large_units_are_named():
 def test_the_advice_does_not_contradict_itself():
     clf = fitted()
     clf.coefs_[0][:], clf.intercepts_[0][:] = 0, -1
-    (only,) = diagnose(clf, X, y).advice  # no steps and no gradients follow from it
+    (only,) = diagnose(clf, X, y).advice  # no advice on steps and gradients, which follow from the dead layer
     assert "scale the inputs" not in only
     assert "activation='selu' or 'leaky_relu'" in only
     deep = fitted(hidden_layer_sizes=(10,) * 8, activation="logistic", dropout=0)
@@ -207,7 +215,7 @@ def test_the_advice_does_not_contradict_itself():
     assert "activation='relu' or 'selu' or 'leaky_relu'" in only
 
 
-def test_printed_it_is_a_table_with_the_advice():
+def test_str_is_a_table_with_the_advice():
     diagnosis = diagnose(fitted(learning_rate_init=1e-7), X, y)
     lines = str(diagnosis).splitlines()
     assert [line.split("  ")[0] for line in lines[1:5]] == ["input", "hidden layer 1", "hidden layer 2", "output"]
@@ -216,8 +224,8 @@ def test_printed_it_is_a_table_with_the_advice():
     assert str(diagnose(fitted(max_iter=30, learning_rate_init=0.01), X, y)).endswith("Nothing stands out.")
 
 
-def test_errors_name_the_way_out():
-    with pytest.raises(TypeError, match=r"no DropoutMLPClassifier or DropoutMLPRegressor in .*pass one by itself"):
+def test_errors_suggest_a_fix():
+    with pytest.raises(TypeError, match=r"no DropoutMLPClassifier or DropoutMLPRegressor in .*pass one directly"):
         diagnose(MLPClassifier(3, max_iter=3).fit(X, y), X, y)
-    with pytest.raises(ValueError, match="it takes 2"):
+    with pytest.raises(ValueError, match="needs at least 2 rows, better hundreds, to detect dead units; got 1"):
         diagnose(fitted(), X[:1], y[:1])

@@ -1,4 +1,4 @@
-"""Rates in scikit-learn's searches: grids, distributions, halving, nesting, weights; the same on every back end."""
+"""Dropout rates in scikit-learn's searches, the joblib back ends, DropoutRates, and the one-standard-error rule."""
 
 import os
 import pickle
@@ -34,7 +34,7 @@ X, y = load_iris(return_X_y=True)
 CV = StratifiedKFold(3, shuffle=True, random_state=0)
 RATES = [0.0, 0.4, (0.1, 0.6)]
 before_1_8 = pytest.mark.skipif(
-    parse_version(sklearn.__version__) < parse_version("1.8"), reason="a Pipeline routes no weights to score"
+    parse_version(sklearn.__version__) < parse_version("1.8"), reason="Pipeline does not route weights to score"
 )
 
 
@@ -48,8 +48,8 @@ def pipeline(**params):
     return Pipeline([("scale", StandardScaler()), ("mlp", network(**params))])
 
 
-def by_hand(model, fit_weights=None, score_weights=None):
-    """Score of each split, fitted and scored in a plain loop, with weights for the network."""
+def manual_scores(model, fit_weights=None, score_weights=None):
+    """Return the score of each split, computed in a plain loop, with weights for the network."""
     name = "mlp__sample_weight" if isinstance(model, Pipeline) else "sample_weight"
     scores = []
     for train, test in CV.split(X, y):
@@ -60,7 +60,7 @@ def by_hand(model, fit_weights=None, score_weights=None):
 
 
 def split_scores(search, metric="score"):
-    """(n_candidates, n_splits)"""
+    """Return the scores, of shape (n_candidates, n_splits)."""
     return np.column_stack([search.cv_results_[f"split{i}_test_{metric}"] for i in range(search.n_splits_)])
 
 
@@ -70,7 +70,7 @@ def split_scores(search, metric="score"):
 def test_a_grid_of_scalars_and_tuples_in_a_pipeline():
     grid = {"mlp__dropout": [*RATES, np.float64(0.2), (np.float64(0.1), np.float32(0.5))], "mlp__input_dropout": [0.1]}
     search = GridSearchCV(pipeline(), grid, cv=CV).fit(X, y)
-    expected = [by_hand(pipeline(dropout=rate, input_dropout=0.1)) for rate in grid["mlp__dropout"]]
+    expected = [manual_scores(pipeline(dropout=rate, input_dropout=0.1)) for rate in grid["mlp__dropout"]]
     np.testing.assert_array_equal(split_scores(search), expected)
     assert len(np.unique(split_scores(search))) > 3
     chosen = np.broadcast_to(search.best_params_["mlp__dropout"], 2)
@@ -82,7 +82,8 @@ def test_random_rates():
     search = RandomizedSearchCV(pipeline(), space, n_iter=3, cv=CV, random_state=1)
     params = clone(search).fit(X, y).cv_results_["params"]
     assert params == list(ParameterSampler(space, 3, random_state=1))
-    np.testing.assert_array_equal(split_scores(search.fit(X, y)), [by_hand(pipeline().set_params(**p)) for p in params])
+    expected = [manual_scores(pipeline().set_params(**candidate)) for candidate in params]
+    np.testing.assert_array_equal(split_scores(search.fit(X, y)), expected)
     assert search.cv_results_["param_mlp__dropout"].tolist() == [p["mlp__dropout"] for p in params]
 
 
@@ -97,12 +98,12 @@ def test_halving(search, space, resource):
     search = search(pipeline(), {"mlp__dropout": space}, resource=resource, **resources, cv=CV, random_state=0)
     results = search.fit(X, y).cv_results_
     assert search.n_candidates_ == [3, 1]
-    assert one_standard_error(results) == 3  # the one that was left
+    assert one_standard_error(results) == 3  # the only candidate of the last iteration
     assert sorted(set(results["n_resources"])) == ([4, 12] if resource != "n_samples" else [45, 135])
     if resource != "n_samples":
         assert search.best_estimator_["mlp"].n_iter_ == 12
         np.testing.assert_array_equal(
-            split_scores(search), [by_hand(pipeline().set_params(**params)) for params in results["params"]]
+            split_scores(search), [manual_scores(pipeline().set_params(**params)) for params in results["params"]]
         )
 
 
@@ -141,10 +142,10 @@ def test_weights_by_metadata_routing(kind):
         )
         scores = cross_validate(model, X, y, cv=CV, params={"sample_weight": weights})["test_score"]
         search = GridSearchCV(model, {name: RATES}, cv=CV).fit(X, y, sample_weight=weights)
-    np.testing.assert_array_equal(scores, by_hand(kind(), weights, weights))
-    expected = [by_hand(kind(dropout=rate), weights, weights) for rate in RATES]
+    np.testing.assert_array_equal(scores, manual_scores(kind(), weights, weights))
+    expected = [manual_scores(kind(dropout=rate), weights, weights) for rate in RATES]
     np.testing.assert_array_equal(split_scores(search), expected)
-    for other in (by_hand(kind()), by_hand(kind(), weights), by_hand(kind(), None, weights)):
+    for other in (manual_scores(kind()), manual_scores(kind(), weights), manual_scores(kind(), None, weights)):
         assert (scores != other).any()  # the weights reach both fit and score
 
 
@@ -152,13 +153,13 @@ def test_weights_by_metadata_routing(kind):
 
 
 def blas_threads(estimator, X, y):
-    """A scorer: the threads of BLAS where the fit is, and whether that is another process."""
+    """Score with the accuracy, the number of BLAS threads and the process id where the fit runs."""
     threads = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
     return {"threads": max(threads, default=1), "pid": os.getpid(), "accuracy": estimator.score(X, y)}
 
 
 def search_and_fits(random_state, n_jobs=None, scoring=None):
-    """A search that refits, and the networks fitted in the workers."""
+    """Return a search with refit, and the networks fitted in the workers."""
     model = pipeline(random_state=random_state)
     refit = partial(one_standard_error, metric="accuracy") if scoring else True
     grid = {"mlp__dropout": RATES[1:]}
@@ -177,18 +178,19 @@ SEEDS = {"int": 0, "RandomState": np.random.RandomState(3)}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_threads_change_nothing(seed):
+def test_threads_do_not_change_results(seed):
     serial = search_and_fits(SEEDS[seed])
     with parallel_config("threading"):
         assert_same(serial, search_and_fits(SEEDS[seed], n_jobs=2))
 
 
-def test_processes_change_nothing_and_share_the_cores(monkeypatch):
-    """joblib gives the BLAS of each process its share of the cores, unless the user has set OPENBLAS_NUM_THREADS."""
+def test_processes_do_not_change_results_and_share_the_cores(monkeypatch):
+    """joblib limits the BLAS threads of each process to its part of the cores unless OPENBLAS_NUM_THREADS is set."""
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
-    share = max(1, cpu_count() // 2)
-    wide = np.random.RandomState(0).normal(size=(60, 784)) @ np.diag(np.linspace(0, 1, 784))  # last digits depend on it
-    with threadpool_limits(share):
+    n_threads = max(1, cpu_count() // 2)
+    # wide enough that the last digits depend on the number of threads
+    wide = np.random.RandomState(0).normal(size=(60, 784)) @ np.diag(np.linspace(0, 1, 784))
+    with threadpool_limits(n_threads):
         fits = [search_and_fits(seed) for seed in SEEDS.values()]
         expected = network(hidden_layer_sizes=(256,)).fit(wide, np.arange(60) % 2).coefs_
     with parallel_config("loky"):
@@ -196,13 +198,13 @@ def test_processes_change_nothing_and_share_the_cores(monkeypatch):
             parallel = search_and_fits(seed, n_jobs=2, scoring=blas_threads)
             assert_same(serial, parallel, metrics=("score", "accuracy"))
             assert os.getpid() not in split_scores(parallel[0], "pid")
-            assert (split_scores(parallel[0], "threads") <= share).all()
+            assert (split_scores(parallel[0], "threads") <= n_threads).all()
         fitted = Parallel(2)(delayed(network(hidden_layer_sizes=(256,)).fit)(wide, np.arange(60) % 2) for _ in range(2))
     for a, b in zip(expected, fitted[0].coefs_, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-def test_dask_changes_nothing():
+def test_dask_does_not_change_results():
     distributed = pytest.importorskip("distributed")
     cluster = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
     serial = search_and_fits(0)
@@ -211,7 +213,7 @@ def test_dask_changes_nothing():
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_noisy_passes_in_a_search(n_jobs):
+def test_monte_carlo_passes_in_a_search(n_jobs):
     before = [pool["num_threads"] for pool in threadpool_info()]
     with parallel_config("threading"):
         search = GridSearchCV(
@@ -226,10 +228,10 @@ def test_noisy_passes_in_a_search(n_jobs):
         fitted = pipeline(dropout=0.4, dropout_schedule="constant").fit(X[train], y[train])
         expected.append(log_predictive_density_scorer(fitted, X[test], y[test]))
     np.testing.assert_array_equal(split_scores(search)[1], expected)
-    assert [pool["num_threads"] for pool in threadpool_info()] == before  # sampling holds BLAS to one meanwhile
+    assert [pool["num_threads"] for pool in threadpool_info()] == before  # the limit set by sampling is undone
 
 
-# Rates to draw
+# Distribution of rates
 
 
 def test_rates_are_floats_between_the_bounds():
@@ -244,7 +246,7 @@ def test_rates_are_floats_between_the_bounds():
 def test_equal_seeds_draw_equal_rates():
     rates, random_state = DropoutRates(2), np.random.RandomState(0)
     assert rates.rvs(random_state=0) == rates.rvs(random_state=random_state) != rates.rvs(random_state=random_state)
-    assert rates.rvs() != rates.rvs()  # of NumPy's global stream
+    assert rates.rvs() != rates.rvs()  # from NumPy's global random state
     assert repr(rates) == "DropoutRates(n_layers=2, low=0.0, high=0.5)"
     assert pickle.loads(pickle.dumps(rates)) == rates == clone(rates, safe=False)
 
@@ -263,23 +265,23 @@ def test_equal_seeds_draw_equal_rates():
         ((2, np.nan), ValueError, "low=nan"),
     ],
 )
-def test_bounds_that_are_none(args, error, message):
+def test_invalid_bounds(args, error, message):
     with pytest.raises(error, match=message):
         DropoutRates(*args)
 
 
-# The rule
+# One-standard-error rule
 
 
 def results(scores, metric="score", **params):
-    """What a search of these candidates reports: `scores` is (n_candidates, n_splits)."""
+    """Return cv_results_ for these candidates; `scores` has shape (n_candidates, n_splits)."""
     scores = np.array(scores, dtype=float)
     columns = {f"split{i}_test_{metric}": column for i, column in enumerate(scores.T)}
     candidates = [dict(zip(params, values, strict=True)) for values in zip(*params.values(), strict=True)]
     return {"params": candidates, f"mean_test_{metric}": scores.mean(axis=1)} | columns
 
 
-SPREAD = [0.80, 0.86, 0.92, 0.94]  # of mean 0.88
+SPREAD = [0.80, 0.86, 0.92, 0.94]  # mean 0.88
 ERROR = stdev(SPREAD) / 2
 
 
@@ -294,7 +296,7 @@ def test_the_smallest_rate_within_one_standard_error():
     assert one_standard_error(results([just_within, SPREAD, just_within, around(0.87)], dropout=rates)) == 0
 
 
-def test_the_rates_of_input_and_layers_are_added_and_a_tie_goes_to_the_better_score():
+def test_rates_of_input_and_layers_are_summed_and_ties_go_to_the_better_score():
     candidates = {"mlp__dropout": [0.3, (0.1, 0.3), np.array([0.2, 0.2])], "mlp__input_dropout": [0.2, 0.0, 0.0]}
     assert one_standard_error(results([SPREAD, around(0.86), around(0.87)], **candidates)) == 2
     assert one_standard_error(results([SPREAD, around(0.87), around(0.86)], **candidates)) == 1
@@ -303,20 +305,20 @@ def test_the_rates_of_input_and_layers_are_added_and_a_tie_goes_to_the_better_sc
     assert type(one_standard_error(results([SPREAD, SPREAD], dropout=[(), 0.0]))) is int
 
 
-def test_candidates_without_a_score_are_left_out():
+def test_candidates_without_a_finite_score_are_ignored():
     failed = [np.nan, *SPREAD[1:]]
     assert one_standard_error(results([failed, around(0.86), SPREAD], dropout=[0.0, 0.1, 0.2])) == 1
-    with pytest.raises(ValueError, match=r"finite mean_test_score: \[nan\]"):
+    with pytest.raises(ValueError, match=r"finite mean_test_score, got \[nan\]"):
         one_standard_error(results([failed], dropout=[0.0]))
 
 
-def test_of_a_halving_the_last_iteration_counts():
+def test_only_the_last_halving_iteration_counts():
     table = results([around(0.89), SPREAD, around(0.87), SPREAD], dropout=[0.0, 0.4, 0.3, 0.4])
     assert one_standard_error(table) == 0
     assert one_standard_error(table | {"iter": np.array([0, 0, 1, 1])}) == 2
 
 
-def test_what_the_rule_cannot_judge():
+def test_invalid_search_results():
     with pytest.raises(ValueError, match=r"ends in 'dropout', only \['alpha', 'mlp__dropout_kind'\]"):
         one_standard_error(results([SPREAD], alpha=[0.1], mlp__dropout_kind=["alpha"]))
     with pytest.raises(ValueError, match=r"metric='score' is not among .* \['r2'\]: .*metric='r2'"):

@@ -1,4 +1,4 @@
-"""Networks converted to ONNX give the same results, by themselves, in pipelines and in searches."""
+"""Networks converted to ONNX give the same results, on their own, in pipelines and in searches."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ onnxruntime = pytest.importorskip("onnxruntime")
 skl2onnx = pytest.importorskip("skl2onnx")
 pytestmark = [
     pytest.mark.filterwarnings("ignore:batch_norm=.* has no effect:UserWarning"),  # without hidden layers
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of skl2onnx and onnx
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # from skl2onnx and onnx
 ]
 
 rng = np.random.RandomState(0)
@@ -81,7 +81,7 @@ def check_regressor(model, X, tolerance=None, **kwargs):
     ((y,), (declared,)) = run(model, X, **kwargs)
     expected = model.predict(X)
     assert y.dtype == X.dtype
-    assert y.shape == (len(X), expected.size // len(X))  # several outputs in columns of their own
+    assert y.shape == (len(X), expected.size // len(X))  # one column per output
     assert declared[1] == y.shape[1]
     tolerance = tolerance or TOLERANCE[X.dtype.type] * np.abs(expected).max()
     np.testing.assert_allclose(y.reshape(expected.shape), expected, rtol=0, atol=tolerance)
@@ -94,19 +94,19 @@ def test_labels_and_probabilities(target, dtype):
     check_classifier(model, X.astype(dtype))
 
 
-# gelu in float64: onnxruntime's error function has the digits of float32
-DIGITS = {("gelu", np.float64): 1e-6}
+# gelu in float64: onnxruntime computes the error function with float32 precision
+GELU_TOLERANCE = {("gelu", np.float64): 1e-6}
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_activations(activation, dtype):
-    wide = (3 * X).astype(dtype)
+    X_wide = (3 * X).astype(dtype)
     model = DropoutMLPRegressor("squared_error", (7, 6), activation, dropout=0.1, max_iter=5, random_state=0)
-    check_regressor(model.fit(wide, SCORE), wide, DIGITS.get((activation, dtype)))
+    check_regressor(model.fit(X_wide, SCORE), X_wide, GELU_TOLERANCE.get((activation, dtype)))
 
 
-def test_every_activation_and_output_of_the_engine_has_operators():
+def test_every_activation_and_output_of_the_engine_has_onnx_operators():
     assert {row.forward for row in ACTIVATIONS.values()} | set(OUTPUTS.values()) == set(OPERATORS)
 
 
@@ -128,7 +128,7 @@ def test_architectures(cls, hidden, activation, batch_norm, trained_in, run_in):
     model = cls(hidden_layer_sizes=hidden, activation=activation, **params)
     model.fit(X.astype(trained_in), CODES)
     X_run = X.astype(run_in)
-    if trained_in is not run_in:  # one computes in float32, the other in float64
+    if trained_in is not run_in:  # one side computes in float32, the other in float64
         tolerance = 1e-5
         if cls is DropoutMLPRegressor:
             check_regressor(model, X_run, tolerance)
@@ -175,13 +175,13 @@ def test_containers(case):
     model = clone(CONTAINERS[case]).fit(rows, TARGETS["words"])
     for options in ({"zipmap": False}, {id(model): {"zipmap": False}}):
         check_classifier(model, rows, options=options)
-    (labels, maps), _ = run(model, rows)  # with the default, a dict for each row
+    (labels, maps), _ = run(model, rows)  # by default, one dict per row
     assert labels.tolist() == model.predict(rows).tolist()
     proba = np.array([[row[label] for label in model.classes_] for row in maps])
     np.testing.assert_allclose(proba, model.predict_proba(rows), rtol=0, atol=1e-5)
 
 
-def test_a_frozen_network():
+def test_frozen_estimator():
     rows = X.astype(np.float32)
     check_classifier(FrozenEstimator(clone(clf).fit(rows, CODES)), rows)
 
@@ -219,7 +219,7 @@ def test_transformed_targets(case, dtype):
 
 
 @pytest.mark.parametrize("transformer", [PowerTransformer(), PCA(), FunctionTransformer(np.arcsinh, np.sinh)])
-def test_targets_that_are_not_scaled_and_shifted_are_refused(transformer):
+def test_nonlinear_target_transformers_raise(transformer):
     y = np.column_stack([SCORE, SCORE + X[:, 1]])
     reg = DropoutMLPRegressor(hidden_layer_sizes=6, max_iter=4, random_state=0)
     model = TransformedTargetRegressor(reg, transformer=transformer, check_inverse=False).fit(X, y)
@@ -240,7 +240,7 @@ def test_options():
         check_classifier(model, rows, target_opset=opset)
 
 
-def test_whole_numbers_as_inputs():
+def test_integer_inputs():
     rows = np.round(3 * X).astype(np.int64)
     model = clone(clf).fit(rows.astype(float), CODES)
     (labels, proba), _ = run(model, rows, options={"zipmap": False})
@@ -249,13 +249,13 @@ def test_whole_numbers_as_inputs():
     np.testing.assert_allclose(proba, model.predict_proba(rows), atol=1e-5)
 
 
-def test_activations_that_onnx_cannot_express(monkeypatch):
+def test_custom_activations_raise(monkeypatch):
     rows = X.astype(np.float32)
     monkeypatch.setitem(ACTIVATIONS, "cube", Activation(cube, cube_derivative, from_input=True))
     model = DropoutMLPRegressor(hidden_layer_sizes=4, activation="cube", max_iter=2).fit(rows, SCORE)
-    with pytest.raises(ValueError, match="no operators of ONNX for the activation 'cube'"):
+    with pytest.raises(ValueError, match="Cannot convert the custom activation 'cube'"):
         run(model, rows)
-    monkeypatch.setitem(ACTIVATIONS, "linear", ACTIVATIONS["identity"])  # another name for a known function
+    monkeypatch.setitem(ACTIVATIONS, "linear", ACTIVATIONS["identity"])  # another name for a supported function
     check_regressor(model.set_params(activation="linear").fit(rows, SCORE), rows)
 
 
@@ -267,18 +267,18 @@ def cube_derivative(z, out):
     np.multiply(3 * z, z, out=out)
 
 
-def test_scikit_learn_s_own_are_as_before():
+def test_scikit_learn_estimators_still_convert():
     rows = X.astype(np.float32)
     check_classifier(LogisticRegression().fit(rows, CODES), rows)
 
 
-def test_without_skl2onnx(monkeypatch):
+def test_missing_skl2onnx_raises(monkeypatch):
     monkeypatch.setitem(sys.modules, "skl2onnx", None)
-    with pytest.raises(ImportError, match="register_onnx needs skl2onnx, install it"):
+    with pytest.raises(ImportError, match="register_onnx needs skl2onnx; install it"):
         register_onnx()
 
 
-def test_skl2onnx_is_not_imported_before():
+def test_importing_skdropout_does_not_import_skl2onnx():
     program = "import sys, skdropout; assert 'skl2onnx' not in sys.modules and 'onnx' not in sys.modules"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr

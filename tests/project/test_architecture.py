@@ -65,6 +65,7 @@ def test_private_names_of_scikit_learn_have_one_door(path):
 ARROWS = {
     "_sklearn.py": set(),
     "_typing.py": set(),
+    "_version.py": set(),
     "_snapshot.py": set(),
     "_spec.py": {"_sklearn", "engine"},
     "_magnitudes.py": set(),
@@ -91,7 +92,7 @@ ARROWS = {
     "_uncertainty.py": {"_rows", "_sklearn", "_snapshot", "_spec", "_weights", "engine"},
     "_weights.py": {"engine"},
     "_files.py": set(),
-    "_persistence.py": {"_files", "_spec", "_weights", "engine"},
+    "_persistence.py": {"_files", "_spec", "_version", "_weights", "engine"},
     "_base.py": {
         "_callbacks",
         "_checkpoint",
@@ -115,7 +116,7 @@ ARROWS = {
     "_regressor.py": {"_base", "_sklearn", "_snapshot", "_spec", "_uncertainty", "_without_effect", "engine"},
     "_onnx.py": {"_classifier", "_regressor", "_sklearn", "engine"},
     "_scoring.py": set(),
-    "_show_versions.py": {"_sklearn"},
+    "_show_versions.py": {"_sklearn", "_version"},
     "_diagnosis.py": {"_scoring", "_training", "engine"},
     "_tuning.py": set(),
     "_displays/__init__.py": set(),
@@ -135,6 +136,7 @@ ARROWS = {
         "_scoring",
         "_show_versions",
         "_tuning",
+        "_version",
     },
 }
 ENGINE_ARROWS = {
