@@ -396,7 +396,7 @@ def test_three_channels():
         ({"image_shape": (3, 4)}, r"image_shape must be .* product of 9, the inputs of the network, got \(3, 4\)"),
         ({"image_shape": (3, 1, 3, 1)}, "image_shape must be"),
         ({"units": 0}, "units == 0, must be >= 1"),
-        ({"units": [8]}, r"units must be between 0 and 7, indices of the first layer, got \[8\]"),
+        ({"units": [12]}, r"units must be between 0 and 11, indices of the first layer, got \[12\]"),
     ],
 )
 def test_bad_images(arguments, match):
