@@ -2,7 +2,10 @@
 # /// script
 # dependencies = ["nox>=2025.10.14"]
 # ///
-"""The tasks of CI: `nox` runs lint and tests, `nox -l` lists all, `nox -s tests -P 3.14 -- -k dask` one of them."""
+"""Sessions of CI.
+
+`nox` runs lint and tests, `nox -l` lists all sessions, and `nox -s tests -P 3.14 -- -k dask` runs one of them.
+"""
 
 import shutil
 import tempfile
@@ -40,7 +43,7 @@ def oldest(session):
 
 @nox.session(default=False)
 def nightly(session):
-    """Run the fast suite on tomorrow's dependencies."""
+    """Run the fast suite on nightly builds of the dependencies."""
     session.install("-e", ".[test]")
     packages = ["numpy", "scipy", "scikit-learn", "pandas", "matplotlib"]
     session.install("--pre", "--upgrade", "--index-url", NIGHTLY, "--extra-index-url", PYPI, *packages)
@@ -49,21 +52,21 @@ def nightly(session):
 
 @nox.session(default=False)
 def docs(session):
-    """Build the site, every example run, no warning allowed."""
+    """Build the documentation and run every example; warnings are errors."""
     session.install(".[doc]")
     session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "doc", "doc/_build/html")
 
 
 @nox.session(default=False)
 def review(session):
-    """Ask sp-repo-review."""
+    """Check the repository with sp-repo-review."""
     session.install("sp-repo-review[cli]==2026.8.14")
     session.run("repo-review", ".", "--show", "errskip")
 
 
 @nox.session(default=False)
 def dist(session):
-    """Build dist/ twice, the same bytes, and run the fast suite of the sdist on what it installs."""
+    """Check that dist/ builds reproducibly, and run the fast suite of the sdist on the installed package."""
     shutil.rmtree("dist", ignore_errors=True)
     session.install("build", "twine")
     session.run(".ci/reproduce", "python", "dist", external=True)

@@ -1,4 +1,4 @@
-"""What an installed wheel must do, run outside the repository and without test tools."""
+"""Smoke test of an installed wheel, run outside the repository and without test tools."""
 
 from pathlib import Path
 

@@ -1,5 +1,8 @@
-"""The workloads of the speed benchmark, and those who run them: each a function of no argument that trains from
-new weights and returns seconds an epoch, arrays and tensors being in memory before."""
+"""Workloads and contestants of the speed benchmark.
+
+A contestant prepares its arrays or tensors in memory and returns a function without arguments. That function trains
+from new weights and returns the seconds per epoch.
+"""
 
 import warnings
 from itertools import pairwise
@@ -17,11 +20,11 @@ from torch import nn
 
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
 
-ALPHA = 1e-4  # scikit-learn's default penalty, for all
+ALPHA = 1e-4  # L2 penalty of all contestants, scikit-learn's default
 
 
 class Workload(NamedTuple):
-    """A network, how it is trained, and on how many rows; ``n_outputs`` of 1 is a regression."""
+    """A network, its training settings and the number of rows. A network with one output is a regression."""
 
     units: tuple
     rates: tuple
@@ -31,23 +34,27 @@ class Workload(NamedTuple):
     epochs: int = 1
     batch_norm: bool = False
     momentum: float = 0.0
-    non_zeros: int | None = None  # a row; None for dense rows
-    bars: tuple = (0.0, 0.0, 0.0)  # PyTorch / ours, scikit-learn without dropout / ours, bare products / ours; at least
-    shared: tuple | None = None  # one mask a batch / no dropout, at most; PyTorch / one mask a batch, at least
+    non_zeros: int | None = None  # per row; None for dense rows
+    # minimum of PyTorch, scikit-learn without dropout and bare products, in this order, divided by skdropout
+    targets: tuple = (0.0, 0.0, 0.0)
+    # maximum of mask_sharing="batch" divided by no dropout, minimum of PyTorch divided by mask_sharing="batch"
+    batch_mask_targets: tuple | None = None
 
     @property
     def regression(self):
         return self.units[-1] == 1
 
 
-# Rows are fewer than in the data sets these networks are known from, as many as make a round of about a second.
+# The data sets that these networks come from have more rows. The numbers here give rounds of about a second.
 WORKLOADS = {
     "W1 784-256-256-10 SGD b256": Workload(
-        (784, 256, 256, 10), (0.2, 0.5), "sgd", 256, 29_952, epochs=2, bars=(2, 1.5, 0.75)
+        (784, 256, 256, 10), (0.2, 0.5), "sgd", 256, 29_952, epochs=2, targets=(2, 1.5, 0.75)
     ),
-    "W2 784-64-64-10 Adam b32": Workload((784, 64, 64, 10), (0.5, 0.5), "adam", 32, 14_976, epochs=2, bars=(2, 1.5, 0)),
+    "W2 784-64-64-10 Adam b32": Workload(
+        (784, 64, 64, 10), (0.5, 0.5), "adam", 32, 14_976, epochs=2, targets=(2, 1.5, 0)
+    ),
     "W2 784-64-64-10 Adam b256": Workload(
-        (784, 64, 64, 10), (0.5, 0.5), "adam", 256, 29_952, epochs=3, bars=(2, 1.5, 0)
+        (784, 64, 64, 10), (0.5, 0.5), "adam", 256, 29_952, epochs=3, targets=(2, 1.5, 0)
     ),
     "W3 784-1024³-10 momentum b128": Workload(
         (784, 1024, 1024, 1024, 10),
@@ -56,33 +63,50 @@ WORKLOADS = {
         128,
         6400,
         momentum=0.9,
-        shared=(0.6, 2.5),
-        bars=(1.6, 1.5, 0.9),
+        batch_mask_targets=(0.6, 2.5),
+        targets=(1.6, 1.5, 0.9),
     ),
     "W4 784-1024³-10 Adam b128": Workload(
-        (784, 1024, 1024, 1024, 10), (0.5, 0.5, 0.5), "adam", 128, 6400, 2, shared=(0.75, 0), bars=(1.4, 1.5, 0.75)
+        (784, 1024, 1024, 1024, 10),
+        (0.5, 0.5, 0.5),
+        "adam",
+        128,
+        6400,
+        2,
+        batch_mask_targets=(0.75, 0),
+        targets=(1.4, 1.5, 0.75),
     ),
     "W5 11-1024³-1 batch norm Adam b256": Workload(
-        (11, 1024, 1024, 1024, 1), (0.3, 0.3, 0.3), "adam", 256, 6400, 2, batch_norm=True, bars=(1.4, 0, 0.75)
+        (11, 1024, 1024, 1024, 1), (0.3, 0.3, 0.3), "adam", 256, 6400, 2, batch_norm=True, targets=(1.4, 0, 0.75)
     ),
-    "W6 8-50-1 Adam b128": Workload((8, 50, 1), (0.05,), "adam", 128, 19_968, epochs=10, bars=(2, 1.5, 0)),
+    "W6 8-50-1 Adam b128": Workload((8, 50, 1), (0.05,), "adam", 128, 19_968, epochs=10, targets=(2, 1.5, 0)),
     "W7 54-512-256-7 Adam b512": Workload(
-        (54, 512, 256, 7), (0.5, 0.5), "adam", 512, 29_696, epochs=2, shared=(0.5, 0), bars=(2, 1.5, 0.75)
+        (54, 512, 256, 7),
+        (0.5, 0.5),
+        "adam",
+        512,
+        29_696,
+        epochs=2,
+        batch_mask_targets=(0.5, 0),
+        targets=(2, 1.5, 0.75),
     ),
     "W8 sparse 20000-100-20 Adam b200": Workload(
-        (20_000, 100, 20), (0.5,), "adam", 200, 5000, epochs=2, non_zeros=100, bars=(2, 1, 0)
+        (20_000, 100, 20), (0.5,), "adam", 200, 5000, epochs=2, non_zeros=100, targets=(2, 1, 0)
     ),
 }
 
 
 def make_data(workload, dtype):
-    """Standard-normal X, or word counts of Zipf's law; y from a linear teacher. Time does not depend on the values."""
+    """Return standard normal X, or word counts from Zipf's law, and y from a linear teacher.
+
+    The time does not depend on the values.
+    """
     rng = np.random.default_rng(0)
     n, (n_in, *_, n_out) = workload.n_rows, workload.units
     if workload.non_zeros is None:
         X = rng.standard_normal((n, n_in)).astype(dtype)
     else:
-        zipf = 1 / np.arange(10, n_in + 10)  # the ten most frequent words left out, as stop words are
+        zipf = 1 / np.arange(10, n_in + 10)  # without the ten most frequent words, as if stop words were removed
         words = rng.choice(n_in, size=(n, workload.non_zeros), p=zipf / zipf.sum())
         rows = np.repeat(np.arange(n), workload.non_zeros)
         X = sparse.csr_array((np.ones(rows.size, dtype), (rows, words.ravel())), shape=(n, n_in))
@@ -92,7 +116,7 @@ def make_data(workload, dtype):
     return X, Z.ravel() if workload.regression else Z.argmax(axis=1)
 
 
-def _of_scikit_learn(estimator, workload, X, y):
+def _time_fit(estimator, workload, X, y):
     def run():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
@@ -103,8 +127,8 @@ def _of_scikit_learn(estimator, workload, X, y):
     return run
 
 
-def settings_of(workload):
-    """Parameters of ours and of scikit-learn's."""
+def mlp_settings(workload):
+    """Return the parameters common to the networks of skdropout and scikit-learn."""
     return {
         "hidden_layer_sizes": workload.units[1:-1],
         "solver": workload.solver,
@@ -117,21 +141,21 @@ def settings_of(workload):
     }
 
 
-def ours(workload, X, y, **params):
-    kind = DropoutMLPRegressor if workload.regression else DropoutMLPClassifier
-    settings = settings_of(workload) | {"dropout": workload.rates, "dropout_schedule": "constant"} | params
+def skdropout_mlp(workload, X, y, **params):
+    cls = DropoutMLPRegressor if workload.regression else DropoutMLPClassifier
+    settings = mlp_settings(workload) | {"dropout": workload.rates, "dropout_schedule": "constant"} | params
     settings["batch_norm"] = "after_dropout" if workload.batch_norm else False
-    return _of_scikit_learn(kind(**settings), workload, X, y)
+    return _time_fit(cls(**settings), workload, X, y)
 
 
 def scikit_learn(workload, X, y):
-    """Without dropout, and without batch normalisation, since it has neither."""
-    kind = MLPRegressor if workload.regression else MLPClassifier
-    return _of_scikit_learn(kind(**settings_of(workload)), workload, X, y)
+    """Train scikit-learn's network, which has neither dropout nor batch normalization."""
+    cls = MLPRegressor if workload.regression else MLPClassifier
+    return _time_fit(cls(**mlp_settings(workload)), workload, X, y)
 
 
 class TorchMLP(nn.Module):
-    """The network of a workload; sparse rows come as (words, starts, counts) of an EmbeddingBag."""
+    """Network of a workload. Sparse rows are passed as (words, starts, counts) to an EmbeddingBag."""
 
     def __init__(self, workload, dtype):
         super().__init__()
@@ -166,7 +190,7 @@ def torch_dtype(X):
 
 
 def pytorch(workload, X, y):
-    """Eager, fused optimizer; rows in memory, a batch is one index_select. Sparse rows: an EmbeddingBag."""
+    """Train in eager mode with a fused optimizer; a batch is one index_select, or an EmbeddingBag for sparse rows."""
     target = torch.from_numpy(y.astype(X.dtype)[:, None] if workload.regression else y.astype(np.int64))
     dense = None if workload.non_zeros else torch.from_numpy(X)
     criterion = nn.MSELoss() if workload.regression else nn.CrossEntropyLoss()
@@ -189,17 +213,17 @@ def pytorch(workload, X, y):
                 loss = criterion(model(batch(rows)), target.index_select(0, rows))
                 loss.backward()
                 optimizer.step()
-                total += loss.item() * len(rows)  # the loss of the epoch, which all the others report too
+                total += loss.item() * len(rows)  # the epoch loss, which all contestants report
         return (perf_counter() - start) / workload.epochs
 
     return run
 
 
 def skorch_net(workload, dtype):
-    """As its documentation has it: a module and NeuralNetClassifier, with its DataLoader."""
+    """Return a skorch network as in its documentation: a module in NeuralNetClassifier, with a DataLoader."""
     optimizer_class, options = _torch_optimizer(workload)
-    kind = NeuralNetRegressor if workload.regression else NeuralNetClassifier
-    return kind(
+    cls = NeuralNetRegressor if workload.regression else NeuralNetClassifier
+    return cls(
         TorchMLP,
         module__workload=workload,
         module__dtype=dtype,
@@ -231,7 +255,7 @@ def skorch(workload, X, y):
 
 
 def bare_products(workload, X, y):
-    """The same matrix products on dummy arrays: forward, gradient of the weights, gradient of the inputs."""
+    """Compute only the matrix products of training, on dummy arrays: forward, weight gradients, input gradients."""
     n, rng = workload.batch_size, np.random.default_rng(0)
     units = workload.units
     activations = [rng.standard_normal((n, width)).astype(X.dtype) for width in units]
@@ -249,7 +273,7 @@ def bare_products(workload, X, y):
 
     def run():
         start = perf_counter()
-        for _ in range(workload.epochs * workload.n_rows // n):  # batches are whole: n divides the rows
+        for _ in range(workload.epochs * workload.n_rows // n):  # n divides the number of rows
             for i, W in enumerate(weights):
                 product(activations[i], W, outs[i + 1])
             for i in reversed(range(len(weights))):
@@ -262,9 +286,9 @@ def bare_products(workload, X, y):
 
 
 CONTESTANTS = {
-    "ours": ours,
-    "ours, no dropout": lambda *args: ours(*args, dropout=0.0),
-    "ours, mask per batch": lambda *args: ours(*args, mask_sharing="batch"),
+    "skdropout": skdropout_mlp,
+    "skdropout, no dropout": lambda *args: skdropout_mlp(*args, dropout=0.0),
+    "skdropout, mask per batch": lambda *args: skdropout_mlp(*args, mask_sharing="batch"),
     "PyTorch": pytorch,
     "skorch": skorch,
     "scikit-learn, no dropout": scikit_learn,

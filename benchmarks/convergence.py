@@ -1,4 +1,4 @@
-"""Does patience end training too early? Default patience compared with none and with scikit-learn, on ten tables.
+"""Effect of the default patience on ten small tables, compared with no patience and with scikit-learn.
 
     python -m benchmarks.convergence [--combinations 48] [--repeats 1] [--jobs 2] [--resume FILE]
 
@@ -9,9 +9,9 @@ fitted with the default patience and with n_iter_no_change=inf, and compared wit
 the same batch size and the same sample weights. Scores are computed on the test rows (a third): accuracy and log loss,
 both weighted by class, or RMSE in standard deviations of y.
 
-The output is paired differences, mean over tables ± standard error, for each level of each setting, and the worst
-combinations. "flagged" is the fraction of fits that end worse than a constant prediction and warn. The last tables
-are the scores of each table with default parameters, five splits each.
+The output shows paired differences, mean over tables ± standard error, for each level of each setting, and the worst
+combinations. "flagged" is the fraction of fits that end worse than a constant prediction and warn. The last tables are
+the scores of each table with default parameters, five splits each.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from benchmarks.data import load_uci
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
 
 
-def thirds(name):
+def target_thirds(name):
     data = load_uci(name)
     return data.X, np.digitize(data.y, np.quantile(data.y, [1 / 3, 2 / 3]))
 
@@ -53,8 +53,8 @@ TABLES = {
     "breast cancer": load_breast_cancer,
     "digits": digits,
     "red wine": red_wine,
-    "concrete thirds": lambda: thirds("concrete"),
-    "yacht thirds": lambda: thirds("yacht"),
+    "concrete thirds": lambda: target_thirds("concrete"),
+    "yacht thirds": lambda: target_thirds("yacht"),
     "concrete": lambda: load_uci("concrete")[:2],
     "energy": lambda: load_uci("energy")[:2],
     "diabetes": lambda: load_diabetes(return_X_y=True, scaled=False),
@@ -74,10 +74,10 @@ SPLITS = 5
 
 
 def combinations(number):
-    """Combinations drawn at random without replacement."""
-    everything = list(itertools.product(*SETTINGS.values()))
-    order = np.random.RandomState(0).permutation(len(everything))
-    return [everything[i] for i in order[:number]]
+    """Draw combinations at random without replacement."""
+    grid = list(itertools.product(*SETTINGS.values()))
+    order = np.random.RandomState(0).permutation(len(grid))
+    return [grid[i] for i in order[:number]]
 
 
 def split(name, repeat, inputs):
@@ -91,7 +91,7 @@ def split(name, repeat, inputs):
     return X_train, X_test, y_train, y_test
 
 
-def weights_of(y, class_weight):
+def class_weights(y, class_weight):
     labels = np.unique(y)
     if class_weight == "balanced":
         return dict(zip(labels.tolist(), compute_class_weight("balanced", classes=labels, y=y), strict=True))
@@ -99,7 +99,7 @@ def weights_of(y, class_weight):
 
 
 def measure(name, repeat, combination, contestant):
-    """The scores on the test rows, the number of epochs, and whether the fit warns that it is worse than a constant."""
+    """Return the test scores, the number of epochs, and whether the fit warns that it is worse than a constant."""
     kind, batch_norm, mask_sharing, batch_size, class_weight, inputs = combination
     X_train, X_test, y_train, y_test = split(name, repeat, inputs)
     params = {"batch_size": len(y_train) if batch_size == "all rows" else batch_size, "random_state": repeat}
@@ -115,7 +115,7 @@ def measure(name, repeat, combination, contestant):
             model = cls(**params).fit(X_train, (y_train - center) / scale)
             scores = [np.sqrt(np.mean((model.predict(X_test) - (y_test - center) / scale) ** 2))]
         else:
-            weight = weights_of(y_train, class_weight)
+            weight = class_weights(y_train, class_weight)
             rows = np.array([weight[label] for label in y_train.tolist()])
             if contestant == "scikit-learn":
                 model = MLPClassifier(**params).fit(X_train, y_train, sample_weight=rows)
@@ -132,7 +132,7 @@ def measure(name, repeat, combination, contestant):
 
 
 def differences(done, names, chosen, repeats, a, b):
-    """a - b for every score and combination, mean over repeats: (tables, combinations, scores)."""
+    """Return a - b averaged over repeats, of shape (n_tables, n_combinations, n_scores)."""
     return np.array(
         [
             [
@@ -145,14 +145,14 @@ def differences(done, names, chosen, repeats, a, b):
 
 
 def summary(values):
-    """Mean ± standard error over tables."""
+    """Format the mean ± standard error over tables."""
     return f"{values.mean():+.3f} ± {values.std(ddof=1) / np.sqrt(len(values)):.3f}"
 
 
 def print_defaults(done):
-    """Each table at the defaults."""
+    """Print the scores of each table with default parameters."""
     for inputs in SETTINGS["inputs"]:
-        print(f"\nAt the defaults, {inputs} inputs: scores and epochs, mean of {SPLITS} splits")
+        print(f"\nDefault parameters, {inputs} inputs: scores and epochs, mean of {SPLITS} splits")
         for name in TABLES:
             row = f"{name:16}"
             for contestant in (*PATIENCE, "scikit-learn"):
@@ -186,18 +186,18 @@ def main(n_combinations, repeats, n_jobs, resume):
         ("regression", [n for n in TABLES if n in REGRESSION]),
     ):
         scores = ("accuracy", "log loss") if task == "classification" else ("RMSE",)
-        mine = [c for c in chosen if task == "classification" or c[4] is None]
+        tested = [c for c in chosen if task == "classification" or c[4] is None]
         for rival in ("off", "scikit-learn"):
-            table = differences(done, names, mine, repeats, "default", rival)
-            print(f"\n{task}, {len(names)} tables, {len(mine)} combinations: default patience - {rival}")
+            table = differences(done, names, tested, repeats, "default", rival)
+            print(f"\n{task}, {len(names)} tables, {len(tested)} combinations: default patience - {rival}")
             print(f"{'':34}" + "".join(f"{score:>20}" for score in scores) + f"{'flagged':>12}{'epochs':>10}")
             for i, (setting, levels) in enumerate(SETTINGS.items()):
                 for level in levels:
-                    here = [j for j, c in enumerate(mine) if c[i] == level]
+                    here = [j for j, c in enumerate(tested) if c[i] == level]
                     if not here:
                         continue
                     columns = [summary(table[:, here, k].mean(axis=1)) for k in range(len(scores))]
-                    fits = [done[n, r, mine[j], "default"] for n in names for r in range(repeats) for j in here]
+                    fits = [done[n, r, tested[j], "default"] for n in names for r in range(repeats) for j in here]
                     flagged, epochs = np.mean([fit[2] for fit in fits]), np.mean([fit[1] for fit in fits])
                     row = "".join(f"{column:>20}" for column in columns)
                     print(f"{setting:14}{level!s:20}{row}{flagged:12.1%}{epochs:10.0f}")
@@ -205,7 +205,7 @@ def main(n_combinations, repeats, n_jobs, resume):
             means, errors = table[..., 0].mean(axis=0), table[..., 0].std(axis=0, ddof=1) / np.sqrt(len(names))
             worst = np.argsort(-sign * means)[:5]
             for j in worst:
-                print(f"  {means[j]:+.3f} ± {errors[j]:.3f}  {mine[j]}")
+                print(f"  {means[j]:+.3f} ± {errors[j]:.3f}  {tested[j]}")
             print(f"  combinations worse by more than two standard errors: {int((sign * means > 2 * errors).sum())}")
     print_defaults(done)
 

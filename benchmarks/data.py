@@ -1,4 +1,4 @@
-"""Data of the benchmarks: from the folder named by SKDROPOUT_DATA, else from OpenML."""
+"""Data sets of the benchmarks, from the folder SKDROPOUT_DATA if it is set, otherwise from OpenML."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from sklearn.datasets import fetch_openml
 
 
 class Images(NamedTuple):
-    """60 000 images to train on and 10 000 to test on, pixels 0 to 255."""
+    """60 000 training images and 10 000 test images, with pixels from 0 to 255."""
 
     X_train: np.ndarray
     y_train: np.ndarray
@@ -18,12 +18,12 @@ class Images(NamedTuple):
 
 
 def load_mnist():
-    """MNIST with its official split."""
+    """Load MNIST with its official split."""
     return _images("mnist", "mnist_784")
 
 
 def load_fashion_mnist():
-    """Fashion-MNIST: the official split from OpenML, a random one of the same sizes from SKDROPOUT_DATA."""
+    """Load Fashion-MNIST: the official split from OpenML, or a random split of the same sizes from SKDROPOUT_DATA."""
     return _images("fashion_mnist", "Fashion-MNIST")
 
 
@@ -37,7 +37,7 @@ def _images(name, openml_name):
 
 
 def load_red_wine():
-    """X and y of the red wines, with the duplicate rows the file has."""
+    """Load X and y of the red wines, including the duplicate rows of the file."""
     if os.environ.get("SKDROPOUT_DATA"):
         wine = load_uci("wine")
         return wine.X, wine.y
@@ -46,7 +46,7 @@ def load_red_wine():
 
 
 class Splits(NamedTuple):
-    """A regression data set and its 20 official splits (Hernandez-Lobato and Adams, 2015), one row of indices each."""
+    """A regression data set and its 20 official splits (Hernandez-Lobato and Adams, 2015), one row per split."""
 
     X: np.ndarray
     y: np.ndarray
@@ -55,7 +55,7 @@ class Splits(NamedTuple):
 
 
 def load_uci(name):
-    """'concrete', 'energy', 'wine' or 'yacht'. Only from SKDROPOUT_DATA: the splits are nowhere else."""
+    """Load 'concrete', 'energy', 'wine' or 'yacht' from SKDROPOUT_DATA. The splits are not available for download."""
     if not (folder := os.environ.get("SKDROPOUT_DATA")):
         raise SystemExit(
             "Set SKDROPOUT_DATA to the folder with the uci_*.npz files: their splits cannot be downloaded."

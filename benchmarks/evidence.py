@@ -1,29 +1,32 @@
-"""Does dropout help? Nested cross-validation on 17 data sets, against rivals that are tuned as well.
+"""Nested cross-validation of dropout on 17 data sets, against other regularizers that are tuned as well.
 
     python -m benchmarks.evidence [--repeats 10] [--jobs 2] [--plot FILE.png]
 
-One network for each data set, and arms of six candidates each, out of which inner folds choose: dropout (three rates),
-weight decay (three `alpha`), label smoothing (three shares), each with and without early stopping; and early stopping
-by itself (three patiences, two shares of held-out rows). "All rivals" chooses among the candidates of all arms without
-dropout, with two or three times the budget; "plain" is the network without any of it. All arms have the same rows,
-folds, epochs and seeds, so that differences are paired. Dropout's grid has no rate 0: where it hurts, it shows.
+Each data set has one network architecture and several arms. An arm is a set of candidates, and inner folds select the
+best candidate of each arm: dropout (three rates), weight decay (three values of `alpha`) and label smoothing (three
+values), each with and without early stopping, and early stopping alone (three patiences, two validation fractions).
+"All rivals" selects among the candidates of all arms without dropout, with two or three times the budget. "Plain" is
+the network without any of them. All arms use the same rows, folds, epochs and seeds, so differences are paired. The
+grid of dropout has no rate 0, so that a harmful effect is visible.
 
-A candidate is chosen by what it is judged by: error (ties by log loss) or log loss in classification, squared error in
-regression. "Mean of passes" is 100 noisy passes through the network of the arm "dropout"; after a schedule that ends at
-rate 0 there is no noise, and it is the plain prediction. The density of regression is Gaussian around the prediction,
-or around each pass, and its variance is chosen alike for every arm: what is left of the squared error on the rows out
-of the inner folds after the spread of the passes. (On its training rows an overfit network has hardly any error.)
+A candidate is selected by the metric that is reported: in classification error (ties by log loss) or log loss, in
+regression squared error. "Mean of passes" is the mean of 100 Monte Carlo passes through the network of the arm
+"dropout"; after a schedule that ends at rate 0 there is no noise, and it equals the plain prediction. The density in
+regression is Gaussian around the prediction, or around each pass. Its variance is estimated in the same way for every
+arm: the squared error on the held-out rows of the inner folds, minus the variance of the passes. (On its training rows
+an overfit network has almost no error.)
 
-Rows whose features repeat an earlier row's are dropped first: 240 of red wine, 38 of concrete, 1 of iris, 54 of
-Fashion-MNIST. Tables are split 80 / 20 at random, each repeat anew, with three inner folds. Such splits overlap, and
-the standard error is that of the corrected resampled t-test (Nadeau and Bengio, 2003), with the variance
-(1/n + n_test/n_train) s². Wilcoxon's test knows no such correction, and is too sure of itself there. Images are drawn
-without overlap, for each repeat other training rows and another thousand test rows, so that the variance is s²/n; they
-have one inner split, 75 / 25. (From SKDROPOUT_DATA, Fashion-MNIST is a random split of the 70 000, not the official.)
+Rows that repeat the features of an earlier row are dropped first: 240 of red wine, 38 of concrete, 1 of iris, 54 of
+Fashion-MNIST. Tables are split 80 / 20 at random in each repeat, with three inner folds. Such splits overlap, so the
+standard error is that of the corrected resampled t-test (Nadeau and Bengio, 2003), with the variance (1/n +
+n_test/n_train) s². Wilcoxon's test has no such correction, and its p-values are too small there. Images are drawn
+without overlap, with different training rows and another thousand test rows in each repeat, so the variance is s²/n.
+They have one inner split, 75 / 25. (From SKDROPOUT_DATA, Fashion-MNIST is a random split of the 70 000 images, not the
+official one.)
 
-"SciPy docs" stands in for a corpus of text: the opening of the documentation of each public name of nine subpackages of
-SciPy, as TF-IDF of its words, the names of the subpackages left out; the class is the subpackage. It depends on the
-version of SciPy.
+"SciPy docs" replaces a text corpus. Its documents are the introductions of the docstrings of the public names of nine
+subpackages of SciPy, as TF-IDF of their words without the names of the subpackages; the class is the subpackage. The
+data depend on the version of SciPy.
 """
 
 import argparse
@@ -49,13 +52,13 @@ from benchmarks import jobs
 from benchmarks.data import load_fashion_mnist, load_mnist, load_red_wine, load_uci
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
 
-STOP = {"early_stopping": True, "n_iter_no_change": 15}
+EARLY_STOPPING = {"early_stopping": True, "n_iter_no_change": 15}
 CONSTANT, ANNEALED = ({"dropout_schedule": schedule} for schedule in ("constant", "flat_cos"))
 RIVALS = {
-    "weight decay": [{"alpha": alpha} | stop for alpha in (0.001, 0.03, 0.3) for stop in ({}, STOP)],
-    "label smoothing": [{"label_smoothing": e} | stop for e in (0.01, 0.03, 0.1) for stop in ({}, STOP)],
+    "weight decay": [{"alpha": alpha} | stop for alpha in (0.001, 0.03, 0.3) for stop in ({}, EARLY_STOPPING)],
+    "label smoothing": [{"label_smoothing": e} | stop for e in (0.01, 0.03, 0.1) for stop in ({}, EARLY_STOPPING)],
     "early stopping": [
-        STOP | {"n_iter_no_change": patience, "validation_fraction": fraction}
+        EARLY_STOPPING | {"n_iter_no_change": patience, "validation_fraction": fraction}
         for patience in (5, 15, 40)
         for fraction in (0.1, 0.2)
     ],
@@ -70,26 +73,26 @@ PAIRS = ("dropout", "weight decay"), (PASSES, "weight decay"), ("dropout", "all 
 
 class DataSet(NamedTuple):
     kind: str
-    split: Callable  # repeat -> X_train, X_test, y_train, y_test
+    split: Callable  # from the number of the repeat to X_train, X_test, y_train, y_test
     scaler: object
     net: dict
     folds: int
-    overlap: float  # n_test / n_train where the splits of the repeats overlap
+    overlap: float  # n_test / n_train if the splits of the repeats overlap, else 0
 
 
 def arms(kind):
-    """The candidates of each arm, as parameters of the network."""
+    """Return the candidates of each arm, as parameters of the network."""
     rivals = {name: RIVALS[name] for name in RIVALS if kind == "classification" or name != "label smoothing"}
     return {
         "plain": [{}],
         **rivals,
         "all rivals": [candidate for candidates in rivals.values() for candidate in candidates],
-        "dropout": [rate | stop for rate in RATES[kind] for stop in ({}, STOP)],
+        "dropout": [rate | stop for rate in RATES[kind] for stop in ({}, EARLY_STOPPING)],
     }
 
 
-def distinct(X, y):
-    """Without the rows that have the features of an earlier row."""
+def drop_duplicates(X, y):
+    """Drop rows that repeat the features of an earlier row."""
     rows = np.sort(np.unique(X, axis=0, return_index=True)[1])
     return X[rows], y[rows]
 
@@ -111,7 +114,7 @@ def scipy_docs():
         module = importlib.import_module(f"scipy.{label}")
         for name in module.__all__:
             opening = (inspect.getdoc(getattr(module, name)) or "").split("Parameters\n---")[0]
-            opening = re.sub(r"^\S+\(.*\)$", "", opening, flags=re.M)  # the signatures of ufuncs
+            opening = re.sub(r"^\S+\(.*\)$", "", opening, flags=re.M)  # drop the signatures of ufuncs
             words = " ".join(word for word in re.findall("[a-z]+", opening.lower()) if word not in labels)
             if len(words) > 30:
                 openings.setdefault(words, label)
@@ -120,7 +123,7 @@ def scipy_docs():
 
 @cache
 def images(load):
-    """The distinct images, flat, and how many of them are training rows."""
+    """Return the distinct flattened images, their labels, and the number of training images among them."""
     data = load()
     X, y = np.vstack([data.X_train, data.X_test]), np.hstack([data.y_train, data.y_test])
     rows = np.sort(np.unique(X.view(f"V{X.shape[1]}").ravel(), return_index=True)[1])
@@ -136,7 +139,7 @@ def image_split(load, n_rows, repeat):
 
 
 def table_split(load, kind, repeat):
-    X, y = distinct(*load())
+    X, y = drop_duplicates(*load())
     stratify = y if kind == "classification" else None
     return train_test_split(X, y, test_size=0.2, stratify=stratify, random_state=repeat)
 
@@ -147,7 +150,7 @@ def tables(kind, loads, epochs, batch_size, scaler=None):
     return {name: DataSet(kind, partial(table_split, load, kind), scaler, net, 3, 0.25) for name, load in loads.items()}
 
 
-def pictures(name, load):
+def image_sets(name, load):
     for n_rows, batch_size, epochs in ((500, 50, 100), (1000, 50, 60), (5000, 100, 20)):
         net = {"hidden_layer_sizes": (128, 128), "batch_size": batch_size, "max_iter": epochs}
         split = partial(image_split, load, n_rows)
@@ -163,8 +166,8 @@ def uci(name):
 
 
 SETS = {
-    **dict(pictures("MNIST", load_mnist)),
-    **dict(pictures("Fashion-MNIST", load_fashion_mnist)),
+    **dict(image_sets("MNIST", load_mnist)),
+    **dict(image_sets("Fashion-MNIST", load_fashion_mnist)),
     **tables("classification", bundled(load_breast_cancer, load_wine, load_iris), 100, 32),
     **tables("classification", {"digits": digits}, 60, 64, scaler="passthrough"),
     **tables("classification", {"red wine, 4 classes": red_wine_classes}, 100, 64),
@@ -186,7 +189,7 @@ def noise_free(net):
 
 
 def last_rates(net):
-    """Those in force at the end, explicitly: it is an error not to give any once a schedule took them to 0."""
+    """Return the rates at the end of training, set explicitly because a schedule may have reduced them to 0."""
     return {"dropout": net.dropout_[1:], "input_dropout": net.dropout_[0]}
 
 
@@ -219,17 +222,17 @@ def outer_regression(net, X, y, **sampling):
 
 
 def measure(name, repeat):
-    """{arm: (error, log loss, candidate chosen for each)} of one repeat; RMSE and minus log density in regression."""
-    warnings.simplefilter("ignore", ConvergenceWarning)  # all epochs are meant
+    """Return {arm: (error or RMSE, log loss or -log density, selected candidate of each)} for one repeat."""
+    warnings.simplefilter("ignore", ConvergenceWarning)  # intended
     data = SETS[name]
     X_train, X_test, y_train, y_test = data.split(repeat)
-    centre, scale = 0, 1
+    center, scale = 0, 1
     if classifies := data.kind == "classification":
         Net, Folds, inner, outer = DropoutMLPClassifier, StratifiedKFold, inner_classification, outer_classification
     else:
         Net, Folds, inner, outer = DropoutMLPRegressor, KFold, inner_regression, outer_regression
-        centre, scale = y_train.mean(), y_train.std()
-        y_train, y_test = (y_train - centre) / scale, (y_test - centre) / scale
+        center, scale = y_train.mean(), y_train.std()
+        y_train, y_test = (y_train - center) / scale, (y_test - center) / scale
     net = Net(dropout=0.0, n_iter_no_change=np.inf, scoring="loss", dtype="float32", random_state=repeat)
     model = Pipeline([("scaler", data.scaler), ("net", net.set_params(**data.net))])
     if data.folds == 1:
@@ -237,7 +240,7 @@ def measure(name, repeat):
     else:
         folds = Folds(data.folds, shuffle=True, random_state=repeat)
 
-    grid = []  # each candidate once: "all rivals" has those of other arms
+    grid = []  # without duplicates: "all rivals" contains the candidates of other arms
     for candidates in arms(data.kind).values():
         grid += [candidate for candidate in candidates if candidate not in grid]
     as_grid = [{f"net__{key}": [value] for key, value in candidate.items()} for candidate in grid]
@@ -248,8 +251,8 @@ def measure(name, repeat):
     def fitted(i):
         return clone(model).set_params(**results["params"][i]).fit(X_train, y_train)
 
-    def judge(best, sampling, noise=None):
-        """Test error of the candidate that is best by error, test loss of that which is best by loss."""
+    def evaluate(best, sampling, noise=None):
+        """Return the test error of the candidate selected by error, and the test loss of that selected by loss."""
         scores = []
         for i in best:
             net, X = unpack(fitted(i), X_test)
@@ -263,14 +266,14 @@ def measure(name, repeat):
         own = np.array([grid.index(candidate) for candidate in candidates])
         loss = results["mean_test_loss"] if classifies else error
         best = own[np.lexsort([loss[own], error[own]])[0]], own[loss[own].argmin()]
-        record[arm] = judge(best, noise_free, error)
+        record[arm] = evaluate(best, noise_free, error)
     noise = None if classifies else np.maximum(results["mean_test_noise"], error / 100)
-    record[PASSES] = judge(best, last_rates, noise)  # of the last arm, dropout
+    record[PASSES] = evaluate(best, last_rates, noise)  # the last arm is dropout
     return record
 
 
 def paired(difference, overlap):
-    """Mean, half-width of its 95 % interval, standard error and p by the corrected resampled t-test; Wilcoxon's p."""
+    """Return mean, half-width of its 95 % interval, standard error, p of the corrected t-test, p of Wilcoxon's."""
     n = len(difference)
     mean, error = difference.mean(), np.sqrt((1 / n + overlap) * difference.var(ddof=1))
     p = 2 * stats.t.sf(abs(mean) / error, n - 1) if error else float(mean == 0)
@@ -279,19 +282,19 @@ def paired(difference, overlap):
 
 
 def scores_of(records, name, metric):
-    """{arm: its score in each repeat}."""
+    """Return {arm: scores of all repeats}."""
     repeats = [record for (other, _), record in records.items() if other == name]
     return {arm: np.array([record[arm][metric] for record in repeats]) for arm in repeats[0]}
 
 
-METRICS = {  # kind: of each metric its name, unit and factor, digits; whether a ratio of two means says anything
+METRICS = {  # for each metric: name, unit, factor, digits, and whether ratios of means are meaningful
     "classification": [("error", "%", 100, 2, True), ("log loss", "nats", 1, 4, True)],
     "regression": [("RMSE", "", 1, 3, True), ("-log density", "nats", 1, 3, False)],
 }
 
 
 def report(records):
-    """Means of all arms; mean paired differences ± standard errors (p of the corrected t-test, p of Wilcoxon's)."""
+    """Print the mean of each arm, and paired differences ± standard errors (p of the t-test, p of Wilcoxon's test)."""
     for kind, metrics in METRICS.items():
         names = [name for name in SETS if SETS[name].kind == kind]
         columns = [*arms(kind), PASSES]
@@ -305,19 +308,21 @@ def report(records):
             for name in names:
                 cells = []
                 for arm, rival in PAIRS:
-                    ours, theirs = scores[name][arm], scores[name][rival]
-                    mean, _, error, p, wilcoxon = paired(ours - theirs, SETS[name].overlap)
+                    arm_scores, rival_scores = scores[name][arm], scores[name][rival]
+                    mean, _, error, p, wilcoxon = paired(arm_scores - rival_scores, SETS[name].overlap)
                     cells.append(f"{mean:+.{digits}f} ± {error:.{digits}f} ({p:.3f}, {wilcoxon:.3f})")
-                    outcomes[arm, rival].append((ours.mean(), theirs.mean(), p < 0.05))
+                    outcomes[arm, rival].append((arm_scores.mean(), rival_scores.mean(), p < 0.05))
                 print_row(name, cells, 34)
             for pair, rows in outcomes.items():
-                ours, theirs, sure = np.transpose(rows)
-                both = (ours > 0) & (theirs > 0)  # no ratio for a data set without errors
-                overall = np.exp(np.log(ours[both] / theirs[both]).mean()) if is_ratio else (ours - theirs).mean()
+                means, rival_means, significant = np.transpose(rows)
+                positive = (means > 0) & (rival_means > 0)  # no ratio for a data set without errors
+                ratios = means[positive] / rival_means[positive]
+                overall = np.exp(np.log(ratios).mean()) if is_ratio else (means - rival_means).mean()
                 print(
                     f"{' - '.join(pair)}: {'geometric mean of the ratios' if is_ratio else 'mean'} {overall:.3f}; "
-                    f"better on {(ours < theirs).sum()}, worse on {(ours > theirs).sum()} of {len(names)}, "
-                    f"with p < 0.05 on {sure[ours < theirs].sum():.0f} and {sure[ours > theirs].sum():.0f}"
+                    f"better on {(means < rival_means).sum()}, worse on {(means > rival_means).sum()} of {len(names)}, "
+                    f"with p < 0.05 on {significant[means < rival_means].sum():.0f} and "
+                    f"{significant[means > rival_means].sum():.0f}"
                 )
 
 
@@ -330,8 +335,8 @@ def plot(records, file):
 
     styles = {
         ("dropout", "weight decay"): ("dropout against tuned weight decay", "C0", "o", "C0"),
-        (PASSES, "weight decay"): ("mean of 100 noisy passes against tuned weight decay", "C0", "D", "white"),
-        ("dropout", "all rivals"): ("dropout against the best of all rivals, chosen inside", "C1", "s", "C1"),
+        (PASSES, "weight decay"): ("mean of 100 Monte Carlo passes against tuned weight decay", "C0", "D", "white"),
+        ("dropout", "all rivals"): ("dropout against all rivals, selected on inner folds", "C1", "s", "C1"),
     }
     n_rows = [sum(data.kind == kind for data in SETS.values()) for kind in METRICS]
     figure, axes = plt.subplots(2, 2, figsize=(11, 9), height_ratios=n_rows, sharey="row", layout="constrained")
@@ -342,12 +347,12 @@ def plot(records, file):
                 points = []
                 for name in names:
                     scores = scores_of(records, name, metric)
-                    ours, theirs = (scores[arm] for arm in pair)
-                    relative = 100 / theirs.mean() if title == "RMSE" else factor
-                    points.append(paired(relative * (ours - theirs), SETS[name].overlap)[:2])
-                mean, half = np.transpose(points)
-                place, style = np.arange(len(names)) + offset, {"color": color, "fmt": marker, "mfc": face, "ms": 5}
-                ax.errorbar(mean, place, xerr=half, elinewidth=1, label=label, **style)
+                    arm_scores, rival_scores = (scores[arm] for arm in pair)
+                    scale = 100 / rival_scores.mean() if title == "RMSE" else factor
+                    points.append(paired(scale * (arm_scores - rival_scores), SETS[name].overlap)[:2])
+                mean, half_width = np.transpose(points)
+                position, style = np.arange(len(names)) + offset, {"color": color, "fmt": marker, "mfc": face, "ms": 5}
+                ax.errorbar(mean, position, xerr=half_width, elinewidth=1, label=label, **style)
             ax.axvline(0, color="gray", linewidth=1)
             ax.set_yticks(range(len(names)), names)
             ax.set_ylim(-0.6, len(names) - 0.4)
@@ -359,7 +364,7 @@ def plot(records, file):
     figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=9)
     figure.suptitle("Does dropout help? Paired differences with 95 % intervals (nested cross-validation)")
     figure.savefig(file, dpi=130)
-    print(f"\nThe picture is in {file}.")
+    print(f"\nSaved the figure to {file}.")
 
 
 def main(repeats, n_jobs, file):
@@ -377,6 +382,6 @@ if __name__ == "__main__":
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--plot", metavar="FILE.png")
     args = parser.parse_args()
-    from benchmarks import evidence  # by this name the workers find what `cache` wraps, by __main__ they do not
+    from benchmarks import evidence  # workers can unpickle cached functions of this module, but not of __main__
 
     evidence.main(args.repeats, args.jobs, args.plot)

@@ -1,8 +1,8 @@
-"""Bytes of pickle, joblib, skops, .npz and ONNX beside those of the weights; scikit-learn's own pickle for comparison.
+"""File sizes of pickle, joblib, skops, .npz and ONNX compared with the size of the weights, and scikit-learn's pickle.
 
     python -m benchmarks.files
 
-Fitted with random_state=0 for five epochs, which leaves two random streams in the files: about 5 kB.
+Networks are fitted with random_state=0 for five epochs. The files then contain two random streams, about 5 kB.
 """
 
 import io
@@ -28,7 +28,7 @@ NETWORKS = {
 
 
 def sizes(model):
-    """Bytes by kind of file."""
+    """Return the size of each file format, in bytes."""
     mlp = model.to_sklearn()
     row = np.zeros((1, model.n_features_in_), np.float32)
     onnx = skl2onnx.to_onnx(mlp, row, options={id(mlp): {"zipmap": False}})
@@ -46,12 +46,12 @@ def sizes(model):
         ".npz": npz,
         "to_sklearn, pickle": len(pickle.dumps(mlp)),
         "ONNX": len(onnx.SerializeToString()),
-        "MLPClassifier's own": len(pickle.dumps(own(model))),
+        "MLPClassifier, pickle": len(pickle.dumps(fit_mlp_classifier(model))),
     }
 
 
-def own(model):
-    """scikit-learn's network of the same shape, as its fit leaves it."""
+def fit_mlp_classifier(model):
+    """Fit scikit-learn's network of the same shape."""
     X = np.random.RandomState(0).normal(size=(200, model.n_features_in_)).astype(model.coefs_[0].dtype)
     return model.to_sklearn().fit(X, np.resize(model.classes_, 200))
 
@@ -63,8 +63,8 @@ def main():
         model = DropoutMLPClassifier(hidden, max_iter=5, random_state=0, **params)
         row = sizes(model.fit(rng.normal(size=(200, n_features)), np.resize(np.arange(n_classes), 200)))
         if i == 0:
-            print(f"{'bytes':24}", *(f"{kind:>19}" for kind in row))
-        print(f"{name:24}", *(f"{size:19,}" for size in row.values()))
+            print(f"{'bytes':24}", *(f"{file_format:>22}" for file_format in row))
+        print(f"{name:24}", *(f"{size:22,}" for size in row.values()))
 
 
 if __name__ == "__main__":

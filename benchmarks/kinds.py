@@ -1,13 +1,13 @@
-"""Kind of dropout x data set: test error or RMSE, and the paired difference to no dropout.
+"""Dropout kinds compared on several data sets: test error or RMSE, and the paired difference to no dropout.
 
     python -m benchmarks.kinds [--jobs 2]
 
-MNIST with 1 000 and 5 000 training rows (ten random subsets, tested on the official 10 000): 784-256-256-10, Adam,
-batch 100, 100 and 40 epochs. The uci sets with their 20 official splits, inputs and target standardised on the
-training rows: 100-100, Adam, batch 64, 200 epochs. No early stopping, the same for all. Every variant sees the same
-rows and starts from the same seed; differences are paired, with their standard error over subsets or splits (which
-overlap, so that the error is a little too small). Red wine keeps its duplicate rows here, and test rows have twins in
-training: dropout looks worse on it than it is.
+MNIST has 1 000 or 5 000 training rows (ten random subsets) and the 10 000 official test rows; networks are
+784-256-256-10, trained with Adam, batches of 100 rows, and 100 or 40 epochs. The UCI sets have 20 official splits, with
+inputs and target standardized on the training rows; networks are 100-100, trained with Adam, batches of 64 rows and 200
+epochs. There is no early stopping. Every variant uses the same rows and seeds. Differences are paired; their standard
+errors over subsets or splits are somewhat too small because these overlap. Red wine keeps its duplicate rows, so that
+some test rows also appear in the training set, and dropout looks worse on it than it is.
 """
 
 import argparse
@@ -65,11 +65,11 @@ def uci_rmse(name, split, params):
     return np.sqrt(np.mean((prediction - data.y[test]) ** 2))
 
 
-def compare(title, measure, which, variants, repeats, jobs):
-    """Print the mean of each variant and its paired difference to the first."""
+def compare(title, measure, data, variants, repeats, jobs):
+    """Print the mean of each variant and its paired difference to the first variant."""
     with parallel_config("loky", inner_max_num_threads=1):
         scores = Parallel(n_jobs=jobs)(
-            delayed(measure)(which, i, params) for params in variants.values() for i in range(repeats)
+            delayed(measure)(data, i, params) for params in variants.values() for i in range(repeats)
         )
     scores = np.reshape(scores, (-1, repeats))
     first = next(iter(variants))

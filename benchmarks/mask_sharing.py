@@ -1,9 +1,10 @@
-"""A mask per row against a mask per mini-batch: test error or RMSE, paired on the same rows, seeds and batches.
+"""One mask per row compared with one mask per mini-batch: test error or RMSE, with the same rows, seeds and batches.
 
     python -m benchmarks.mask_sharing [--jobs 2]
 
-MNIST (all 60 000 rows, 20 epochs, ten seeds; 5 000 rows, 40 epochs, ten subsets), 784-256-256-10, Adam, batch 100,
-rate 0.5; four uci sets with their 20 official splits, 100-100, Adam, batch 64, 200 epochs, rates 0.1 and 0.5.
+MNIST: all 60 000 rows with 20 epochs and ten seeds, and 5 000 rows with 40 epochs and ten subsets; 784-256-256-10,
+Adam, batches of 100 rows, rate 0.5. Four UCI sets with their 20 official splits: 100-100, Adam, batches of 64 rows, 200
+epochs, rates 0.1 and 0.5.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""Mean and variance of every kind of dropout: measured, by theory, and by PyTorch's own modules where it is installed.
+"""Mean and variance of every dropout kind: measured, in theory, and for the modules of PyTorch if it is installed.
 
     python -m benchmarks.moments [--draws 1000000]
 
-Each kind is applied to a column of ones and to one of N(0, 1) numbers. PyTorch has no Gaussian dropout: Keras'
-GaussianDropout(rate) multiplies by N(1, rate / (1 - rate)), and stands beside it as that formula. z is the difference
-from theory in standard errors.
+Each kind is applied to ones and to N(0, 1) numbers. PyTorch has no Gaussian dropout; the comparison is the formula of
+Keras' GaussianDropout(rate), which multiplies by N(1, rate / (1 - rate)). z is the difference from theory in standard
+errors.
 """
 
 import argparse
@@ -22,10 +22,10 @@ GROUPS = np.arange(4) // 2
 
 
 def torch_module(kind, rate):
-    """A function of an (n, 4) array, or None."""
+    """Return PyTorch's dropout as a function of an (n, 4) array, or None if there is none."""
     if torch is None or kind == "gaussian":
         return None
-    if kind == "spatial":  # two channels of two units each
+    if kind == "spatial":  # two channels with two units each
         module = torch.nn.Dropout1d(rate)
         return lambda x: module(torch.from_numpy(x).reshape(-1, 2, 2)).reshape(-1, 4).numpy()
     module = {"bernoulli": torch.nn.Dropout, "alpha": torch.nn.AlphaDropout}[kind](rate)
@@ -38,11 +38,11 @@ def keras_gaussian(rate):
 
 
 def describe(y, mean, variance, copies):
-    """Mean, its z, variance and its z; of every `copies` numbers one is independent of the others."""
-    n, centred = y.size / copies, (y - mean) ** 2
+    """Format mean and variance with their z; groups of `copies` numbers share their noise."""
+    n, squared_deviations = y.size / copies, (y - mean) ** 2
     z_mean = (y.mean() - mean) / np.sqrt(max(variance, 1e-30) / n)
-    z_variance = (centred.mean() - variance) / max(centred.std() / np.sqrt(n), 1e-6)
-    return f"{y.mean():8.4f} ({z_mean:+4.1f})  {centred.mean():8.4f} ({z_variance:+4.1f})"
+    z_variance = (squared_deviations.mean() - variance) / max(squared_deviations.std() / np.sqrt(n), 1e-6)
+    return f"{y.mean():8.4f} ({z_mean:+4.1f})  {squared_deviations.mean():8.4f} ({z_variance:+4.1f})"
 
 
 def main(draws):
@@ -53,18 +53,18 @@ def main(draws):
     print(f"{draws} draws; mean (z) and variance (z); PyTorch {torch.__version__ if torch else 'is not installed'}")
     print(f"{'kind':10} {'rate':>5} {'input':>8} | {'theory':>18} | {'skdropout':>32} | PyTorch, or Keras' formula")
     for kind, rate, (name, x) in ((k, r, i) for k in DROPOUTS for r in (0.1, 0.5, 0.8) for i in inputs.items()):
-        ours = DROPOUTS[kind](rate, np.float64, GROUPS)
-        means = ours.mean(x)  # over x and over the noise: the variance of the mean adds to the mean variance
-        mean, variance = means.mean(), ours.variance(x).mean() + means.var()
-        theirs = keras_gaussian(rate) if kind == "gaussian" else torch_module(kind, rate)
-        copies = 2 if kind == "spatial" else 1  # the units of a group
-        y = ours.forward(x, noise)
+        dropout = DROPOUTS[kind](rate, np.float64, GROUPS)
+        means = dropout.mean(x)  # law of total variance over x and the noise
+        mean, variance = means.mean(), dropout.variance(x).mean() + means.var()
+        reference = keras_gaussian(rate) if kind == "gaussian" else torch_module(kind, rate)
+        copies = 2 if kind == "spatial" else 1  # units of a group share their noise
+        y = dropout.forward(x, noise)
         print(
             f"{kind:10} {rate:5} {name:>8} | {mean:8.4f}  {variance:8.4f} | {describe(y, mean, variance, copies)} | "
-            + (describe(theirs(x), mean, variance, copies) if theirs else "")
+            + (describe(reference(x), mean, variance, copies) if reference else "")
         )
     if torch is not None:
-        print("\nalpha at 0.5 on ones, the two values it takes:")
+        print("\nalpha at 0.5 on ones, its two values:")
         print("  skdropout", np.unique(DROPOUTS["alpha"](0.5, np.float64).forward(np.ones((99, 1)), noise)))
         print("  PyTorch  ", np.unique(torch.nn.AlphaDropout(0.5)(torch.ones(99, dtype=torch.float64)).numpy()))
 

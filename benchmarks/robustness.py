@@ -1,13 +1,14 @@
-"""Test error under noise, missing features and wrong labels, with dropout and without.
+"""Test error under noise, missing features and wrong labels, with and without dropout.
 
     python -m benchmarks.robustness [--jobs 2] [--plot FILE.png]
 
-Digits (1 437 training rows, 64-100-100-10) and MNIST with 1 000 (784-128-128-10), pixels from 0 to 1; networks,
-epochs and splits are those of benchmarks.evidence, ten repeats. Noise and missing features are met at prediction only:
-to every pixel a Gaussian of the given standard deviation is added, or pixels drawn for each image are set to their
-mean over the training rows. Wrong labels are met in training only: the given share of the labels, validation rows
-included, becomes another class at random. Rates are fixed in advance and nothing is tuned; dropout trains without early
-stopping. All networks of a repeat see the same rows, noise and labels; means with standard errors over the repeats.
+The data are digits (1 437 training rows, 64-100-100-10) and MNIST with 1 000 training rows (784-128-128-10), pixels
+from 0 to 1. Networks, epochs and splits are those of benchmarks.evidence, with ten repeats. Noise and missing features
+affect the test rows only: Gaussian noise with the given standard deviation is added to every pixel, or a random
+fraction of the pixels of each image is set to the mean over the training rows. Wrong labels affect training only: a
+random fraction of the labels, including those of validation rows, is changed to another class. Rates are fixed in
+advance and nothing is tuned; dropout trains without early stopping. All networks of a repeat use the same rows, noise
+and labels. Results are means with standard errors over the repeats.
 """
 
 import argparse
@@ -28,14 +29,14 @@ NETS = {
 }
 LEVELS = {
     "noise": ("standard deviation of Gaussian noise on the pixels", [0, 0.1, 0.2, 0.3, 0.4, 0.5]),
-    "missing": ("share of pixels set to their mean", [0, 0.1, 0.25, 0.5, 0.75]),
-    "labels": ("share of wrong training labels", [0, 0.1, 0.2, 0.3, 0.4]),
+    "missing": ("fraction of pixels set to their mean", [0, 0.1, 0.25, 0.5, 0.75]),
+    "labels": ("fraction of wrong training labels", [0, 0.1, 0.2, 0.3, 0.4]),
 }
 
 
 def errors(name, repeat, net):
-    """{kind of damage: test error, in percent, at each of its levels}."""
-    warnings.simplefilter("ignore", ConvergenceWarning)  # all epochs are meant
+    """Return {kind of corruption: test errors in percent at its levels}."""
+    warnings.simplefilter("ignore", ConvergenceWarning)  # intended
     data = SETS[name]
     X, X_test, y, y_test = data.split(repeat)
     settings = data.net | {"n_iter_no_change": np.inf, "scoring": "loss", "dtype": "float32", "random_state": repeat}
@@ -47,13 +48,13 @@ def errors(name, repeat, net):
         return 100 * float(1 - model.score(X, y_test))
 
     rng = np.random.RandomState(repeat)
-    noise, lot, order = rng.standard_normal(X_test.shape), rng.uniform(size=X_test.shape), rng.permutation(len(y))
+    noise, uniform, order = rng.standard_normal(X_test.shape), rng.uniform(size=X_test.shape), rng.permutation(len(y))
     wrong = (y + rng.randint(1, 10, len(y))) % 10
-    clean = fitted(y)
+    clean, mean = fitted(y), X.mean(axis=0)
     return {
-        "noise": [error(clean, X_test + sd * noise) for sd in LEVELS["noise"][1]],
-        "missing": [error(clean, np.where(lot < share, X.mean(axis=0), X_test)) for share in LEVELS["missing"][1]],
-        "labels": [error(fitted(np.where(order < share * len(y), wrong, y)), X_test) for share in LEVELS["labels"][1]],
+        "noise": [error(clean, X_test + std * noise) for std in LEVELS["noise"][1]],
+        "missing": [error(clean, np.where(uniform < p, mean, X_test)) for p in LEVELS["missing"][1]],
+        "labels": [error(fitted(np.where(order < p * len(y), wrong, y)), X_test) for p in LEVELS["labels"][1]],
     }
 
 
@@ -89,9 +90,9 @@ def plot(curve, names, file):
             ax.set_xlabel(title if name == names[-1] else "")
         row[0].set_ylabel(f"{name}: test error, %")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
-    figure.suptitle("Test error under damage, mean and standard error of ten repeats")
+    figure.suptitle("Test error under corruption, mean and standard error of ten repeats")
     figure.savefig(file, dpi=130)
-    print(f"\nThe curves are in {file}.")
+    print(f"\nSaved the curves to {file}.")
 
 
 if __name__ == "__main__":

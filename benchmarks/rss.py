@@ -1,28 +1,28 @@
-"""What a process has allocated, without the pages of the files it has mapped (Linux)."""
+"""Anonymous memory of a process, which excludes the pages of mapped files (Linux)."""
 
 import threading
 
 
 class AnonymousMemory:
-    """A context that watches the anonymous memory of this process; ``added`` is its growth, in bytes, at the peak."""
+    """Context manager that measures the peak growth of the anonymous memory of this process, ``added``, in bytes."""
 
     def __enter__(self):
-        self.before = self.peak = self._now()
-        self._over = threading.Event()
-        self._watcher = threading.Thread(target=self._watch)
-        self._watcher.start()
+        self.before = self.peak = self._current()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._poll)
+        self._thread.start()
         return self
 
     def __exit__(self, *error):
-        self._over.set()
-        self._watcher.join()
+        self._stopped.set()
+        self._thread.join()
         self.added = self.peak - self.before
 
-    def _watch(self):
-        while not self._over.wait(0.001):
-            self.peak = max(self.peak, self._now())
+    def _poll(self):
+        while not self._stopped.wait(0.001):
+            self.peak = max(self.peak, self._current())
 
     @staticmethod
-    def _now():
+    def _current():
         with open("/proc/self/status") as status:
             return next(int(line.split()[1]) for line in status if line.startswith("RssAnon")) * 1024

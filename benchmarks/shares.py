@@ -1,9 +1,9 @@
-"""Where the time of a step goes: the share of each part of the engine, on a workload of the speed benchmark.
+"""Profile of a training step: the fraction of time of each part of the engine, on workloads of the speed benchmark.
 
-    python -m benchmarks.shares [W1 W4 W6] [--threads 1] [--off] [--shared]
+    python -m benchmarks.shares [W1 W4 W6] [--threads 1] [--no-dropout] [--mask-per-batch]
 
-Each part is wrapped in a stopwatch that reads its own time, less that of parts inside it; what is left is the
-Python of the loop, the stopwatches included.
+Each part is wrapped in a stopwatch, which excludes the time of nested parts. "rest" is the Python code of the training
+loop, including the stopwatches.
 """
 
 import argparse
@@ -13,11 +13,13 @@ from time import perf_counter
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmarks.contestants import WORKLOADS, make_data, ours
+from benchmarks.contestants import WORKLOADS, make_data, skdropout_mlp
 from skdropout.engine import backprop, layers, optimizers, penalty, thinned, training
 
 
 class Stopwatch:
+    """Exclusive time of wrapped methods by label, in seconds."""
+
     def __init__(self):
         self.seconds, self.running = Counter(), []
 
@@ -25,20 +27,20 @@ class Stopwatch:
         original = getattr(owner, name)
 
         def timed(*args, **kwargs):
-            start, inner = perf_counter(), len(self.running)
+            start, is_nested = perf_counter(), len(self.running) > 0
             self.running.append(0.0)
             try:
                 return original(*args, **kwargs)
             finally:
                 elapsed = perf_counter() - start
                 self.seconds[label] += elapsed - self.running.pop()
-                if inner:
+                if is_nested:
                     self.running[-1] += elapsed
 
         setattr(owner, name, timed)
 
 
-def main(names, threads, off, shared):
+def main(names, threads, no_dropout, mask_per_batch):
     watch = Stopwatch()
     for kind in (layers.Noise, layers.Affine, layers.Activate, layers.BatchNorm, thinned.ThinNoise, thinned.ThinAffine):
         for direction in ("forward", "backward"):
@@ -53,16 +55,16 @@ def main(names, threads, off, shared):
         key = next(key for key in WORKLOADS if key.startswith(name))
         workload = WORKLOADS[key]
         X, y = make_data(workload, np.float32)
-        params = ({"dropout": 0.0} if off else {}) | ({"mask_sharing": "batch"} if shared else {})
+        params = ({"dropout": 0.0} if no_dropout else {}) | ({"mask_sharing": "batch"} if mask_per_batch else {})
         with threadpool_limits(threads):
-            run = ours(workload, X, y, **params)
+            run = skdropout_mlp(workload, X, y, **params)
             run()
             watch.seconds.clear()
             total = sum(run() for _ in range(3)) / 3 * workload.epochs
         steps = -(-workload.n_rows // workload.batch_size) * workload.epochs
         seconds = {label: s / 3 for label, s in watch.seconds.items()}
         seconds["rest"] = total - sum(seconds.values())
-        print(f"\n{key}, {1e6 * total / steps:.0f} µs a step, threads {threads}, {params}")
+        print(f"\n{key}, {1e6 * total / steps:.0f} µs per step, threads {threads}, {params}")
         for label, s in sorted(seconds.items(), key=lambda item: -item[1]):
             print(f"  {label:20} {s / total:6.1%} {1e6 * s / steps:9.1f} µs")
 
@@ -71,6 +73,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", default=["W1", "W4", "W6"])
     parser.add_argument("--threads", type=int, default=None)
-    parser.add_argument("--off", action="store_true", help="without dropout")
-    parser.add_argument("--shared", action="store_true", help="with mask_sharing='batch'")
+    parser.add_argument("--no-dropout", action="store_true")
+    parser.add_argument("--mask-per-batch", action="store_true", help="use mask_sharing='batch'")
     main(**vars(parser.parse_args()))

@@ -1,9 +1,10 @@
-"""Prediction of a single row: this package compared with scikit-learn's MLP, with one BLAS thread.
+"""Time to predict a single row: skdropout compared with scikit-learn's MLP, with one BLAS thread.
 
     python -m benchmarks.single_row [--rounds 25]
 
-The two alternate within each round. Reported are the median of the ratios within rounds and the ratio of the minima.
-Most of the time is spent on checking X. "!" marks a ratio above 1, which the project does not allow.
+The two alternate within each round. The columns are the minimum times, the median of the ratios within rounds, and the
+ratio of the minima. Most of the time is spent on validating X. "!" marks a median ratio above 1, the target of the
+project.
 """
 
 import argparse
@@ -43,14 +44,14 @@ def seconds(method, row):
 
 
 def single_row(rounds):
-    print("\nPrediction of one row, microseconds; ours / scikit-learn: median of rounds, of minima")
+    print("\nPrediction of one row: skdropout and scikit-learn in µs; ratio, median of rounds; ratio of minima")
     rng = np.random.default_rng(0)
     for (n_features, hidden), (name, convert) in product(SIZES, INPUTS.items()):
         X = rng.standard_normal((100, n_features))
         row = convert(X[:1])
-        for Ours, Theirs, methods in PAIRS:
-            y = X[:, 0] if Ours is DropoutMLPRegressor else rng.integers(0, 3, 100)
-            models = [M(hidden_layer_sizes=hidden, max_iter=1, random_state=0) for M in (Ours, Theirs)]
+        for Dropout, Sklearn, methods in PAIRS:
+            y = X[:, 0] if Dropout is DropoutMLPRegressor else rng.integers(0, 3, 100)
+            models = [M(hidden_layer_sizes=hidden, max_iter=1, random_state=0) for M in (Dropout, Sklearn)]
             with warnings.catch_warnings(action="ignore"):
                 models = [model.fit(convert(X), y) for model in models]
             for method in methods:
@@ -61,11 +62,12 @@ def single_row(rounds):
                 for i in range(rounds):
                     for j in rng.permutation(2):
                         times[i, j] = seconds(runs[j], row)
-                median, least = np.median(times[:, 0] / times[:, 1]), np.divide(*times.min(axis=0))
-                ours, theirs = times.min(axis=0) * 1e6
+                median, minimum = np.median(times[:, 0] / times[:, 1]), np.divide(*times.min(axis=0))
+                dropout_time, sklearn_time = times.min(axis=0) * 1e6
                 mark = " !" if median > 1 else ""
-                what = f"{n_features}-{'-'.join(map(str, hidden))} {name:10}{Ours.__name__[10:]:11}{method:14}"
-                print(f"{what:48}{ours:8.0f}{theirs:8.0f}{median:8.2f}{least:8.2f}{mark}", flush=True)
+                label = f"{n_features}-{'-'.join(map(str, hidden))} {name:10}{Dropout.__name__[10:]:11}{method:14}"
+                line = f"{label:48}{dropout_time:8.0f}{sklearn_time:8.0f}{median:8.2f}{minimum:8.2f}{mark}"
+                print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
-"""Speed: this package beside PyTorch, skorch, scikit-learn without dropout, and the bare matrix products.
+"""Speed of skdropout compared with PyTorch, skorch, scikit-learn without dropout, and the bare matrix products.
 
-    python -m benchmarks.speed [--rounds 7] [--only W1 W6] [--who ours PyTorch] [--dtype float32] [--plot speed.png]
+    python -m benchmarks.speed [--rounds 7] [--only W1 W6] [--who PyTorch] [--dtype float32] [--plot speed.png]
 
-Training: seconds an epoch, a fit from new weights divided by its epochs, arrays and tensors in memory; PyTorch eager
-with fused optimizer and indexed batches (for sparse rows an EmbeddingBag, the fastest way found). Contestants take
-turns within each round, all on the same data, batch size and penalty; ratios are medians of the ratios within rounds.
-Once with all threads, once with one. The rows are random: time does not depend on them. In the training table of
-float32 "!" marks a bar of the project that is missed.
+Training time is in seconds per epoch: the time of a fit from new weights divided by its epochs, with arrays and tensors
+in memory. PyTorch runs in eager mode with a fused optimizer and indexed batches, or an EmbeddingBag for sparse rows,
+the fastest method found. Contestants alternate within each round and use the same data, batch size and penalty; ratios
+are medians of the ratios within rounds. Everything runs with all threads and with one thread. The data are random,
+because the time does not depend on them. With float32, "!" marks a training ratio that misses the target of the
+project.
 
 Needs PyTorch and skorch: ``pip install -e '.[bench]'``.
 """
@@ -24,7 +25,7 @@ from joblib import cpu_count
 from sklearn.model_selection import GridSearchCV
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from benchmarks.contestants import CONTESTANTS, WORKLOADS, TorchMLP, Workload, make_data, ours
+from benchmarks.contestants import CONTESTANTS, WORKLOADS, TorchMLP, Workload, make_data, skdropout_mlp
 from benchmarks.single_row import single_row
 from skdropout import DropoutMLPClassifier
 
@@ -32,46 +33,63 @@ warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterati
 
 
 def limited(n_threads):
-    """A context in which NumPy, SciPy, OpenMP and PyTorch use so many threads."""
+    """Limit NumPy, SciPy, OpenMP and PyTorch to `n_threads` threads. PyTorch keeps the limit after the context."""
     torch.set_num_threads(n_threads)
     return threadpool_limits(n_threads)
 
 
 def interleave(runs, rounds):
-    """Seconds of each run in each round, in an order drawn anew for each round."""
+    """Return the seconds of each run in each round, in a new random order per round."""
     rng, seconds = np.random.default_rng(0), {name: [] for name in runs}
     for _ in range(rounds):
         for name in map(list(runs).__getitem__, rng.permutation(len(runs))):
-            sleep(0.2)  # until the threads of the last one's BLAS have stopped spinning
+            sleep(0.2)  # wait until the BLAS threads of the last run stop spinning
             seconds[name].append(runs[name]())
     return {name: np.array(s) for name, s in seconds.items()}
 
 
-def ratio(above, below):
-    return np.median(above / below)
+def median_ratio(numerator, denominator):
+    return np.median(numerator / denominator)
 
 
-# Columns of the table of ratios: heading, above, below, and the bar of a workload: at least so much, or at most.
+# Columns of the table of ratios: heading, numerator, denominator, and a function for the minimum and maximum target
 RATIOS = [
-    ("PyTorch / ours", "PyTorch", "ours", lambda name, w: (w.bars[0], None)),
-    ("skorch / ours", "skorch", "ours", lambda name, w: (None, None)),
-    ("scikit-learn / ours", "scikit-learn, no dropout", "ours", lambda name, w: (w.bars[1], None)),
-    ("bare / ours", "bare products", "ours", lambda name, w: (w.bars[2], None)),
-    ("ours on / off", "ours", "ours, no dropout", lambda name, w: (None, 1.1 if name[:2] in ("W1", "W3") else None)),
-    ("shared / off", "ours, mask per batch", "ours, no dropout", lambda name, w: (None, w.shared and w.shared[0])),
-    ("PyTorch / shared", "PyTorch", "ours, mask per batch", lambda name, w: (w.shared and w.shared[1], None)),
+    ("PyTorch / skdropout", "PyTorch", "skdropout", lambda name, w: (w.targets[0], None)),
+    ("skorch / skdropout", "skorch", "skdropout", lambda name, w: (None, None)),
+    ("sklearn / skdropout", "scikit-learn, no dropout", "skdropout", lambda name, w: (w.targets[1], None)),
+    ("bare / skdropout", "bare products", "skdropout", lambda name, w: (w.targets[2], None)),
+    (
+        "dropout / none",
+        "skdropout",
+        "skdropout, no dropout",
+        lambda name, w: (None, 1.1 if name[:2] in ("W1", "W3") else None),
+    ),
+    (
+        "batch mask / none",
+        "skdropout, mask per batch",
+        "skdropout, no dropout",
+        lambda name, w: (None, w.batch_mask_targets and w.batch_mask_targets[0]),
+    ),
+    (
+        "PyTorch / batch mask",
+        "PyTorch",
+        "skdropout, mask per batch",
+        lambda name, w: (w.batch_mask_targets and w.batch_mask_targets[1], None),
+    ),
 ]
 
 
 def training(only, who, rounds, dtype):
-    """The table of the workloads; the seconds of every cell."""
+    """Print the tables of training times and ratios, and return the seconds of every cell."""
     results = {}
     contestants = {name: prepare for name, prepare in CONTESTANTS.items() if not who or name.startswith(tuple(who))}
     for n_threads in dict.fromkeys((cpu_count(), 1)):
         with limited(n_threads):
             pools = {pool["internal_api"]: pool["num_threads"] for pool in threadpool_info()}
-            print(f"\nTraining, {dtype.__name__}, threads {pools}, PyTorch {torch.get_num_threads()}; seconds an epoch")
-            print(f"{'':36}" + "".join(f"{name.replace(', ', ' ')[:15]:>17}" for name in contestants))
+            print(
+                f"\nTraining, {dtype.__name__}, threads {pools}, PyTorch {torch.get_num_threads()}; seconds per epoch"
+            )
+            print(f"{'':36}" + "".join(f"{name:>27}" for name in contestants))
             for name, workload in WORKLOADS.items():
                 if only and not name.startswith(tuple(only)):
                     continue
@@ -81,40 +99,40 @@ def training(only, who, rounds, dtype):
                 for run in runs.values():
                     run()
                 results[name, n_threads] = seconds = interleave(runs, rounds)
-                cells = (f"{np.median(seconds[who]):17.4f}" if who in seconds else f"{'':17}" for who in contestants)
+                cells = (f"{np.median(seconds[who]):27.4f}" if who in seconds else f"{'':27}" for who in contestants)
                 print(f"{name:36}" + "".join(cells), flush=True)
-    print(f"\n{'Ratios, median of rounds; threads':38}" + "".join(f"{heading:>20}" for heading, *_ in RATIOS))
+    print(f"\n{'Ratios, median of rounds; threads':38}" + "".join(f"{heading:>22}" for heading, *_ in RATIOS))
     for (name, n_threads), seconds in results.items():
-        bars = RATIOS if dtype == np.float32 else [(*column[:3], lambda name, w: (None, None)) for column in RATIOS]
-        print(f"{name:36}{n_threads:2}" + "".join(_cell(name, seconds, *column) for column in bars))
+        columns = RATIOS if dtype == np.float32 else [(*column[:3], lambda name, w: (None, None)) for column in RATIOS]
+        print(f"{name:36}{n_threads:2}" + "".join(_cell(name, seconds, *column) for column in columns))
     return results
 
 
-def _cell(name, seconds, heading, above, below, bars):
-    if above not in seconds or below not in seconds:
-        return f"{'':20}"
-    value, (at_least, at_most) = ratio(seconds[above], seconds[below]), bars(name, WORKLOADS[name])
-    missed = (at_least and value < at_least) or (at_most and value > at_most)
-    return f"{value:19.2f}{'!' if missed else ' '}"
+def _cell(name, seconds, heading, numerator, denominator, target):
+    if numerator not in seconds or denominator not in seconds:
+        return f"{'':22}"
+    value, (minimum, maximum) = median_ratio(seconds[numerator], seconds[denominator]), target(name, WORKLOADS[name])
+    missed = (minimum and value < minimum) or (maximum and value > maximum)
+    return f"{value:21.2f}{'!' if missed else ' '}"
 
 
 def plot(results, path):
-    """Bars of the time of each contestant over ours, one panel for each number of threads."""
+    """Plot the time of each contestant divided by that of skdropout, with one panel per number of threads."""
     import matplotlib.pyplot as plt
 
     counts = sorted({n_threads for _, n_threads in results}, reverse=True)
-    others = [who for who in CONTESTANTS if who != "ours" and any(who in s for s in results.values())]
+    others = [who for who in CONTESTANTS if who != "skdropout" and any(who in s for s in results.values())]
     fig, axes = plt.subplots(len(counts), 1, figsize=(12, 4 * len(counts)), layout="constrained", squeeze=False)
     for ax, n_threads in zip(axes[:, 0], counts, strict=True):
         cells = {name: s for (name, n), s in results.items() if n == n_threads}
         for j, other in enumerate(others):
-            places = [
+            positions = [
                 i + (j - len(others) / 2 + 0.5) / (len(others) + 1) for i, s in enumerate(cells.values()) if other in s
             ]
-            heights = [ratio(s[other], s["ours"]) for s in cells.values() if other in s]
-            ax.bar(places, heights, width=1 / (len(others) + 1), label=other)
+            heights = [median_ratio(s[other], s["skdropout"]) for s in cells.values() if other in s]
+            ax.bar(positions, heights, width=1 / (len(others) + 1), label=other)
         ax.axhline(1, color="black", linewidth=1)
-        ax.set(yscale="log", ylabel="time / ours", title=f"{n_threads} thread{'s' if n_threads > 1 else ''}")
+        ax.set(yscale="log", ylabel="time / skdropout", title=f"{n_threads} thread{'s' if n_threads > 1 else ''}")
         ax.set_yticks([0.1, 0.25, 0.5, 1, 2, 5, 10], ["0.1", "0.25", "0.5", "1", "2", "5", "10"])
         ax.set_xticks(range(len(cells)), [name.replace(" ", "\n") for name in cells], fontsize="small")
         ax.grid(axis="y", alpha=0.3)
@@ -123,7 +141,7 @@ def plot(results, path):
 
 
 def prediction(rounds, n_rows=1_000_000):
-    """predict_proba on a million rows of W7's network."""
+    """Print the speed and memory of predict_proba on a million rows, for the network of W7."""
     workload = next(w for name, w in WORKLOADS.items() if name.startswith("W7"))
     clf = DropoutMLPClassifier(workload.units[1:-1], max_iter=1, random_state=0)
     clf.fit(*make_data(workload._replace(n_rows=2000), np.float32))
@@ -143,41 +161,42 @@ def prediction(rounds, n_rows=1_000_000):
         return run
 
     runs = {
-        "ours": timed(clf.predict_proba, X),
-        "PyTorch, at once": timed(by_torch, n_rows),
-        "PyTorch, 1 000 rows at a time": timed(by_torch, 1000),
+        "skdropout": timed(clf.predict_proba, X),
+        "PyTorch, all rows": timed(by_torch, n_rows),
+        "PyTorch, blocks of 1 000 rows": timed(by_torch, 1000),
     }
     for n_threads in dict.fromkeys((cpu_count(), 1)):
         with limited(n_threads):
             seconds = interleave(runs, rounds)
         print(f"\npredict_proba, {n_rows} rows, 54-512-256-7, threads {n_threads}")
         for name, s in seconds.items():
-            print(f"{name:32} {n_rows / np.median(s):12.0f} rows a second, time / ours {ratio(s, seconds['ours']):.2f}")
+            relative = median_ratio(s, seconds["skdropout"])
+            print(f"{name:32} {n_rows / np.median(s):12.0f} rows / s, time / skdropout {relative:.2f}")
     tracemalloc.start()
     result = clf.predict_proba(X)
     peak = (tracemalloc.get_traced_memory()[1] - result.nbytes) / 2**20
     tracemalloc.stop()
-    print(f"peak memory above the result: {peak:.1f} MB")
+    print(f"peak memory in addition to the result: {peak:.1f} MB")
 
 
 def memory():
-    """Peak memory of a fit above its data, and that of its parameters."""
-    print("\nPeak memory of fit above the data, MB; of the parameters alone")
+    """Print the peak memory of a fit in addition to its data, and the memory of the parameters."""
+    print("\nPeak memory of fit in addition to the data, and memory of the parameters, MB")
     for name, workload in WORKLOADS.items():
         data = make_data(workload._replace(n_rows=4 * workload.batch_size), np.float32)
         n_params = sum((a + 1) * b for a, b in zip(workload.units, workload.units[1:], strict=False))
         peaks = []
         for params in ({}, {"mask_sharing": "batch"}):
-            run = ours(workload._replace(epochs=1), *data, **params)
+            run = skdropout_mlp(workload._replace(epochs=1), *data, **params)
             tracemalloc.start()
             run()
             peaks.append(tracemalloc.get_traced_memory()[1] / 2**20)
             tracemalloc.stop()
-        print(f"{name:36} {peaks[0]:8.1f}, mask per batch {peaks[1]:8.1f}; {4 * n_params / 2**20:8.1f}")
+        print(f"{name:36} {peaks[0]:8.1f}, mask per batch {peaks[1]:8.1f}, parameters {4 * n_params / 2**20:8.1f}")
 
 
 def import_time(rounds):
-    """Seconds to start Python and import."""
+    """Print the seconds to start Python and import the package."""
 
     def importing(module):
         def run():
@@ -189,17 +208,17 @@ def import_time(rounds):
 
     seconds = interleave({m: importing(m) for m in ("sklearn.neural_network", "skdropout")}, 2 * rounds)
     medians = {module: f"{np.median(s):.3f} s" for module, s in seconds.items()}
-    print(f"\nImport: {medians}, ratio {ratio(seconds['skdropout'], seconds['sklearn.neural_network']):.3f}")
+    print(f"\nImport: {medians}, ratio {median_ratio(seconds['skdropout'], seconds['sklearn.neural_network']):.3f}")
 
 
-def slopes(rounds):
-    """How seconds an epoch (a step, for the batch size) grow: the slope on log axes."""
+def scaling(rounds):
+    """Print how the time per epoch (per step for the batch size) scales: the slope on log axes."""
     base = Workload((100, 256, 256, 10), (0.5, 0.5), "adam", 128, 12_800)
 
     def deep(depth):
         return base._replace(units=(100, *[256] * depth, 10), rates=(0.5,) * depth)
 
-    def sparse_rows(non_zeros):  # SGD: Adam's passes over all the weights do not depend on the rows
+    def sparse_rows(non_zeros):  # SGD, because Adam's updates of all weights do not depend on the non-zeros
         return Workload((20_000, 100, 20), (0.5,), "sgd", 200, 10_000, non_zeros=non_zeros)
 
     axes = {
@@ -209,16 +228,16 @@ def slopes(rounds):
         "batch size": {n: base._replace(batch_size=n) for n in (32, 64, 128, 256, 512)},
         "non-zeros of sparse rows": {n: sparse_rows(n) for n in (50, 100, 200, 400, 800)},
     }
-    print("\nHow seconds an epoch grow: slope on log axes, all threads")
+    print("\nScaling of seconds per epoch: slope on log axes, all threads")
     for axis, points in axes.items():
-        runs = {n: ours(workload, *make_data(workload, np.float32)) for n, workload in points.items()}
+        runs = {n: skdropout_mlp(workload, *make_data(workload, np.float32)) for n, workload in points.items()}
         medians = {n: np.median(s) for n, s in interleave(runs, rounds).items()}
         slope = np.polyfit(np.log(list(medians)), np.log(list(medians.values())), 1)[0]
         print(f"{axis:26} slope {slope:5.2f}   " + ", ".join(f"{n}: {s:.3f} s" for n, s in medians.items()), flush=True)
 
 
-def sweep():
-    """A grid of rates, cross-validated: seconds with one process and with all."""
+def grid_search():
+    """Print the seconds of a cross-validated grid of rates, with one process and with one per core."""
     X, y = make_data(next(iter(WORKLOADS.values()))._replace(n_rows=5000), np.float32)
     rates = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
     seconds = {}
@@ -232,7 +251,7 @@ def sweep():
 
 def main(rounds, only, who, dtype, path, sections):
     if "training" in sections:
-        results = training(only, who and ["ours", *who], rounds, np.dtype(dtype).type)
+        results = training(only, who and ["skdropout", *who], rounds, np.dtype(dtype).type)
         plot(results, path)
     if "prediction" in sections:
         prediction(min(rounds, 3))
@@ -243,19 +262,19 @@ def main(rounds, only, who, dtype, path, sections):
         memory()
     if "import" in sections:
         import_time(rounds)
-    if "slopes" in sections:
-        slopes(min(rounds, 3))
-    if "sweep" in sections:
-        sweep()
+    if "scaling" in sections:
+        scaling(min(rounds, 3))
+    if "grid_search" in sections:
+        grid_search()
 
 
 if __name__ == "__main__":
-    every = ["training", "prediction", "single_row", "memory", "import", "slopes", "sweep"]
+    all_sections = ["training", "prediction", "single_row", "memory", "import", "scaling", "grid_search"]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--only", nargs="*", default=[], help="first letters of workloads")
-    parser.add_argument("--who", nargs="*", default=[], help="first letters of contestants")
+    parser.add_argument("--only", nargs="*", default=[], help="prefixes of workload names")
+    parser.add_argument("--who", nargs="*", default=[], help="prefixes of contestant names")
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--plot", dest="path", default="speed.png")
-    parser.add_argument("--sections", nargs="*", default=every, choices=every)
+    parser.add_argument("--sections", nargs="*", default=all_sections, choices=all_sections)
     main(**vars(parser.parse_args()))

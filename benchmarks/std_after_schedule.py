@@ -3,15 +3,15 @@
     SKDROPOUT_DATA=... python -m benchmarks.std_after_schedule [--splits 10]
 
 Networks with dropout=0.1 and otherwise default parameters, with one and with two hidden layers. X and y are
-standardized on the training rows. Reported is the mean log density of the test rows, in nats per row of the
-standardized y, greater is better:
+standardized on the training rows. The result is the mean log density of the test rows, in nats per row of the
+standardized y; greater is better:
 
 - noise: the noise-free prediction and ``noise_variance_`` alone, ``dropout=0``;
-- default: what ``predict(X, return_std=True)`` and ``log_predictive_density`` give after the default schedule
-  'flat_cos', the spread of passes at rate 0.1 around the noise-free prediction;
+- default: ``predict(X, return_std=True)`` and ``log_predictive_density`` after the default schedule 'flat_cos', with
+  the spread of passes at rate 0.1 around the noise-free prediction;
 - raw: the same passes around their own mean, ``dropout=0.1``;
-- normal: the normal distribution with the mean and standard deviation of "default", which itself is a mixture of one
-  normal distribution per pass;
+- normal: a normal distribution with the mean and standard deviation of "default", which is a mixture of one normal
+  distribution per pass;
 - constant: a network trained with ``dropout_schedule="constant"``, sampled at its training rate.
 
 Each is computed with ``noise_variance_`` from the training rows, and from a tenth of them as a validation set
@@ -42,21 +42,21 @@ OVERFIT = {"hidden_layer_sizes": (100, 100), "learning_rate_init": 0.005, "max_i
 
 
 def splits(name, n_splits):
-    """Standardized training and test rows of each split."""
+    """Yield the standardized training and test rows of each split."""
     if name == "diabetes":
         X, y = load_diabetes(return_X_y=True)
-        found = ShuffleSplit(n_splits, test_size=0.1, random_state=0).split(X)
+        split_rows = ShuffleSplit(n_splits, test_size=0.1, random_state=0).split(X)
     else:
         X, y, trains, tests = load_uci(name)
-        found = list(zip(trains, tests, strict=True))[:n_splits]
-    for train, test in found:
+        split_rows = list(zip(trains, tests, strict=True))[:n_splits]
+    for train, test in split_rows:
         mean, std = y[train].mean(), y[train].std()
         X_mean, X_std = X[train].mean(axis=0), X[train].std(axis=0)
         yield (*(((X[rows] - X_mean) / X_std, (y[rows] - mean) / std) for rows in (train, test)),)
 
 
 def fit(X, y, held_out, seed, **params):
-    """A regressor whose noise variance is estimated on the training rows, or on a held-out tenth of them."""
+    """Fit a regressor whose noise variance is estimated on the training rows, or on a held-out tenth of them."""
     model = DropoutMLPRegressor(**{"dropout": RATE, "random_state": seed, **params})
     if not held_out:
         return model.fit(X, y)
@@ -65,11 +65,11 @@ def fit(X, y, held_out, seed, **params):
 
 
 def densities(train, test, sizes, held_out, seed):
-    """Mean log density of each method, and RMSE of the mean of passes divided by that of the noise-free prediction."""
+    """Return the mean log density of each method, and the RMSE of the mean of passes divided by the noise-free RMSE."""
     X, y = test
     annealed = fit(*train, held_out, seed, hidden_layer_sizes=sizes)
     constant = fit(*train, held_out, seed, hidden_layer_sizes=sizes, dropout_schedule="constant")
-    ways = {
+    methods = {
         "noise": annealed.log_predictive_density(X, y, dropout=0),
         "default": annealed.log_predictive_density(X, y),
         "raw": annealed.log_predictive_density(X, y, dropout=RATE),
@@ -78,11 +78,11 @@ def densities(train, test, sizes, held_out, seed):
     }
     means = annealed.predict(X), annealed.predict(X, return_std=True, dropout=RATE)[0]
     noise_free, of_passes = (np.sqrt(np.mean((mean - y) ** 2)) for mean in means)
-    return [*(density.mean() for density in ways.values()), of_passes / noise_free]
+    return [*(density.mean() for density in methods.values()), of_passes / noise_free]
 
 
 def overfit(train, test, seed):
-    """Mean log density with noise from the training rows and from a validation set."""
+    """Return the mean log density with noise from the training rows and from a validation set."""
     return [fit(*train, held_out, seed, **OVERFIT).log_predictive_density(*test).mean() for held_out in (False, True)]
 
 
@@ -93,20 +93,23 @@ def show(values):
 def main(n_splits):
     warnings.simplefilter("ignore", ConvergenceWarning)
     for sizes, held_out in product(NETWORKS, (False, True)):
-        print(f"\nhidden layers {sizes}, noise from {'validation rows' if held_out else 'the training rows'}")
+        print(f"\nhidden layers {sizes}, noise from {'a validation set' if held_out else 'the training rows'}")
         columns = ["noise", "default", "default - noise", "default - constant", "default - raw", "default - normal"]
-        columns.append("RMSE passes/free")
+        columns.append("RMSE passes / free")
         print(" " * 10 + "".join(f"{column:>19}" for column in columns))
         for name in SETS:
-            found = [densities(*split, sizes, held_out, seed) for seed, split in enumerate(splits(name, n_splits))]
-            noise, default, raw, normal, constant, ratio = np.transpose(found)
+            results = [densities(*split, sizes, held_out, seed) for seed, split in enumerate(splits(name, n_splits))]
+            noise, default, raw, normal, constant, ratio = np.transpose(results)
             shown = (noise, default, *(default - other for other in (noise, constant, raw, normal)), ratio)
             print(f"{name:10}" + "".join(f"{show(values):>19}" for values in shown), flush=True)
-    print("\nnetworks that overfit: noise from the training rows, from validation rows, difference")
+    print("\noverfit networks: noise from the training rows, from a validation set, difference")
     for name in SETS:
-        found = [overfit(*split, seed) for seed, split in enumerate(splits(name, n_splits))]
-        seen, held_out = np.transpose(found)
-        print(f"{name:10}" + "".join(f"{show(values):>19}" for values in (seen, held_out, held_out - seen)), flush=True)
+        results = [overfit(*split, seed) for seed, split in enumerate(splits(name, n_splits))]
+        on_train, held_out = np.transpose(results)
+        print(
+            f"{name:10}" + "".join(f"{show(values):>19}" for values in (on_train, held_out, held_out - on_train)),
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

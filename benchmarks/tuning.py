@@ -1,14 +1,14 @@
-"""The same search, 6 candidates x 5 folds, with one process and with two: this package, scikit-learn and skorch.
+"""Grid search of 6 candidates x 5 folds with one and two processes: skdropout, scikit-learn and skorch.
 
     python -m benchmarks.tuning [--rounds 3] [--data digits mnist] [--dtype float32 float64] [--all-threads]
 
-GridSearchCV, with the refit that is its default: over six rates of dropout here and in skorch, over six values of
-`alpha` in scikit-learn's MLPClassifier, which has no dropout; same network, epochs, batches, folds and dtype, no early
-stopping. Each process has one BLAS thread (``--all-threads``: one process with all of them as well, as n_jobs=None
-has it). Contestants and n_jobs take turns within each round. Ratios are taken within rounds and their median is
-printed, and in brackets the least. Efficiency is T1 / (2 T2), for the 30 fits and with the refit, which has one process
-(0.96 at best). loky's workers have been started before; what that costs is printed. "!" marks a bar of the project that
-is missed: time at most 0.8 of scikit-learn's, efficiency of the fits at least 0.9.
+The search is GridSearchCV with its default refit: over six dropout rates for skdropout and skorch, and over six values
+of `alpha` for scikit-learn's MLPClassifier, which has no dropout. Network, epochs, batches, folds and dtype are the
+same, without early stopping. Each process has one BLAS thread; ``--all-threads`` adds one process with all threads, the
+default of n_jobs=None. Contestants and n_jobs alternate within each round. Times and ratios are medians over the
+rounds, with the minimum in brackets. Efficiency is T1 / (2 T2), for the 30 fits alone, and with the refit, which runs
+in one process (at most 0.96). loky's workers are started beforehand; the time to start them is printed. "!" marks a
+missed target of the project: at most 0.8 of scikit-learn's time, and an efficiency of the fits of at least 0.9.
 
 MNIST comes from OpenML, or from the folder SKDROPOUT_DATA. Needs PyTorch and skorch: ``pip install -e '.[bench]'``.
 """
@@ -24,7 +24,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier
 
-from benchmarks.contestants import Workload, settings_of, skorch_net, torch_dtype
+from benchmarks.contestants import Workload, mlp_settings, skorch_net, torch_dtype
 from benchmarks.data import load_mnist
 from benchmarks.speed import interleave, limited
 from skdropout import DropoutMLPClassifier
@@ -32,7 +32,7 @@ from skdropout import DropoutMLPClassifier
 RATES = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
 ALPHAS = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1]
 N_JOBS = 2
-BARS = {"time": 0.8, "efficiency": 0.9}
+TARGETS = {"time": 0.8, "efficiency": 0.9}
 
 
 def digits():
@@ -50,18 +50,18 @@ DATA = {"digits": digits, "mnist": mnist}
 
 
 def contestants(workload, dtype):
-    """Name -> (estimator, grid)."""
-    settings = settings_of(workload) | {"n_iter_no_change": workload.epochs}
+    """Return {name: (estimator, grid)}."""
+    settings = mlp_settings(workload) | {"n_iter_no_change": workload.epochs}
     at_rates = [workload._replace(rates=(rate,) * len(workload.rates)) for rate in RATES]
     return {
-        "ours": (DropoutMLPClassifier(**settings), {"dropout": RATES}),
+        "skdropout": (DropoutMLPClassifier(**settings), {"dropout": RATES}),
         "scikit-learn": (MLPClassifier(**settings), {"alpha": ALPHAS}),
         "skorch": (skorch_net(workload, torch_dtype(dtype)), {"module__workload": at_rates}),
     }
 
 
-def searching(estimator, grid, X, y, n_jobs, n_threads):
-    """A function that runs the search and returns its seconds, and those of its refit."""
+def timed_search(estimator, grid, X, y, n_jobs, n_threads):
+    """Return a function that runs the search and returns the seconds of the search and of its refit."""
 
     def run():
         search = GridSearchCV(estimator, grid, cv=5, n_jobs=n_jobs)
@@ -77,40 +77,40 @@ def searching(estimator, grid, X, y, n_jobs, n_threads):
 
 
 def start_workers():
-    """Start loky's workers and let each import what it will need."""
+    """Start loky's workers, import the packages in each, and print the time."""
     for modules in (["skdropout"], ["benchmarks.contestants"]):
         start = perf_counter()
         with parallel_config("loky", inner_max_num_threads=1):
             Parallel(N_JOBS, batch_size=1)(delayed(_import)(modules) for _ in range(4 * N_JOBS))
-        print(f"{N_JOBS} workers, until they have imported {', '.join(modules)}: {perf_counter() - start:.1f} s")
+        print(f"{N_JOBS} workers, time to import {', '.join(modules)}: {perf_counter() - start:.1f} s")
 
 
 def _import(modules):
     for module in modules:
         import_module(module)
-    sleep(0.05)  # or one worker would do it all
+    sleep(0.05)  # otherwise a single worker could run all tasks
 
 
 def report(name, dtype, runs, seconds):
-    """The table of one data set and dtype."""
-    print(f"\n{name}, {dtype}; seconds, median of rounds (least); ratio to scikit-learn's, median (least)")
+    """Print the table of one data set and dtype."""
+    print(f"\n{name}, {dtype}; seconds, median of rounds (minimum); ratio to scikit-learn, median (minimum)")
     for (who, n_jobs, n_threads), times in seconds.items():
-        total, theirs = times[:, 0], seconds["scikit-learn", n_jobs, n_threads][:, 0]
+        total, sklearn_total = times[:, 0], seconds["scikit-learn", n_jobs, n_threads][:, 0]
         line = f"{who:14} n_jobs={n_jobs}, {n_threads} BLAS thread(s) {_summary(total)}  / scikit-learn"
-        line += _summary(total / theirs, worst_allowed=BARS["time"] if who == "ours" else np.inf)
+        line += _summary(total / sklearn_total, maximum=TARGETS["time"] if who == "skdropout" else np.inf)
         if n_jobs > 1:
-            alone = seconds[who, 1, 1]
-            with_refit = alone[:, 0] / (n_jobs * total)
-            fits = (alone[:, 0] - alone[:, 1]) / (n_jobs * (total - times[:, 1]))
-            missed = "!" if who == "ours" and np.median(fits) < BARS["efficiency"] else " "
+            serial = seconds[who, 1, 1]
+            with_refit = serial[:, 0] / (n_jobs * total)
+            fits = (serial[:, 0] - serial[:, 1]) / (n_jobs * (total - times[:, 1]))
+            missed = "!" if who == "skdropout" and np.median(fits) < TARGETS["efficiency"] else " "
             line += f"  efficiency{np.median(fits):6.2f}{missed}, with refit{np.median(with_refit):6.2f}"
         else:
             line += f"  accuracy {runs[who, n_jobs, n_threads].best_score:.4f}"
         print(line, flush=True)
 
 
-def _summary(values, worst_allowed=np.inf):
-    return f"{np.median(values):7.2f}{'!' if np.median(values) > worst_allowed else ' '}({np.min(values):.2f})"
+def _summary(values, maximum=np.inf):
+    return f"{np.median(values):7.2f}{'!' if np.median(values) > maximum else ' '}({np.min(values):.2f})"
 
 
 def main(rounds, data, dtype, all_threads):
@@ -121,7 +121,7 @@ def main(rounds, data, dtype, all_threads):
         for kind in map(np.dtype, dtype):
             rows = X.astype(kind)
             runs = {
-                (who, *mode): searching(estimator, grid, rows, y, *mode)
+                (who, *mode): timed_search(estimator, grid, rows, y, *mode)
                 for mode in modes
                 for who, (estimator, grid) in contestants(workload, rows).items()
             }
@@ -133,5 +133,5 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--data", nargs="*", default=list(DATA), choices=list(DATA))
     parser.add_argument("--dtype", nargs="*", default=["float32", "float64"])
-    parser.add_argument("--all-threads", action="store_true", help="one process with all BLAS threads, too")
+    parser.add_argument("--all-threads", action="store_true", help="also run one process with all BLAS threads")
     main(**vars(parser.parse_args()))

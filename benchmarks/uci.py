@@ -1,25 +1,28 @@
-"""Monte-Carlo dropout on four uci sets, beside the figures of Gal and Ghahramani.
+"""Monte Carlo dropout on four UCI sets, compared with the results of Gal and Ghahramani.
 
     SKDROPOUT_DATA=... python -m benchmarks.uci [paper] [grid] [recipe] [--jobs 2] [--resume results/uci.jsonl]
 
-Their 20 splits, inputs and target standardised on the training rows. RMSE of the mean of 10 000 passes, mean log
-predictive density of the test rows in the units of the data, and coverage of the central intervals mean ± z std; mean ±
-standard error over the splits, and the difference to the published figure in pooled standard errors. Concrete and wine
-keep the duplicate rows that the published figures have too, so that test rows have twins in training.
+The data have the 20 splits of the paper; inputs and target are standardized on the training rows. The table shows the
+RMSE of the mean of 10 000 passes and the mean log predictive density of the test rows, both in the units of the data,
+and the coverage of the central intervals mean ± z std. Results are means ± standard errors over the splits, with the
+difference to the published result in pooled standard errors. Concrete and wine keep their duplicate rows, as the
+published results do, so that some test rows also appear in the training set.
 
-- paper: one layer of 50 units, one rate for input and hidden layer, 400 epochs in batches of 32, rate and precision τ
-  as stored with their code (arXiv:1506.02142).
-- grid: the same with 4000 epochs in batches of 128, rate and τ by log-likelihood on the last fifth of the training
-  rows, then all of them (arXiv:1811.09385). To choose, with 1000 passes, a network trained with the middle τ is judged
-  with all three: τ enters training only by a penalty, of 1e-8 to 1e-4.
-- recipe: two layers of 50 units, rate 0.05, cosine learning rate. Whether the input is dropped too and the rate of the
-  passes are chosen by log density on the last fifth of the training rows, whose squared error, less the spread of the
-  passes but at least half of it, is the noise variance; then all are fitted. Beside the published grid. It was found
-  on random fifths held out of the training rows of splits 0 and 7 (and 3 and 12 for yacht), among some fifteen
-  candidates: one to three layers, rates 0 to 0.2, 'flat_cos', ReLU, SiLU and GELU, learning rates; input dropout was
-  tried on wine. Splits overlap: what is tested in one is trained on in others. A first version chose the noise variance
-  by log density as well, as small as that would have it: the test rows then gave yacht -4.56 ± 2.70 (and concrete
-  -2.819, energy -0.602, wine -0.883), and the rule was changed for that.
+- paper: one layer of 50 units, the same rate for input and hidden layer, 400 epochs with batches of 32 rows, rate and
+  precision τ as stored with the code of the paper (arXiv:1506.02142).
+- grid: the same with 4000 epochs and batches of 128 rows. Rate and τ are selected by log-likelihood on the last fifth
+  of the training rows; the network is then refitted on all of them (arXiv:1811.09385). For the selection, with 1000
+  passes, a network trained with the middle τ is evaluated with all three values. τ affects training only through a
+  penalty of 1e-8 to 1e-4.
+- recipe: two layers of 50 units, rate 0.05, cosine learning rate. Input dropout and the rate of the passes are selected
+  by log density on the last fifth of the training rows. The noise variance is the squared error on these rows minus the
+  variance of the passes, but at least half of the squared error. The network is then refitted on all training rows. The
+  published results are those of the grid. The recipe was selected on random fifths of the training rows of splits 0 and
+  7 (3 and 12 for yacht), among about fifteen candidates: one to three layers, rates 0 to 0.2, 'flat_cos', ReLU, SiLU
+  and GELU, and several learning rates; input dropout was tried on wine. The splits overlap, so test rows of one split
+  are training rows of others. A first version also selected the noise variance by log density, without a lower bound.
+  On the test rows it gave -4.56 ± 2.70 for yacht (concrete -2.819, energy -0.602, wine -0.883), and the rule was
+  changed for this reason.
 """
 
 import argparse
@@ -37,7 +40,7 @@ from benchmarks.jobs import RESULTS, run
 from skdropout import DropoutMLPRegressor
 
 LEVELS = 0.5, 0.8, 0.95
-# Rate, precision and length scale of the paper, and the precisions of the grid.
+# Rate, precision and length scale of the paper, and the precisions of the grid
 GAL = {
     "concrete": (0.01, 0.0557, 0.01, (0.025, 0.05, 0.075)),
     "energy": (0.05, 0.427, 0.01, (0.25, 0.5, 0.75)),
@@ -54,8 +57,8 @@ RECIPE = {
     "learning_rate_init": 0.005,
     "max_iter": 1000,
 }
-CHOICES = (0.0, 0.05), (0.01, 0.02, 0.05, 0.1)  # input dropout, rate of the passes
-# RMSE and log-likelihood, each with its standard error.
+CHOICES = (0.0, 0.05), (0.01, 0.02, 0.05, 0.1)  # input dropout rates, rates of the passes
+# RMSE and log-likelihood, each with its standard error
 PUBLISHED = {
     "paper": {
         "concrete": (5.230, 0.118, -3.039, 0.020),
@@ -74,9 +77,9 @@ PUBLISHED["recipe"] = PUBLISHED["grid"]
 
 
 def load(name, split, part):
-    """Standardised training rows and rows to judge on, and the standard deviation of the training targets.
+    """Return standardized training and evaluation rows, and the standard deviation of the training targets.
 
-    `part` is 'test', or 'validation' for the last fifth of the training rows, which are then no training rows.
+    `part` is 'test', or 'validation' to evaluate on the last fifth of the training rows and train on the others.
     """
     X, y, trains, tests = load_uci(name)
     train, test = trains[split], tests[split]
@@ -86,8 +89,8 @@ def load(name, split, part):
     return *((scaler.transform(X[rows]), (y[rows] - mean) / std) for rows in (train, test)), std
 
 
-def judge(model, noise_variance, X, y, std, **sampling):
-    """RMSE of the mean of the passes, log-likelihood and coverage of central intervals, in the units of the data."""
+def evaluate(model, noise_variance, X, y, std, **sampling):
+    """Return RMSE of the mean of passes, log-likelihood and coverage of central intervals, in the units of the data."""
     model.noise_variance_ = noise_variance
     mean, spread = model.predict(X, return_std=True, **sampling)
     return {
@@ -98,10 +101,10 @@ def judge(model, noise_variance, X, y, std, **sampling):
 
 
 def gal(name, split, part, rate, taus, length, epochs, batch_size, n_samples):
-    """The network of the paper, judged with each of the precisions `taus`, and trained with that in their middle."""
+    """Train the network of the paper with the middle of the precisions `taus`, and evaluate it with each of them."""
     warnings.simplefilter("ignore", ConvergenceWarning)
     (X_train, y_train), (X, y), std = load(name, split, part)
-    penalty = length**2 * (1 - rate) / (2 * len(X_train) * taus[len(taus) // 2])  # beside the mean squared error
+    penalty = length**2 * (1 - rate) / (2 * len(X_train) * taus[len(taus) // 2])  # of the mean squared error
     model = DropoutMLPRegressor(
         hidden_layer_sizes=50,
         dropout=rate,
@@ -114,7 +117,7 @@ def gal(name, split, part, rate, taus, length, epochs, batch_size, n_samples):
         dtype="float32",
         random_state=split,
     ).fit(X_train, y_train)
-    return [judge(model, 1 / (tau * std**2), X, y, std, n_samples=n_samples) for tau in taus]
+    return [evaluate(model, 1 / (tau * std**2), X, y, std, n_samples=n_samples) for tau in taus]
 
 
 def paper(n_jobs, path):
@@ -127,29 +130,29 @@ def paper(n_jobs, path):
 
 
 def grid(n_jobs, path):
-    """Rate and precision of the best log-likelihood on the last fifth of the training rows, then all of these."""
+    """Select rate and precision by log-likelihood on the last fifth of the training rows, then refit on all of them."""
     keys = [
         (name, i, "validation", rate, taus, length, 4000, 128, 1000)
         for name, (_, _, length, taus) in GAL.items()
         for i in range(20)
         for rate in RATES
     ]
-    tried = {}
+    candidates = {}
     for key, records in run({key: (gal, *key) for key in keys}, path, n_jobs, "grid, validation").items():
         name, i, _, rate, taus, *rest, _ = key
         for tau, record in zip(taus, records, strict=True):
             refit = name, i, "test", rate, (tau,), *rest, 10_000
-            tried.setdefault((name, i), []).append((record["likelihood"], refit))
-    keys = [max(candidates)[1] for candidates in tried.values()]
+            candidates.setdefault((name, i), []).append((record["likelihood"], refit))
+    keys = [max(scored)[1] for scored in candidates.values()]
     return run({key: (gal, *key) for key in keys}, path, n_jobs, "grid, refit")
 
 
-def own(name, split, params, input_rates, rates):
-    """The recipe: fitted on the first four fifths of the training rows for choices by the last, then on all."""
+def run_recipe(name, split, params, input_rates, rates):
+    """Run the recipe: select on the last fifth of the training rows, then refit on all of them."""
     warnings.simplefilter("ignore", ConvergenceWarning)
     model = DropoutMLPRegressor(**dict(params), n_iter_no_change=np.inf, dtype="float32", random_state=split)
     (X_train, y_train), (X, y), _ = load(name, split, "validation")
-    tried = []
+    candidates = []
     for input_dropout in input_rates:
         model.set_params(input_dropout=input_dropout).fit(X_train, y_train)
         for rate in rates:
@@ -159,23 +162,23 @@ def own(name, split, params, input_rates, rates):
             error = np.mean((mean - y) ** 2)
             variance = max(error - spread.mean(), error / 2)
             density = norm.logpdf(y, mean, np.sqrt(spread + variance)).mean()
-            tried.append((density, {"input_dropout": input_dropout}, sampling, variance))
-    _, params, sampling, variance = max(tried, key=itemgetter(0))
+            candidates.append((density, {"input_dropout": input_dropout}, sampling, variance))
+    _, params, sampling, variance = max(candidates, key=itemgetter(0))
     (X_train, y_train), (X, y), std = load(name, split, "test")
     model.set_params(**params).fit(X_train, y_train)
-    return [{**judge(model, variance, X, y, std, n_samples=10_000, **sampling), **sampling, "variance": variance}]
+    return [{**evaluate(model, variance, X, y, std, n_samples=10_000, **sampling), **sampling, "variance": variance}]
 
 
 def recipe(n_jobs, path):
     keys = [(name, i, tuple(RECIPE.items()), *CHOICES) for i in range(20) for name in GAL]
-    return run({key: (own, *key) for key in keys}, path, n_jobs, "recipe")
+    return run({key: (run_recipe, *key) for key in keys}, path, n_jobs, "recipe")
 
 
 PARTS = {"paper": paper, "grid": grid, "recipe": recipe}
 
 
 def report(title, records, published):
-    """Mean and standard error over the splits, beside the published ones, and the difference in pooled errors."""
+    """Print means and standard errors over the splits, the published ones, and the difference in pooled errors."""
     columns = [("RMSE", 16), ("published", 17), ("diff", 6), ("log-likelihood", 18), ("published", 17), ("diff", 6)]
     print(f"\n{title}\n{'':10}" + "".join(f"{column:>{width}}" for column, width in columns), end="")
     print(f"    coverage of {', '.join(f'{q:.0%}' for q in LEVELS)}")
@@ -202,7 +205,7 @@ def main(parts, jobs, resume):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}; all if none is named")
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}; default: all")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--resume", default=RESULTS / "uci.jsonl")
     main(**vars(parser.parse_args()))

@@ -3,11 +3,11 @@
 Active learning: which images to label?
 =========================================
 
-Labels cost money, images do not. Starting from twenty labelled digits, a network is asked again and again which ten
-images of the pool it would like to have labelled. Monte-Carlo dropout has an answer: those whose label tells most about
-the weights, where the passes are each sure and disagree (their *mutual information*; Gal, Islam and Ghahramani, 2017,
+Labels cost money, images do not. Starting from twenty labeled digits, a network repeatedly selects the ten images of
+the pool to label next. Monte Carlo dropout selects the images whose label is most informative about the weights: those
+for which each pass is confident but the passes disagree (their *mutual information*; Gal, Islam and Ghahramani, 2017,
 after Houlsby et al., 2011). It is compared with a random choice, and with the entropy of the mean prediction, which
-also asks for images that are merely ambiguous.
+also selects images that are merely ambiguous.
 """
 
 # %%
@@ -43,7 +43,7 @@ def learn(rule, seed):
 
 
 # %%
-# Five seeds: another split, another twenty labels to start from, another network each.
+# Five seeds, each with a different split, initial labels and network.
 rules = {"random": "random", "predictive_entropy": "entropy", "mutual_information": "mutual information"}
 runs = Parallel(n_jobs=2)(delayed(learn)(rule, seed) for rule in rules for seed in range(n_seeds))
 accuracy = np.array(runs).reshape(len(rules), n_seeds, len(n_labels))
@@ -57,8 +57,9 @@ for name, mean in zip(rules.values(), accuracy.mean(axis=1), strict=True):
     print(f"{name:18} labels until 90 %: {n_labels[mean >= 90][0] if (mean >= 90).any() else 'more than 180'}")
 
 # %%
-# The first rounds lose: a network that has seen two images of each digit does not know yet what it does not know. Later
-# 90 % takes 110 to 120 labels and not 150. Digits are seldom ambiguous, and so the entropy does as well here.
+# In the first rounds it is worse than random: after two images per digit, the uncertainty is not informative yet.
+# Later, 90 % accuracy takes 110 to 120 labels instead of 150. Digits are rarely ambiguous, so the entropy works as well
+# here.
 fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
 for name, values, color in zip(rules.values(), accuracy, ("C7", "C0", "C3"), strict=True):
     mean, error = values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(n_seeds)

@@ -3,18 +3,18 @@
 Are the error bars right? Calibration
 ==============================================
 
-Standard deviations and probabilities are claims, and rows held out test them. ``CoverageDisplay`` draws how many
-targets lie inside the predictive intervals, ``ReliabilityDisplay`` how often predictions of a given confidence are
-right; a calibrated model is on the diagonal. Two things are easily got wrong: the spread of the passes of Monte-Carlo
-dropout without the noise of the observations is no predictive interval, and the mean of the passes need not be better
-calibrated than the noise-free prediction: it depends on the rate and on how the network was trained.
+Predicted standard deviations and probabilities can be tested on held-out data. ``CoverageDisplay`` shows the fraction
+of targets inside the predictive intervals, ``ReliabilityDisplay`` how often predictions of a given confidence are
+correct; a calibrated model is on the diagonal. Two mistakes are common. The spread of Monte Carlo passes without the
+observation noise is not a predictive interval. The mean of the passes is not always better calibrated than the
+noise-free prediction: it depends on the rate and on the training.
 """
 
 # %%
 # Intervals
 # ---------
-# How many targets held out are inside? The spread of the passes says nothing of the noise of the targets, and its
-# intervals are too narrow by far.
+# The fraction of held-out targets inside the intervals. The spread of the passes does not include the noise of the
+# targets, so its intervals are far too narrow.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -26,9 +26,9 @@ from sklearn.preprocessing import StandardScaler
 
 from skdropout import CoverageDisplay, DropoutMLPClassifier, DropoutMLPRegressor, ReliabilityDisplay
 
-warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")  # the epochs are meant
+warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")  # intended
 X, y = load_diabetes(return_X_y=True)
-y = (y - 150) / 75  # of about unit size
+y = (y - 150) / 75  # about unit scale
 X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.4, random_state=0)
 reg = DropoutMLPRegressor(
     hidden_layer_sizes=50, dropout=0.2, dropout_schedule="constant", early_stopping=True, random_state=0
@@ -46,9 +46,9 @@ plt.show()
 # %%
 # Probabilities
 # -------------
-# Digits from 60 images. Trained for long at a constant learning rate the network is too sure of itself, and the mean of
+# Digits from 60 images. After long training at a constant learning rate the network is overconfident, and the mean of
 # the passes less so. With ``learning_rate="cosine"`` it is the other way round (0.01 without noise, 0.07 with it): the
-# noise-free network is not too sure then, and the mean of the passes not sure enough.
+# noise-free network is then well calibrated, and the mean of the passes is underconfident.
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X / 16, y, train_size=60, stratify=y, random_state=0)
 clf = DropoutMLPClassifier(

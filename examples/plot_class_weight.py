@@ -3,11 +3,11 @@
 A rare class and its weight
 ===========================
 
-One digit in 35 is an eight here, and the question is whether it is one. Dropout of 0.5 makes the network miss more of
-them, 45 % instead of 31 %. ``class_weight="balanced"`` makes both classes weigh the same in training, as everywhere in
-scikit-learn, and with dropout the recall rises from 0.55 to 0.83. The price is precision, and probabilities for another
-population than the one there is: their mean is far above the share of eights. The ranking of the rows is no better
-(average precision), so that a lower threshold does as well and leaves the probabilities be.
+The task is to detect eights, which are one digit in 35 here. Dropout of 0.5 makes the network miss more of them, 45 %
+instead of 31 %. ``class_weight="balanced"`` gives both classes the same total weight in training, as everywhere in
+scikit-learn, and with dropout the recall rises from 0.55 to 0.83. The cost is lower precision, and probabilities for a
+different population: their mean is far above the fraction of eights. The ranking of the rows is no better (average
+precision), so a lower threshold works as well and leaves the probabilities unchanged.
 """
 
 # %%
@@ -23,7 +23,7 @@ from sklearn.model_selection import StratifiedShuffleSplit
 
 from skdropout import DropoutMLPClassifier
 
-warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")  # 40 epochs are meant
+warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")  # intended
 X, y = load_digits(return_X_y=True)
 rows = np.concatenate([np.flatnonzero(y != 8), np.flatnonzero(y == 8)[:48]])
 X, y = X[rows] / 16, (y[rows] == 8).astype(int)
@@ -35,8 +35,8 @@ nets = {
 }
 
 # %%
-# The last line of the table needs no weights: the network trained without them calls an eight what is more probable
-# than the share of eights, instead of more than a half. (``TunedThresholdClassifierCV`` tunes the threshold.)
+# The last line of the table needs no weights: for the network trained without them, the threshold is the fraction of
+# eights instead of one half. (``TunedThresholdClassifierCV`` tunes the threshold.)
 metrics = ["recall", "precision", "balanced accuracy", "average precision", "log loss", "mean probability"]
 
 
@@ -62,13 +62,13 @@ for name, values in found.items():
     print(f"{name:24}" + "".join(f"{mean:10.3f} ± {error:.3f}" for mean, error in cells))
 
 # %%
-# Without dropout the weights do less: a network that fits all its rows fits them whatever they weigh.
+# Without dropout the weights have less effect: a network that fits all its rows fits them with any weights.
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
 means, errors = (np.array([f(values) for values in found.values()]).T for f in (lambda v: np.mean(v, axis=0), sem))
 for ax, i, fmt, color in ((axes[0], 0, "o", "C0"), (axes[0], 1, "s", "C1"), (axes[1], 5, "D", "k")):
     ax.errorbar(means[i], list(found), xerr=errors[i], fmt=fmt, color=color, capsize=3, markersize=8, label=metrics[i])
 axes[0].set(xlabel="recall and precision", xlim=(0, 1.05))
-axes[1].axvline(y.mean(), color="k", linestyle="--", label="share of eights")
+axes[1].axvline(y.mean(), color="k", linestyle="--", label="fraction of eights")
 axes[1].set(xlabel="probability of an eight, mean over all rows", xlim=0)
 for ax in axes:
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, 1.2), ncols=2)

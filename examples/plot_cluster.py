@@ -3,12 +3,12 @@
 A search on a cluster, and the loss of a worker
 ===============================================
 
-joblib sends the fits of a search to Dask. By default a search is lost with any of its workers; three lines make it
-survive, and here a worker is killed on purpose. Needs Dask: ``pip install 'dask[distributed]'``.
+joblib sends the fits of a search to Dask. By default a search fails if it loses a worker; three lines make it
+fault-tolerant. To show this, a worker is killed on purpose. Needs Dask: ``pip install 'dask[distributed]'``.
 """
 
 # %%
-# A search over the rate of dropout, first in this process.
+# A search over the dropout rate, first in this process.
 import os
 import subprocess
 import sys
@@ -30,8 +30,8 @@ clf = DropoutMLPClassifier((64, 64), learning_rate="cosine", max_iter=30, random
 serial = GridSearchCV(clf, {"dropout": rates}, cv=cv, scoring="neg_log_loss").fit(X, y)
 
 # %%
-# A scheduler and two workers, started as on machines of their own: there the address is the scheduler's, and
-# ``dask worker ADDRESS --nthreads 1`` the command. One thread each, BLAS included.
+# A scheduler and two workers, started as on separate machines. There, use the address of the scheduler and the command
+# ``dask worker ADDRESS --nthreads 1``. Each worker has one thread, including BLAS.
 cluster = LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0")
 command = [sys.executable, "-m", "dask", "worker", cluster.scheduler_address, "--nthreads=1", "--no-nanny"]
 one_thread = os.environ | {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -50,9 +50,9 @@ def kill_one(after):
 
 
 # %%
-# The recipe. Data that are scattered to the workers cannot be computed again: so X and y go to *every* worker, where
-# they are kept, and the folds, as lists, travel with each task instead of being scattered to one worker.
-client.amm.stop()  # the memory manager, which drops copies
+# The recipe. Data that are scattered to the workers cannot be recomputed. So X and y are replicated to *every* worker,
+# and the folds are lists, which are sent with each task instead of being scattered to one worker.
+client.amm.stop()  # the memory manager would delete replicas
 folds = [(train.tolist(), test.tolist()) for train, test in cv.split(X, y)]
 start = perf_counter()
 killer = threading.Thread(target=kill_one, args=(1.5,))
@@ -68,7 +68,7 @@ for worker in workers:
     worker.wait()
 
 # %%
-# What was lost was computed again, and every score of every split is that of the serial search, bit for bit.
+# The lost fits were recomputed, and every score of every split is bit-identical to the serial search.
 scores = [[s.cv_results_[f"split{i}_test_score"] for i in range(4)] for s in (serial, search)]
 print("Scores equal:", np.array_equal(*scores), "Best:", search.best_params_)
 fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")

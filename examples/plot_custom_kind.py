@@ -3,18 +3,18 @@
 Write your own kind of dropout
 ===============================
 
-A kind of dropout is a class of a few lines and one line in a table: here noise that is uniform around 1, with the mean
-and the variance of standard dropout. Once registered it is a value of ``dropout_kind`` like the others: it is cloned,
-searched, sampled, and takes sparse rows. On these digits it does no better than standard dropout, and no worse while
-the noise is small: it is the variance that counts then.
+A dropout kind is a short class and one line in a table. The kind in this example is uniform noise around 1, with the
+mean and variance of standard dropout. Once registered, it is a value of ``dropout_kind`` like the others: it can be
+cloned, searched and sampled, and works with sparse rows. On these digits it is no better than standard dropout, and no
+worse while the noise is small, when only the variance matters.
 """
 
 # %%
 # The class
 # ---------
-# Noise that multiplies inherits from ``Multiplicative`` and writes three methods. ``sample`` returns independent noise
-# of mean 1, a number for each element of x, drawn from the generator that it is given and from nothing else.
-# ``variance`` is what the class promises. The laws and the other bases are in ``skdropout/engine/dropout/base.py``.
+# Multiplicative noise inherits from ``Multiplicative`` and implements three methods. ``sample`` returns independent
+# noise with mean 1 for each element of x, drawn only from the given generator. ``variance`` declares the variance of
+# the output. The contract and the other base classes are in ``skdropout/engine/dropout/base.py``.
 import joblib
 import matplotlib.pyplot as plt
 import numpy as np
@@ -43,7 +43,7 @@ class Uniform(Multiplicative):
 DROPOUTS["uniform"] = Uniform
 
 # %%
-# Is the promise kept? A row of many ones shows the noise itself.
+# Check the declared variance: a long row of ones shows the noise itself.
 ones, kinds = np.ones((1, 100_000)), ["bernoulli", "gaussian", "uniform"]
 noise = [DROPOUTS[kind](0.2, np.float64).forward(ones, np.random.default_rng(0))[0] for kind in kinds]
 print(f"mean {noise[2].mean():.3f} of 1, variance {noise[2].var():.3f} of {Uniform(0.2, np.float64).variance(1.0):.3f}")
@@ -51,8 +51,8 @@ print(f"mean {noise[2].mean():.3f} of 1, variance {noise[2].var():.3f} of {Unifo
 # %%
 # In a search
 # -----------
-# Five random splits with 300 of the digits to train on. Joblib's processes start with the table as it was, and would
-# refuse the new name; threads share it.
+# Five random splits with 300 training images. Joblib's processes start with the original table and would reject the new
+# name; threads share it.
 X, y = load_digits(return_X_y=True)
 rates = [0.1, 0.3, 0.5, 0.7]
 grid = {"dropout": rates, "dropout_kind": kinds}
@@ -69,7 +69,7 @@ for i in (1, 2):
     print(f"{kinds[i]:9}", *(f"{m:+9.3f} ± {e:.3f}" for m, e in zip(less.mean(axis=0), sem(less), strict=True)))
 
 # %%
-# Standard dropout drops, the others scatter; the losses part only at 0.7, where the noise is strong.
+# The losses differ only at 0.7, where the noise is strong.
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 left.hist(noise, np.arange(-0.9, 3, 0.2), histtype="step", linewidth=2)
 for i, (mean, error) in enumerate(zip(losses.mean(axis=0).T, sem(losses).T, strict=True)):

@@ -3,14 +3,14 @@
 Deploy without skdropout
 =========================
 
-At prediction dropout does nothing, and batch normalisation is part of the weights: a fitted network is a list of
-matrices, a list of vectors and the name of an activation. Where scikit-learn is installed ``to_sklearn()`` makes it an
-``MLPClassifier``. Where it is not, one ``.npz`` file and ten lines of NumPy predict the same to the last digits, in a
-process that starts in a fraction of the time.
+At prediction dropout is inactive, and batch normalization is folded into the weights: a fitted network is a list of
+matrices, a list of vectors and the name of an activation. With scikit-learn, ``to_sklearn()`` converts it to an
+``MLPClassifier``. Without scikit-learn, one ``.npz`` file and ten lines of NumPy give the same predictions up to
+rounding, in a process that starts in a fraction of the time.
 """
 
 # %%
-# A pipeline with a scaler, batch normalisation and dropout.
+# A pipeline with a scaler, batch normalization and dropout.
 import subprocess
 import sys
 import tempfile
@@ -33,14 +33,14 @@ model = make_pipeline(StandardScaler(), mlp.set_params(max_iter=40, random_state
 print(f"accuracy {model.score(X_test, y_test):.3f}, weights of {mlp.coefs_[0].dtype}")
 
 # %%
-# Saved are the weights, with batch normalisation folded in already, the scaler's two vectors, and the classes.
+# Save the weights, which include batch normalization, the two vectors of the scaler, and the classes.
 folder, scaler = Path(tempfile.mkdtemp()), model[0]
 layers = {f"W{i}": W for i, W in enumerate(mlp.coefs_)} | {f"b{i}": b for i, b in enumerate(mlp.intercepts_)}
 np.savez(folder / "network.npz", mean=scaler.mean_, scale=scaler.scale_, classes=mlp.classes_, **layers)
 np.save(folder / "X.npy", X_test)
 
 # %%
-# This program is all there is in production. Its first lines are for the proof: they forbid the packages.
+# This program is all that production needs. Its first lines block the packages, to prove that they are not used.
 program = """
 import sys
 sys.modules.update(dict.fromkeys(["skdropout", "sklearn", "scipy", "joblib"]))  # importing one is an ImportError
@@ -64,8 +64,8 @@ for name, code in {"NumPy, start to predictions": program, "skdropout, its impor
     print(f"{name}: {perf_counter() - start:.2f} s")
 
 # %%
-# The proof: the probabilities that the other process has written, beside those of the pipeline here. A unit is
-# the last binary digit of float32.
+# Compare the probabilities of the other process with those of the pipeline. The unit is the last binary digit of
+# float32.
 proba = model.predict_proba(X_test)
 error = np.abs(np.load(folder / "proba.npy") - proba)
 units = error / proba / np.finfo(np.float32).eps

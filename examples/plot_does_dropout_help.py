@@ -3,15 +3,14 @@
 Does dropout help? A case where it does
 ===========================================
 
-Handwritten digits are learnt from whole images and read from damaged ones: a share of the pixels is missing, and is set
-to its mean. A network trained with dropout has learnt not to depend on single units; the same network without it,
-with weight decay, label smoothing or early stopping, has not. On whole images it gains nothing, and label smoothing is
-the best: ``benchmarks/evidence.py`` has seventeen data sets of that sort, ``benchmarks/robustness.py`` more kinds of
-damage.
+A network is trained on complete images of digits and tested on images with missing pixels, which are set to their mean.
+With dropout, a network learns not to depend on single units; without dropout it does not, even with weight decay, label
+smoothing or early stopping. On complete images dropout gains nothing, and label smoothing is best:
+``benchmarks/evidence.py`` has seventeen data sets of this kind, ``benchmarks/robustness.py`` more kinds of corruption.
 """
 
 # %%
-# One network, and what is done against overfitting.
+# One network with different regularizers.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -22,7 +21,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit
 
 from skdropout import DropoutMLPClassifier
 
-warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")  # 40 epochs are meant
+warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")  # intended
 mlp = DropoutMLPClassifier(
     (100, 100), dropout=0.0, batch_size=128, max_iter=40, n_iter_no_change=40, dtype="float32", random_state=0
 )
@@ -35,26 +34,26 @@ candidates = {
 }
 
 # %%
-# Each is trained and tested on the same six random splits, with the same pixels missing.
-shares = [0.0, 0.25, 0.5, 0.75]
+# All are trained and tested on the same six random splits, with the same missing pixels.
+fractions = [0.0, 0.25, 0.5, 0.75]
 
 
 def errors(mlp, X, y):
-    lot, mean = np.random.RandomState(0).uniform(size=X.shape), X.mean(axis=0)
-    return {str(share): 100 * np.mean(mlp.predict(np.where(lot < share, mean, X)) != y) for share in shares}
+    uniform, mean = np.random.RandomState(0).uniform(size=X.shape), X.mean(axis=0)
+    return {str(f): 100 * np.mean(mlp.predict(np.where(uniform < f, mean, X)) != y) for f in fractions}
 
 
 X, y = load_digits(return_X_y=True)
 grid = [{name: [value] for name, value in params.items()} for params in candidates.values()]
 splits = StratifiedShuffleSplit(6, test_size=0.2, random_state=2026)
 search = GridSearchCV(mlp, grid, scoring=errors, refit=False, cv=splits, n_jobs=2).fit(X / 16, y)
-table = np.array([[search.cv_results_[f"split{i}_test_{s}"] for s in shares] for i in range(6)])  # splits, shares, nets
+table = np.array([[search.cv_results_[f"split{i}_test_{f}"] for f in fractions] for i in range(6)])  # [split, f, net]
 
 # %%
-# Random splits overlap. The corrected resampled t-test (Nadeau and Bengio, 2003) allows for that: the variance of a
+# Random splits overlap. The corrected resampled t-test (Nadeau and Bengio, 2003) corrects for this: the variance of a
 # mean difference is (1/n + n_test/n_train) times that of the differences.
-print("test error, %, and p of its difference to that with dropout, by share of missing pixels")
-print(f"{'':20}" + "".join(f"{share:>18.0%}" for share in shares))
+print("test error, %, and p of its difference to that with dropout, by fraction of missing pixels")
+print(f"{'':20}" + "".join(f"{fraction:>18.0%}" for fraction in fractions))
 for i, name in enumerate(candidates):
     difference = table[:, :, i] - table[:, :, -1]
     deviation = np.sqrt((1 / 6 + 0.25) * difference.var(axis=0, ddof=1))
@@ -67,12 +66,12 @@ for i, name in enumerate(candidates):
 fig, (ax, example) = plt.subplots(1, 2, figsize=(10, 4.2), width_ratios=[2, 1], layout="constrained")
 for i, name in enumerate(candidates):
     mean, error = table[:, :, i].mean(axis=0), stats.sem(table[:, :, i])
-    ax.errorbar(shares, mean, error, marker="o", capsize=3, linewidth=3 if "dropout" in name else 1, label=name)
-ax.set(xlabel="share of missing pixels", ylabel="test error, %", ylim=0, title="Digits read from damaged images")
+    ax.errorbar(fractions, mean, error, marker="o", capsize=3, linewidth=3 if "dropout" in name else 1, label=name)
+ax.set(xlabel="fraction of missing pixels", ylabel="test error, %", ylim=0, title="Digits with missing pixels")
 ax.legend()
-lot = np.random.RandomState(0).uniform(size=64)
-damaged = np.where(lot < 0.5, X.mean(axis=0), X[4])
+uniform = np.random.RandomState(0).uniform(size=64)
+damaged = np.where(uniform < 0.5, X.mean(axis=0), X[4])
 example.imshow(np.hstack([X[4].reshape(8, 8), np.full((8, 1), np.nan), damaged.reshape(8, 8)]), cmap="gray_r")
 example.set_axis_off()
-example.set_title("a digit, and half of it missing")
+example.set_title("a digit, and with half of its pixels missing")
 plt.show()

@@ -3,15 +3,15 @@
 Dropout, weight decay, early stopping: which of them?
 =====================================================
 
-Three ways to keep a network from overfitting: dropout, a penalty on the weights (``alpha``, L2), and stopping where the
-loss on rows held out is least. Each is switched on and off, alone and together, on two small data sets. On 300 digits
-there is little to gain: dropout and weight decay stay within two standard errors of nothing, and early stopping costs:
-it learns from a tenth fewer rows. On breast cancer each of the three helps, weight decay most, and all
-together do no better than it alone. So they are rivals more than partners: try each, and tune the one that helps.
+Three ways to reduce overfitting: dropout, a penalty on the weights (``alpha``, L2), and early stopping at the lowest
+validation loss. Each is switched on and off, alone and in combination, on two small data sets. On 300 digits there is
+little to gain: dropout and weight decay are within two standard errors of no regularization, and early stopping is
+worse, because it trains on a tenth fewer rows. On breast cancer each of the three helps, weight decay most, and all
+together are no better than weight decay alone. So try each of them, and tune the one that helps.
 """
 
 # %%
-# The strengths were chosen among a few, on other random splits of the same data. For your data a search finds them.
+# The strengths were selected from a few values on other random splits of the same data. Use a search for your data.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -24,7 +24,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from skdropout import DropoutMLPClassifier
 
-warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")  # 100 epochs are meant
+warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")  # intended
 mlp = DropoutMLPClassifier(
     (64, 64), batch_size=32, max_iter=100, n_iter_no_change=100, scoring="loss", dtype="float32", random_state=0
 )
@@ -34,8 +34,8 @@ problems = {  # data, scaler, dropout, weight decay
 }
 
 # %%
-# All eight combinations on the same eight splits. With ``early_stopping`` a tenth of the training rows is held out, and
-# the weights of the epoch with the least loss there come back.
+# All eight combinations on the same eight splits. With ``early_stopping`` a tenth of the training rows is the
+# validation set, and the weights of the epoch with the lowest validation loss are restored.
 names = ["nothing", "early stopping", "dropout", "dropout, stopping"]  # in the order of a grid
 names += ["weight decay", "decay, stopping", "decay, dropout", "all three"]
 losses = {}
@@ -48,8 +48,7 @@ for problem, (load, scaler, dropout, alpha) in problems.items():
     losses[problem] = -np.array([results[f"split{i}_test_score"] for i in range(8)])  # splits, combinations
 
 # %%
-# Log loss on the rows left over, and its difference to "nothing" on the same splits; ± is the standard error of the
-# mean.
+# Log loss on the test rows, and its difference to "nothing" on the same splits; ± is the standard error of the mean.
 for problem, loss in losses.items():
     print(f"{problem:26}{'log loss':>16}{'difference':>18}")
     for i, name in enumerate(names):

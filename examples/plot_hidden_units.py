@@ -3,9 +3,9 @@
 What dropout does to hidden units
 ==================================
 
-A unit that cannot rely on the others must be of use by itself. Srivastava et al. (2014, section 7.2) found that with
-dropout fewer units are active at a time, and less so. Here the same network learns handwritten digits with dropout and
-without, and ``ActivationSparsityDisplay`` looks at its 200 hidden units at prediction, when nothing is dropped.
+A unit that cannot rely on other units must be useful on its own. Srivastava et al. (2014, section 7.2) found that with
+dropout fewer units are active at a time, with smaller activations. Here the same network learns handwritten digits with
+and without dropout, and ``ActivationSparsityDisplay`` shows the activations of its 200 hidden units at prediction.
 """
 
 # %%
@@ -18,7 +18,7 @@ from sklearn.model_selection import train_test_split
 
 from skdropout import ActivationSparsityDisplay, DropoutMLPClassifier
 
-warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")  # 200 epochs are meant
+warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")  # intended
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X / 16, y, test_size=0.5, stratify=y, random_state=0)
 training = {"batch_size": 50, "max_iter": 200, "n_iter_no_change": 200, "dtype": "float32", "random_state": 0}
@@ -27,8 +27,8 @@ nets = {
 }
 
 # %%
-# Activations on images that were not learnt: with dropout almost half of them are exactly 0, without a quarter, and
-# their mean is half as large. The network reads as well as it did: what it knows is spread otherwise.
+# Activations on held-out images: with dropout almost half of them are exactly 0, without dropout a quarter, and their
+# mean is half as large. The accuracy is the same.
 ax = None
 for name, net in nets.items():
     disp = ActivationSparsityDisplay.from_estimator(net, X_test, name=name, ax=ax)
@@ -39,7 +39,8 @@ ax.set_title("Digits: activations of 200 hidden units")
 plt.show()
 
 # %%
-# The mean of each unit over the images: with dropout most are quieter. About a tenth is next to silent in both.
+# The mean of each unit over the images: with dropout most means are smaller. About a tenth of the units is almost never
+# active in both networks.
 ax = None
 for name, net in nets.items():
     ax = ActivationSparsityDisplay.from_estimator(net, X_test, kind="means", name=name, ax=ax).ax_

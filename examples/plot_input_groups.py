@@ -3,17 +3,17 @@
 Drop the columns of a variable together
 ===================================================
 
-Encoders turn one variable into many columns: a one-hot block, a basis of splines. Dropout on the input drops single
-columns, and what is left of the variable gives it away. With ``input_groups``, one label per column, its columns are
-dropped together, so that the network learns to do without the variable. For a raw one-hot block this changes nothing,
-since all but one of its columns are zero anyway; for splines, embeddings, lag windows and channels it does. It pays
-where whole variables will be missing, here in the diagnosis of breast cancer, and gains nothing where none is.
+Encoders turn one variable into many columns, such as a one-hot block or a spline basis. Input dropout drops single
+columns, and the remaining columns still reveal the variable. With ``input_groups``, one label per column, the columns
+of a variable are dropped together, so that the network learns to work without it. This makes no difference for a raw
+one-hot block, since all but one of its columns are zero anyway; it does for splines, embeddings, lag windows and
+channels. It helps if whole variables can be missing, here in the diagnosis of breast cancer, and gains nothing if not.
 """
 
 # %%
-# A ``ColumnTransformer`` names what it makes of column ``mean area``: ``mean area_sp_0``, ``mean area_sp_1``, and so
-# on. The label of a column is the variable whose name it begins with. Within a search the encoder is fitted again on
-# each fold, and must then make the same columns: give ``OneHotEncoder`` its ``categories``.
+# A ``ColumnTransformer`` names the columns encoded from ``mean area``: ``mean area_sp_0``, ``mean area_sp_1``, and so
+# on. The label of a column is the variable whose name it starts with. In a search the encoder is refitted on each fold
+# and must produce the same columns: set the ``categories`` of ``OneHotEncoder``.
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -32,7 +32,7 @@ X, y = load_breast_cancer(return_X_y=True, as_frame=True)
 errors = [c for c in X.columns if c.endswith("error")]
 others = X.columns.drop(errors)
 encoder = make_column_transformer(
-    (KBinsDiscretizer(4, encode="onehot-dense", strategy="uniform"), errors),  # as if known in four classes only
+    (KBinsDiscretizer(4, encode="onehot-dense", strategy="uniform"), errors),  # as if known only in four classes
     (SplineTransformer(n_knots=4), others),
     verbose_feature_names_out=False,
 )
@@ -42,24 +42,24 @@ groups = X.columns.get_indexer(labels)
 print(f"{len(columns)} columns of {len(set(labels))} variables, for example {columns[0]!r} and {columns[-1]!r}")
 
 # %%
-# How often does dropout at rate 0.3 leave a part of a variable, by which the network may know it?
+# How often does dropout at rate 0.3 leave part of a variable, so that the network can recover it?
 encoded = encoder.transform(X)
 for way, together in {"single": np.arange(len(columns)), "whole": groups}.items():
     left = DROPOUTS["spatial"](0.3, float, together).forward(encoded, np.random.default_rng(0)) != 0
-    share = pd.DataFrame(left.T).groupby(labels).sum() / pd.DataFrame(encoded.T != 0).groupby(labels).sum()
-    partly = ((share > 0) & (share < 1)).mean(axis=1)
+    fraction = pd.DataFrame(left.T).groupby(labels).sum() / pd.DataFrame(encoded.T != 0).groupby(labels).sum()
+    partly = ((fraction > 0) & (fraction < 1)).mean(axis=1)
     print(f"{way}: {partly[others].mean():.0%} of spline blocks left in part, {partly[errors].mean():.0%} of one-hot")
 
 # %%
-# Does it pay? Trained on whole rows, tested with a share of the variables missing: all columns of their blocks are
-# zero, which is what ``OneHotEncoder(handle_unknown="ignore")`` makes of a category it does not know.
-shares = pd.Index([0.0, 0.25, 0.5, 0.75], name="share missing")
+# Train on complete rows, and test with a fraction of the variables missing: all columns of their blocks are zero, as
+# ``OneHotEncoder(handle_unknown="ignore")`` encodes an unknown category.
+fractions = pd.Index([0.0, 0.25, 0.5, 0.75], name="fraction missing")
 
 
 def losses(model, X, y):
     missing = np.random.RandomState(0).uniform(size=X.shape)[:, groups]
     encoded, mlp = model[0].transform(X), model[-1]
-    return {str(s): log_loss(y, mlp.predict_proba(np.where(missing < s, 0, encoded))) for s in shares}
+    return {str(s): log_loss(y, mlp.predict_proba(np.where(missing < s, 0, encoded))) for s in fractions}
 
 
 mlp = DropoutMLPClassifier(64, dropout=0.0, batch_size=32, learning_rate="cosine", learning_rate_init=0.005)
@@ -67,14 +67,14 @@ model = Pipeline([("encode", encoder), ("mlp", mlp.set_params(max_iter=40, dtype
 grid = [{"mlp__input_dropout": [0.0]}, {"mlp__input_dropout": [0.5], "mlp__input_groups": [None, labels]}]
 splits = StratifiedShuffleSplit(6, test_size=0.5, random_state=0)
 search = GridSearchCV(model, grid, scoring=losses, refit=False, cv=splits, n_jobs=2).fit(X, y)
-table = np.array([[search.cv_results_[f"split{i}_test_{s}"] for s in shares] for i in range(6)])  # splits, shares, nets
+table = np.array([[search.cv_results_[f"split{i}_test_{f}"] for f in fractions] for i in range(6)])  # [split, f, net]
 names = ["no input dropout", "0.5, single columns", "0.5, whole variables"]
-mean, error = (pd.DataFrame(of(table, axis=0), shares, names) for of in (np.mean, sem))
+mean, error = (pd.DataFrame(of(table, axis=0), fractions, names) for of in (np.mean, sem))
 print(mean.map("{:.3f} ± ".format) + error.map("{:.3f}".format))
 gain = table[:, 2, 1] - table[:, 2, 2]
 print(f"gain of whole over single where half is missing, paired: {gain.mean():.3f} ± {sem(gain):.3f}")
 
 # %%
-# Where nothing is missing both ways do a little harm. The more is missing, the better it is to have dropped it whole.
+# If nothing is missing, both are slightly worse than no dropout. With more missing, whole variables are better.
 mean.plot(yerr=error, marker="o", capsize=3, figsize=(7, 4.2), ylabel="log loss", title="Breast cancer, six splits")
 plt.show()

@@ -3,16 +3,16 @@
 Four kinds of dropout, and when
 ===============================
 
-``dropout_kind`` says what dropping does to a unit. ``"bernoulli"``, the default, sets it to 0; ``"gaussian"``
-multiplies it by noise of the same mean and variance; ``"spatial"`` drops neighbours together, for channels and blocks;
-``"alpha"`` goes with SELU, keeps mean and variance, and sets a unit to the value at which SELU saturates. A picture of
-the noise comes first, then a table of errors on digits: where labels are clean none of them helps this network, and
-where a fifth of the labels is wrong all of them do.
+``dropout_kind`` sets the kind of noise. ``"bernoulli"``, the default, sets a unit to 0; ``"gaussian"`` multiplies it by
+noise with the same mean and variance; ``"spatial"`` drops groups of neighboring units, for channels and blocks;
+``"alpha"`` is for SELU, preserves mean and variance, and sets a unit to the value at which SELU saturates. The example
+first plots the noise, then compares errors on digits: with clean labels none of the kinds helps this network, and with
+a fifth of the labels wrong all of them do.
 """
 
 # %%
-# The noise, drawn by the classes that the networks train with: on one row of 64 units, a digit's pixels standardised,
-# and on 100 000 values of a unit of mean 0 and variance 1.
+# The noise of the classes used in training, on one row of 64 units, the standardized pixels of a digit, and on 100 000
+# values of a unit with mean 0 and variance 1.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -40,12 +40,12 @@ for (image, histogram), kind in zip(axes.T, ["no noise", *DROPOUTS], strict=True
     histogram.hist(z[:, 0], bins=np.linspace(-4, 4, 81), weights=np.full(len(z), 1 / len(z)), color="C0")
     histogram.set(title=f"std {z[:, 0].std():.2f}", yscale="log", ylim=(1e-4, 1), xlabel="value of a unit")
 axes[0, 0].set_ylabel("red > 0, white 0,\nblue < 0")
-axes[1, 0].set_ylabel("share of rows")
+axes[1, 0].set_ylabel("fraction of rows")
 fig.suptitle("Dropout at rate 0.3: one row of 64 units, and the values of a unit over many rows")
 
 # %%
-# Seven networks learn 400 digits, with labels as they are and with a fifth of them wrong, and are tested on the others
-# with the right ones. Alpha dropout wants low rates: it does more at 0.1 than Bernoulli dropout does.
+# Seven networks learn 400 digits, with correct labels and with a fifth of them wrong, and are tested on the others with
+# correct labels. Alpha dropout needs low rates: its effect at 0.1 is stronger than that of Bernoulli dropout.
 nets = {
     "relu, no dropout": {"dropout": 0.0},
     "relu, bernoulli 0.3": {"dropout": 0.3},
@@ -58,10 +58,10 @@ nets = {
 
 
 def error(train, test, labels, params):
-    warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")  # 60 epochs are meant
+    warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")  # intended
     mlp = DropoutMLPClassifier((64, 64), batch_size=32, max_iter=60, n_iter_no_change=60, dtype="float32")
     mlp.set_params(random_state=0, **params).fit(X[train] / 16, labels[train])
-    return 100 * (1 - mlp.score(X[test] / 16, y[test]))  # the right labels
+    return 100 * (1 - mlp.score(X[test] / 16, y[test]))  # the correct labels
 
 
 splits = list(StratifiedShuffleSplit(6, train_size=400, random_state=0).split(X, y))
@@ -71,8 +71,8 @@ errors = np.reshape(Parallel(n_jobs=2)(runs), (2, len(nets), 6))
 
 # %%
 # ± is the standard error of the mean over six splits; the difference is to the same activation without dropout. With
-# wrong labels Bernoulli and Gaussian dropout are as good as each other and nothing is better; dropping hidden units in
-# fours, which have no reason to belong together, gains a little less. Alpha dropout gains most, from a worse start.
+# wrong labels Bernoulli and Gaussian dropout are equally good and best; dropping arbitrary groups of four hidden units
+# gains slightly less. Alpha dropout gains most, from a worse baseline.
 print(f"test error, %       {'clean labels':>15}{'difference':>16}{'noisy labels':>16}{'difference':>16}")
 for i, name in enumerate(nets):
     cells = [v for e in errors for v in (e[i], e[i] - e[0 if "relu" in name else 4])]

@@ -3,14 +3,14 @@
 Depth, widths and rates tuned with Optuna
 =============================================
 
-A grid cannot search over the number of layers and a width and a rate for each. Optuna can, since what it asks for
-next may depend on what it has drawn before. ``partial_fit`` trains one epoch a call, so that a trial whose validation
-loss lags behind is *pruned* early: successive halving lets only the better third pass 4 and 12 epochs of 36. Where to
-look, the tree-structured Parzen estimator (TPE) chooses. Needs Optuna: ``pip install optuna``.
+A grid cannot search over the number of layers and a width and a rate for each. Optuna can, because a parameter may
+depend on parameters sampled before. ``partial_fit`` trains one epoch per call, so that a trial with a high validation
+loss is *pruned* early: successive halving continues only the better third after 4 and 12 of 36 epochs. The candidates
+are sampled by the tree-structured Parzen estimator (TPE). Needs Optuna: ``pip install optuna``.
 """
 
 # %%
-# The objective: a depth, then a width and a rate for each layer; after each epoch the log loss on rows held out.
+# The objective: a depth, then a width and a rate for each layer, and the validation log loss after each epoch.
 import matplotlib.pyplot as plt
 import optuna
 from scipy.stats import sem
@@ -50,7 +50,7 @@ def objective(trial):
 
 
 # %%
-# The study: how many trials were pruned, and how many epochs that has saved.
+# The study: the number of pruned trials, and of epochs saved.
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=4, reduction_factor=3)
 study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0), pruner=pruner)
@@ -60,7 +60,7 @@ print(f"{n_pruned} of {n_trials} pruned: {sum(t.last_step for t in study.trials)
 print(f"best, validation log loss {study.best_value:.3f}: {network(study.best_params)}")
 
 # %%
-# The least of many losses is lucky. Test images judge the network, five times trained anew, and without dropout.
+# The lowest of many losses is optimistic. Test images evaluate the network, retrained five times, and without dropout.
 for name, params in {"tuned": {}, "tuned, no dropout": {"dropout": 0.0}}.items():
     losses = []
     for seed in range(5):
@@ -71,10 +71,10 @@ for name, params in {"tuned": {}, "tuned, no dropout": {"dropout": 0.0}}.items()
     print(f"{name:17} test log loss {sum(losses) / 5:.3f} ± {sem(losses):.3f}")
 
 # %%
-# Grey trials were pruned, blue ones trained to the end. The best is red.
+# Pruned trials are gray, completed trials blue, and the best trial red.
 fig, ax = plt.subplots(figsize=(7.5, 4.5), layout="constrained")
 for trial in study.trials:
     color = "C7" if trial.state.name == "PRUNED" else "C3" if trial == study.best_trial else "C0"
     ax.plot(trial.intermediate_values.keys(), trial.intermediate_values.values(), ".-", color=color)
-ax.set(xlabel="epoch", ylabel="validation loss", ylim=(0.1, 1.2), title="Laggards are pruned (grey); best in red")
+ax.set(xlabel="epoch", ylabel="validation loss", ylim=(0.1, 1.2), title="Pruned trials in gray, best trial in red")
 plt.show()

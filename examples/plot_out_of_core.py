@@ -3,14 +3,14 @@
 Data larger than memory
 =======================
 
-Mini-batches are gathered and cast one at a time, so rows on disk can stay there: a memory-mapped file goes straight
-into ``fit``, and a stream of batches, here a Parquet file, into ``partial_fit``. Needs pandas and pyarrow:
-``pip install pandas pyarrow``.
+Mini-batches are gathered and cast one at a time, so the rows can stay on disk: pass a memory-mapped file to ``fit``,
+and a stream of batches, here from a Parquet file, to ``partial_fit``. Needs pandas and pyarrow: ``pip install pandas
+pyarrow``.
 """
 
 # %%
-# Two files of 40 000 rows: each training image thirty times, with noise that differs. The values are scaled
-# before they are written: a ``StandardScaler`` in a pipeline would copy all rows (its ``partial_fit`` would not).
+# Two files of 40 000 rows: each training image thirty times, with different noise. The values are scaled before they
+# are written: a ``StandardScaler`` in a pipeline would copy all rows (its ``partial_fit`` would not).
 import tempfile
 import tracemalloc
 import warnings
@@ -25,11 +25,11 @@ from sklearn.model_selection import train_test_split
 
 from skdropout import DropoutMLPClassifier
 
-warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")  # the epochs are meant
+warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")  # intended
 images, labels = load_digits(return_X_y=True)
 train, X_test, y_train, y_test = train_test_split(images / 16, labels, stratify=labels, random_state=0)
 n_copies, rng = 30, np.random.RandomState(0)
-folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)  # Windows: the map is open to the end
+folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)  # on Windows the map stays open until the end
 mapped, table = Path(folder.name) / "digits.float32", Path(folder.name) / "digits.parquet"
 schema = pa.schema([*((f"pixel{i}", pa.float32()) for i in range(64)), ("label", pa.int64())])
 
@@ -42,8 +42,8 @@ size = mapped.stat().st_size / 2**20
 print(f"{mapped.name}: {size:.1f} MB")
 
 # %%
-# A memory-mapped file, straight into ``fit``. What it adds is the labels, and two permutations of the rows. The peak
-# that is measured is of what Python and NumPy allocate; mapped pages are not among it.
+# A memory-mapped file passed to ``fit``, which allocates memory for the labels and two permutations of the rows. The
+# measured peak is that of allocations by Python and NumPy; it does not include mapped pages.
 n_epochs, settings = 6, {"hidden_layer_sizes": 64, "dropout": 0.1, "dtype": "float32", "random_state": 0}
 X, y = np.memmap(mapped, np.float32, "r").reshape(-1, 64), np.tile(y_train, n_copies)
 clf = DropoutMLPClassifier(max_iter=n_epochs, **settings)
@@ -53,9 +53,9 @@ results = {"fit on a memory map": (clf.validation_scores_, tracemalloc.get_trace
 tracemalloc.stop()
 
 # %%
-# Batches of a Parquet file into ``partial_fit``: one pass over the file is one epoch. Every call shuffles the rows that
-# it is given, and those alone: a file that is sorted must be shuffled before. All classes are named at the first call.
-# Without ``pre_buffer=False`` pyarrow keeps what it has read. Its own buffers are counted by it.
+# Batches of a Parquet file into ``partial_fit``: one pass over the file is one epoch. Every call shuffles only its own
+# rows: a sorted file must be shuffled first. The first call needs all classes. Without ``pre_buffer=False`` pyarrow
+# keeps the data that it has read. It counts its own buffers.
 stream, scores = DropoutMLPClassifier(**settings), []
 tracemalloc.start()
 for _ in range(n_epochs):
@@ -69,7 +69,7 @@ tracemalloc.stop()
 print(f"pyarrow, writing and reading: {pa.default_memory_pool().max_memory() / 2**20:.1f} MB")
 
 # %%
-# Both end at the same accuracy, and neither holds the rows in memory.
+# Both reach the same accuracy, and neither keeps the rows in memory.
 fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
 for name, (scores, peak) in results.items():
     print(f"{name}: test accuracy {scores[-1]:.3f}, {peak:.1f} MB added")

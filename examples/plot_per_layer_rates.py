@@ -3,15 +3,15 @@
 A rate of its own for each layer
 ================================
 
-``dropout`` takes one rate for all hidden layers or a tuple with a rate for each, and ``input_dropout`` is the rate of
-the inputs. ``RandomizedSearchCV`` draws them all: ``DropoutRates`` is a distribution of tuples. Here a network with a
-wide layer and a narrow one learns from 300 digits, and three searches of eight candidates tune one rate, a rate per
-layer, and the input's too. One rate is better than no dropout; rates per layer, with no more candidates to find them,
-are no better than one. Start with one rate, and give layers their own where they differ and there is time to search.
+``dropout`` is one rate for all hidden layers or a tuple with one rate per layer, and ``input_dropout`` is the rate of
+the inputs. ``RandomizedSearchCV`` can sample all of them: ``DropoutRates`` is a distribution of tuples. Here a network
+with a wide and a narrow layer learns from 300 digits, and three searches with eight candidates each tune one rate, one
+rate per layer, and the rate of the inputs too. One rate is better than no dropout; rates per layer, with the same
+number of candidates, are no better. Start with one rate, and tune rates per layer if the layers differ and time allows.
 """
 
 # %%
-# A unit among 128 can be missed, one of 16 hardly: layers as different as these may want rates of their own.
+# One of 128 units is less important than one of 16: layers as different as these may need different rates.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -22,7 +22,7 @@ from sklearn.model_selection import RandomizedSearchCV, StratifiedShuffleSplit
 
 from skdropout import DropoutMLPClassifier, DropoutRates
 
-warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")  # 60 epochs are meant
+warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")  # intended
 X, y = load_digits(return_X_y=True)
 X = X / 16
 mlp = DropoutMLPClassifier(
@@ -42,8 +42,8 @@ spaces = {
 }
 
 # %%
-# A search sees 300 images, of which it holds out a third at a time; the images left over judge what it chose, four
-# times with other images.
+# A search uses 300 images with three folds. Its choice is evaluated on the remaining images. This is repeated four
+# times with different images.
 tried, losses = {name: [] for name in spaces}, {name: [] for name in spaces}
 for i, (train, test) in enumerate(StratifiedShuffleSplit(4, train_size=300, random_state=0).split(X, y)):
     for name, space in spaces.items():
@@ -55,7 +55,7 @@ for i, (train, test) in enumerate(StratifiedShuffleSplit(4, train_size=300, rand
         tried[name].append(search.cv_results_)
 
 # %%
-# Log loss on the images left over, and its difference to one rate on the same images; ± is the standard error of the
+# Log loss on the remaining images, and its difference to one rate on the same images; ± is the standard error of the
 # mean.
 print(f"{'':14}{'log loss':>16}{'difference':>18}")
 for name, loss in losses.items():
@@ -64,8 +64,8 @@ for name, loss in losses.items():
     print(f"{difference.mean():10.3f} ± {sem(difference):.3f}" if name != "one rate" else "")
 
 # %%
-# What the searches per layer have tried, on all four lots of images: blue is better than no dropout, red is worse. The
-# worst of them drop half of the narrow layer or more.
+# The candidates of the searches per layer, over all four repeats: blue is better than no dropout, red is worse. The
+# worst candidates drop half of the narrow layer or more.
 rates = np.concatenate([np.array(results["param_dropout"].tolist()) for results in tried["one per layer"]])
 pairs = zip(tried["no dropout"], tried["one per layer"], strict=True)
 gain = np.concatenate([without["mean_test_score"] - results["mean_test_score"] for without, results in pairs])

@@ -3,10 +3,10 @@
 A recipe for regression with honest error bars
 ===============================================
 
-Two hidden layers of 50 units, dropout 0.05 on them, a learning rate that falls along a cosine, and the mean of noisy
-passes as the prediction. What depends on the data is chosen on a fifth of the training rows: whether the inputs are
-dropped too, the rate of the passes, and the noise of the observations. ``benchmarks/uci.py`` sets it beside the
-published figures of Gal and Ghahramani on four data sets; here it predicts the progression of diabetes.
+Two hidden layers of 50 units with dropout 0.05, a cosine learning rate, and the mean of Monte Carlo passes as the
+prediction. Three settings are selected on a fifth of the training rows: whether to drop inputs, the rate of the passes,
+and the observation noise. ``benchmarks/uci.py`` compares this recipe with the published results of Gal and Ghahramani
+on four data sets; here it predicts the progression of diabetes.
 """
 
 # %%
@@ -21,11 +21,11 @@ from skdropout import CoverageDisplay, DropoutMLPRegressor
 
 mlp = DropoutMLPRegressor(hidden_layer_sizes=(50, 50), dropout=0.05, dropout_schedule="constant", batch_size=64)
 mlp.set_params(learning_rate="cosine", learning_rate_init=0.005, dtype="float32", random_state=0)
-mlp.set_params(max_iter=300)  # 1000 where the target is less noisy than here
+mlp.set_params(max_iter=300)  # 1000 if the target is less noisy than here
 
 # %%
-# The recipe. The squared error on the rows held out, less the spread of the passes there, is what the observations
-# scatter by: at least half of it, lest a few lucky rows make the intervals too narrow.
+# The recipe. The variance of the observation noise is the squared error on the held-out rows minus the variance of the
+# passes, but at least half of the squared error, so that a few accurate rows do not make the intervals too narrow.
 
 
 def fit_recipe(X, y, rates=(0.01, 0.02, 0.05, 0.1)):
@@ -47,7 +47,7 @@ def fit_recipe(X, y, rates=(0.01, 0.02, 0.05, 0.1)):
 
 
 # %%
-# Against the same network without dropout, whose noise is its squared error on the fifth held out.
+# Compare with the same network without dropout, whose noise variance is its squared error on the held-out fifth.
 
 
 def fit_plain(X, y):
@@ -68,13 +68,13 @@ for train, test in ShuffleSplit(4, test_size=0.25, random_state=0).split(X):
         mean, std = model.predict(X_test, return_std=True, n_samples=500, **sampling)
         density = model.log_predictive_density(X_test, y[test], n_samples=500, **sampling)
         scores[name].append([np.sqrt(np.mean((mean - y[test]) ** 2)), density.mean()])
-    targets, means, stds = [*targets, y[test]], [*means, mean], [*stds, std]  # the recipe's
+    targets, means, stds = [*targets, y[test]], [*means, mean], [*stds, std]  # of the recipe
 for name, values in scores.items():
     (rmse, density), error = np.mean(values, axis=0), sem(values)
     print(f"{name:12} RMSE {rmse:.3f} ± {error[0]:.3f}, log density {density:.3f} ± {error[1]:.3f}")
 
 # %%
-# Are the intervals what they say? The rows of the four splits together; some are in two of them.
+# Coverage of the intervals, over the rows of all four splits; some rows are in two of them.
 CoverageDisplay.from_predictions(*map(np.concatenate, (targets, means, stds)), name="recipe, diabetes")
-plt.title("Share of targets inside the predictive intervals")
+plt.title("Fraction of targets inside the predictive intervals")
 plt.show()

@@ -3,15 +3,15 @@
 Noise at prediction, noise in training
 ======================================
 
-Two kinds of noise, on handwritten digits: pixels are disturbed when the network predicts, or labels are wrong when it
-learns. Dropout has a price here, 1.5 points of error on clean digits. It pays where noise is strong: a standard
-deviation of 0.4 or more on the pixels, or 20 to 30 % of wrong labels and more. Early stopping does little against
-either. Rates are fixed in advance and nothing is tuned; ``benchmarks/robustness.py`` has more data and levels,
-``plot_does_dropout_help.py`` missing pixels.
+Two kinds of noise, on handwritten digits: noise on the pixels at prediction, or wrong labels in training. Dropout costs
+1.5 points of error on clean digits. It helps if the noise is strong: a standard deviation of 0.4 or more on the pixels,
+or 20 to 30 % of wrong labels and more. Early stopping helps little against either. Rates are fixed in advance and
+nothing is tuned; ``benchmarks/robustness.py`` has more data and levels, ``plot_does_dropout_help.py`` missing pixels.
 """
 
 # %%
-# Three networks. The second stops when the loss on a tenth of its rows, held out, has not fallen for ten epochs.
+# Three networks. The second stops when the loss on a validation set, a tenth of its rows, has not improved for ten
+# epochs.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -23,7 +23,7 @@ from sklearn.model_selection import StratifiedShuffleSplit
 
 from skdropout import DropoutMLPClassifier
 
-warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")  # 50 epochs are meant
+warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")  # intended
 X, y = load_digits(return_X_y=True)
 X = X / 16
 nets = {
@@ -32,15 +32,15 @@ nets = {
     "dropout 0.5": {"dropout": 0.5},
 }
 pixel_noise = [0.0, 0.2, 0.4, 0.6]  # standard deviation; pixels are between 0 and 1
-wrong_labels = [0.0, 0.1, 0.2, 0.3, 0.4]  # share
+wrong_labels = [0.0, 0.1, 0.2, 0.3, 0.4]  # fraction
 
 # %%
-# On each of six splits every network meets the same noise: Gaussian on the pixels of the test rows, and labels of
-# training rows, those that early stopping watches among them, that another class has taken.
+# On each of six splits every network gets the same noise: Gaussian noise on the pixels of the test rows, or training
+# labels, including those of the validation set, changed to another class.
 
 
 def errors(split, train, test, params):
-    """Test error in %, by noise of the pixels and by share of wrong labels."""
+    """Return the test errors in %, by noise of the pixels and by fraction of wrong labels."""
     warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")  # in this process too
     rng = np.random.RandomState(split)
     noise, order = rng.standard_normal((len(test), 64)), rng.permutation(len(train))
@@ -48,8 +48,8 @@ def errors(split, train, test, params):
     mlp = DropoutMLPClassifier((100, 100), batch_size=64, max_iter=50, dtype="float32", random_state=0)
     mlp.set_params(**{"n_iter_no_change": 50} | params)
     labels = [
-        1 - mlp.fit(X[train], np.where(order < share * len(train), others, y[train])).score(X[test], y[test])
-        for share in reversed(wrong_labels)  # so that the last network has learnt the right ones
+        1 - mlp.fit(X[train], np.where(order < fraction * len(train), others, y[train])).score(X[test], y[test])
+        for fraction in reversed(wrong_labels)  # so that the last network is trained on correct labels
     ]
     pixels = [1 - mlp.score(X[test] + sd * noise, y[test]) for sd in pixel_noise]
     return 100 * np.array(pixels), 100 * np.array(labels[::-1])
@@ -62,7 +62,7 @@ found = Parallel(n_jobs=2)(
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
-panels = {"standard deviation of noise on pixels": pixel_noise, "share of wrong training labels": wrong_labels}
+panels = {"standard deviation of noise on pixels": pixel_noise, "fraction of wrong training labels": wrong_labels}
 for panel, (ax, (title, levels)) in enumerate(zip(axes, panels.items(), strict=True)):
     print(f"\ntest error in %, {title}\n{'':16}" + "".join(f"{level:>13}" for level in levels))
     for i, (name, style) in enumerate(zip(nets, (("C1", "o-"), ("k", "s--"), ("C0", "D-")), strict=True)):

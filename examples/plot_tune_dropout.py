@@ -3,13 +3,13 @@
 Tune the dropout rate by cross-validation
 ===========================================
 
-The rate is a parameter like any other: ``GridSearchCV`` tunes it, as one rate for all hidden layers or as a
-tuple with one rate each. Here a two-layer network learns scikit-learn's handwritten digits from 400 images, few
-enough to overfit. A file name as the only argument keeps the picture: ``python plot_tune_dropout.py tune_dropout.png``.
+The dropout rate is a parameter like any other: tune it with ``GridSearchCV``, as one rate for all hidden layers or as a
+tuple with one rate per layer. Here a two-layer network learns scikit-learn's handwritten digits from 400 images, few
+enough to overfit. Pass a file name to save the figure: ``python plot_tune_dropout.py tune_dropout.png``.
 """
 
 # %%
-# A pipeline with a scaler; 400 images to tune on, the rest held out.
+# A pipeline with a scaler, 400 images for tuning, and the others for testing.
 import sys
 import warnings
 from time import perf_counter
@@ -29,10 +29,10 @@ mlp = DropoutMLPClassifier(
     (128, 128), batch_size=32, max_iter=100, n_iter_no_change=100, dtype="float32", random_state=0
 )
 model = Pipeline([("scale", MinMaxScaler()), ("mlp", mlp)])
-warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")  # 100 epochs are meant
+warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")  # intended
 
 # %%
-# Scalars and tuples in one grid, scored by log loss, which sees overfitting before accuracy does.
+# Scalars and tuples in one grid, scored by log loss, which is more sensitive to overfitting than accuracy.
 rates = [0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8]
 per_layer = [(0.2, 0.5), (0.5, 0.2), (0.5, 0.0)]
 search = GridSearchCV(
@@ -57,8 +57,8 @@ for i, rate in enumerate(results["param_mlp__dropout"]):
 print(f"{len(results['params'])} rates x 5 folds: {seconds:.1f} s")
 
 # %%
-# The images held out have the last word. On clean digits like these dropout makes the probabilities better (log
-# loss) rather than the decisions (accuracy, where the difference is within the noise of some thousand images).
+# Evaluate on the test images. On clean digits like these, dropout improves the probabilities (log loss) rather than the
+# decisions (accuracy, where the difference is within the noise of about a thousand images).
 for name, fitted in {
     f"best rate, dropout={search.best_params_['mlp__dropout']}": search.best_estimator_,
     "no dropout": model.set_params(mlp__dropout=0.0).fit(X_train, y_train),
@@ -67,7 +67,7 @@ for name, fitted in {
     print(f"held out, {name}: accuracy {fitted.score(X_test, y_test):.4f}, log loss {log_loss:.4f}")
 
 # %%
-# The curve, with the standard error over the folds; the tuples beside it.
+# The scores with standard errors over the folds; tuples are on the right.
 disp = DropoutRateDisplay.from_search(search, negate_score=True, name="128-128 units")
 disp.ax_.set_title("Dropout rate on 400 digits")
 if sys.argv[1:]:

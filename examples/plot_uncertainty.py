@@ -1,20 +1,20 @@
 """
 =====================================
-Monte-Carlo dropout: doubt where?
+Monte Carlo dropout: doubt where?
 =====================================
 
-A network trained with dropout can predict with the noise left on (Gal and Ghahramani, 2016). Each pass is then another
-thinned network; the passes agree where there was data to learn from and disagree where there was none. In regression
-their spread is part of the standard deviation, in classification it is the mutual information of label and weights.
-It is a sign of trouble, not a bound of the error: the curve below strays further outside the data than the passes do.
-How far to trust the figures is a question to rows held out (``plot_calibration.py``).
+A network trained with dropout can predict with the noise turned on (Gal and Ghahramani, 2016). Each pass then uses a
+different thinned network. The passes agree where there were training data and disagree elsewhere. In regression their
+spread is part of the standard deviation, in classification it gives the mutual information of label and weights. The
+spread is a warning sign, not a bound on the error: outside the data, the curve below deviates more than the passes do.
+Check the calibration on held-out data (``plot_calibration.py``).
 """
 
 # %%
 # A curve with a gap in the data
 # ------------------------------
-# Each thin line is one pass; in the gap, where few units decide, some stray far. To their spread
-# ``predict(X, return_std=True)`` adds the noise of the observations.
+# Each thin line is one pass; in the gap, where the output depends on few units, some passes deviate strongly.
+# ``predict(X, return_std=True)`` adds the observation noise to their spread.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
@@ -31,7 +31,7 @@ reg = DropoutMLPRegressor(
 ).fit(x[:, np.newaxis], y)
 
 grid = np.linspace(-4.5, 5, 381)
-passes = {"n_samples": 300, "mask_sharing": "batch"}  # each pass one function, so that the bands are smooth
+passes = {"n_samples": 300, "mask_sharing": "batch"}  # one mask for all rows of a pass, so that the bands are smooth
 mean, total = reg.predict(grid[:, np.newaxis], return_std=True, **passes)
 functions = reg.sample_y(grid[:, np.newaxis], **passes)
 spread = functions.std(axis=1)
@@ -51,10 +51,10 @@ fig.legend(loc="outside lower center", ncols=3)
 plt.show()
 
 # %%
-# Digits, and images that are none
-# --------------------------------
-# Learnt from 60 images. The passes disagree on the images that are misread, and most of all on images that are no
-# digits: their pixels are shuffled.
+# Digits and shuffled images
+# --------------------------
+# The network is trained on 60 images. The passes disagree on misclassified images, and most of all on images that are
+# not digits, with shuffled pixels.
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X / 16, y, train_size=60, stratify=y, random_state=0)
 clf = DropoutMLPClassifier(

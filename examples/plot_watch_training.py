@@ -3,14 +3,13 @@
 Watch a training, and look inside
 ==================================
 
-What happens in there? One line an epoch by ``verbose=1``; the callbacks of scikit-learn 1.9, which every epoch is
-reported to, to score, to stop and to save; and ``diagnose``, which says in words what is wrong with a network that
-does not learn.
+Three tools show what happens in training: ``verbose=1`` prints one line per epoch; the callbacks of scikit-learn 1.9
+score, stop and save after each epoch; and ``diagnose`` describes the problems of a network that does not learn.
 """
 
 # %%
-# A line an epoch: loss of the training, with its noise; loss and score of the rows held out, without; learning rate;
-# the dropout rate where a schedule moves it; seconds.
+# One line per epoch: training loss, with noise; validation loss and score, without noise; learning rate; dropout rate
+# if it has a schedule; seconds.
 import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,10 +34,10 @@ mlp.set_params(max_iter=5, verbose=1).fit(
 )
 
 # %%
-# Callbacks are set on the estimator. ``ScoringMonitor``, scikit-learn's, scores the training rows after each epoch;
-# ``EarlyStopping`` scores rows of ours, ends the training and puts the best weights back; ``Checkpoint`` writes a file
-# that ``fit`` would go on from, had it been killed, and that can be loaded at any time. ``ProgressBar``, scikit-learn's
-# too, would be set on the outermost estimator, a search for example, and show every epoch inside.
+# Callbacks are set on the estimator. scikit-learn's ``ScoringMonitor`` scores the training rows after each epoch.
+# ``EarlyStopping`` scores other rows, stops the training and restores the best weights. ``Checkpoint`` writes a file
+# from which an interrupted ``fit`` resumes, and which can be loaded at any time. scikit-learn's ``ProgressBar`` is set
+# on the outermost estimator, such as a search, and shows every epoch inside.
 monitor = ScoringMonitor(scoring="neg_log_loss")
 stopping = EarlyStopping(scaler.transform(X_val), y_val, scoring="neg_log_loss", n_iter_no_change=20)
 mlp.set_params(max_iter=500, verbose=False, dropout_schedule="constant", batch_size=32)
@@ -51,7 +50,7 @@ same = (saved.predict_proba(scaler.transform(X_val)) == mlp.predict_proba(scaler
 print(f"the file predicts the same: {same}")
 
 # %%
-# The monitor's table has one row an epoch. Both curves are of the network without noise.
+# The table of the monitor has one row per epoch. Both curves are of the network without noise.
 log = monitor.get_logs().data
 train = [-row["neg_log_loss"] for row in log if row["task_name"] == "epoch"]
 fig, ax = plt.subplots(layout="constrained")
@@ -63,7 +62,7 @@ ax.set(xlabel="epoch", ylabel="log loss", ylim=0, title="Breast cancer, scaled i
 ax.legend()
 
 # %%
-# The same without the scaler learns worse. ``diagnose`` trains a copy for one more epoch and measures every step.
+# Without the scaler the network learns worse. ``diagnose`` trains a copy for one more epoch and measures every step.
 mlp.set_callbacks().set_params(max_iter=50).fit(X_train, y_train)
 print(f"log loss of the held-out rows {log_loss(y_val, mlp.predict_proba(X_val)):.2f}")
 print(diagnose(mlp, X_train, y_train))

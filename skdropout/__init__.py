@@ -1,7 +1,6 @@
 """Dropout for scikit-learn's multi-layer perceptrons: change the import, keep the code."""
 
-from ._callbacks import EarlyStopping
-from ._checkpoint import Checkpoint
+from ._callbacks import Checkpoint, EarlyStopping
 from ._classifier import DropoutMLPClassifier
 from ._diagnosis import diagnose
 from ._displays.calibration import CoverageDisplay, ReliabilityDisplay
@@ -13,6 +12,7 @@ from ._regressor import DropoutMLPRegressor
 from ._scoring import log_predictive_density_scorer
 from ._show_versions import show_versions
 from ._tuning import DropoutRates, one_standard_error
+from ._typing import set_public_module
 from ._version import __version__ as __version__
 
 __all__ = [
@@ -33,3 +33,5 @@ __all__ = [
     "register_onnx",
     "show_versions",
 ]
+
+set_public_module((globals()[name] for name in __all__), __name__)

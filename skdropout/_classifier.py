@@ -19,6 +19,8 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_non_negative
 
 from ._base import BaseDropoutMLP
+from ._fitted import noise_settings
+from ._sampling import SamplingOptions, monte_carlo_passes, reduce_over_passes
 from ._sklearn import (
     Interval,
     InvalidParameterError,
@@ -46,7 +48,6 @@ from ._typing import (
     Sizes,
     SolverName,
 )
-from ._uncertainty import SamplingOptions, monte_carlo_passes, reduce_over_passes
 from .engine.activations import OUTPUTS
 from .engine.losses import PROBABILITY_LIMITS
 
@@ -435,7 +436,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         UserWarning
             If a 'cosine' or 'onecycle' learning rate has ended, after `max_iter` calls.
         """
-        return self._attempt(X, y, sample_weight, incremental=True, classes=classes)
+        return self._fit_atomically(X, y, sample_weight, incremental=True, classes=classes)
 
     @from_snapshot
     def predict_proba(self, X: MatrixLike) -> FloatArray:
@@ -649,7 +650,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
             return np.ones_like(P)
         return np.hstack([1 - P, P]) if self.n_outputs_ == 1 else P
 
-    def _learn_labels(self, y, fresh, incremental, classes):
+    def _learn_targets(self, y, fresh, incremental, classes):
         check_labels(y)
         if incremental:
             if self.class_weight == "balanced":
@@ -693,7 +694,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         codes = np.searchsorted(self.classes_, y)  # one-hot rows would not scale to many classes
         return codes if binarizer.y_type_ == "multiclass" else codes.astype(bool).reshape(-1, 1)
 
-    def _weigh_classes(self, y, sample_weight, dtype, learn):
+    def _apply_class_weight(self, y, sample_weight, dtype, learn):
         if self.class_weight is None:
             return sample_weight
         if y.ndim == 2:
@@ -740,12 +741,12 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     def _default_score(self, y, y_pred, sample_weight):
         return accuracy_score(y, y_pred, sample_weight=sample_weight)
 
-    def _stops_by_loss(self):
+    def _monitors_loss(self):
         # Accuracy on few validation rows changes in steps and ends training with dropout long before convergence. On
         # nine standardized tables at dropout=0.2, stopping by accuracy cost 11.9 ± 3.9 points of test accuracy, and by
         # the loss 0.7 ± 0.5.
-        by_default = self.scoring is None and any(self._noise[2])  # without dropout, scikit-learn's criterion
-        return by_default or super()._stops_by_loss()
+        has_dropout = any(noise_settings(self).rates)  # without it, the criterion is scikit-learn's
+        return (self.scoring is None and has_dropout) or super()._monitors_loss()
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

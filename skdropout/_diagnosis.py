@@ -10,8 +10,10 @@ from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 
+from ._callbacks.tasks import Tasks
+from ._fit.prepare import prepare
+from ._fit.stochastic import Training
 from ._scoring import NETWORKS, missing_network_error, unwrap
-from ._training import Training
 from ._typing import FloatArray, MatrixLike
 from .engine.params import Params
 
@@ -180,10 +182,10 @@ class MeasuredOptimizer:
     def __getattr__(self, name):
         return getattr(self.optimizer, name)
 
-    def step(self, params, gradient, *penalty_args):
-        gradient_norms, weight_norms, before = self._norms(gradient), self._norms(params), params.copy()
-        penalty = self.optimizer.step(params, gradient, *penalty_args)
-        self.steps.append((gradient_norms, self._norms(params - before) / weight_norms))
+    def step(self, params, gradient, *add_penalty):
+        gradient_norms, weights, before = self._norms(gradient), self._norms(params), params.copy()
+        penalty = self.optimizer.step(params, gradient, *add_penalty)
+        self.steps.append((gradient_norms, self._norms(params - before) / weights))
         return penalty
 
     def _norms(self, vector):
@@ -193,17 +195,17 @@ class MeasuredOptimizer:
 
 def _steps(network, X, y, sample_weight):
     """Train a copy of the network for one epoch and return the measured steps, of shape (n_steps, 2, n_layers)."""
-    twin = network._twin().set_params(**NO_SCHEDULES, random_state=copy.deepcopy(network.random_state))
+    trained = network._shallow_copy().set_params(**NO_SCHEDULES, random_state=copy.deepcopy(network.random_state))
     if network.solver == "lbfgs":  # full-batch gradient at the solution; the steps themselves are not reported
-        twin.set_params(solver="sgd", batch_size=len(y))
+        trained.set_params(solver="sgd", batch_size=len(y))
     if getattr(network, "class_weight", None) == "balanced":  # as computed on the training rows
         weights = zip(network.classes_, network.class_weight_, strict=True)
-        twin.set_params(class_weight={label: weight for label, weight in weights if np.isfinite(weight)})
-    model, rows, _, streams, start = twin._prepare(X, y, sample_weight, incremental=True)
-    training = Training(twin, model, rows, None, streams, start)
-    training.optimizer.learning_rate = twin.learning_rate_init  # not the final rate of a schedule
-    training.optimizer = measured = MeasuredOptimizer(training.optimizer, model.params)
-    training.run()
+        trained.set_params(class_weight={label: weight for label, weight in weights if np.isfinite(weight)})
+    plan = prepare(trained, X, y, sample_weight, incremental=True)
+    training = Training(plan)
+    training.optimizer.learning_rate = trained.learning_rate_init  # not the final rate of a schedule
+    training.optimizer = measured = MeasuredOptimizer(training.optimizer, plan.model.params)
+    training.run(Tasks())
     return measured.steps
 
 

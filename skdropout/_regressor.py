@@ -13,9 +13,20 @@ from sklearn.metrics import r2_score
 from sklearn.utils import assert_all_finite
 
 from ._base import BaseDropoutMLP
+from ._fit.parameters import REGRESSION_LOSSES
+from ._fit.unused_parameters import warn_about_unused_sampling
+from ._fitted import noise_settings
+from ._sampling import (
+    SamplingOptions,
+    add_moments,
+    ended_at_zero,
+    monte_carlo_passes,
+    pass_moments,
+    reduce_over_passes,
+    warn_about_constant_std,
+)
 from ._sklearn import Interval, InvalidParameterError, available_if, fit_context
 from ._snapshot import from_snapshot
-from ._spec import REGRESSION_LOSSES
 from ._typing import (
     ActivationName,
     BatchNormPlace,
@@ -36,16 +47,6 @@ from ._typing import (
     Sizes,
     SolverName,
 )
-from ._uncertainty import (
-    SamplingOptions,
-    add_moments,
-    ended_at_zero,
-    monte_carlo_passes,
-    pass_moments,
-    reduce_over_passes,
-    warn_about_constant_std,
-)
-from ._without_effect import warn_about_unused_sampling
 from .engine.losses import LOSSES
 
 
@@ -404,7 +405,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         UserWarning
             If a 'cosine' or 'onecycle' learning rate has ended, after `max_iter` calls.
         """
-        return self._attempt(X, y, sample_weight, incremental=True)
+        return self._fit_atomically(X, y, sample_weight, incremental=True)
 
     @overload
     def predict(
@@ -504,7 +505,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         monte_carlo_passes(self, X, pass_moments, gather, options, recenter=False)
         if ended_at_zero(self, dropout, input_dropout):
             mean = self._output(X)
-        elif dropout is None and input_dropout is None and not any(self._noise[2]):
+        elif dropout is None and input_dropout is None and not any(noise_settings(self).rates):
             warn_about_constant_std(self.coefs_[0])
         return self._decode(mean), self._decode(self._finite(std, X))
 
@@ -580,7 +581,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
             noise = np.full(self.n_outputs_, self.noise_variance, dtype=float)
         self.noise_variance_ = float(noise[0]) if self.n_outputs_ == 1 else noise
 
-    def _learn_labels(self, y, fresh, incremental, classes):
+    def _learn_targets(self, y, fresh, incremental, classes):
         """Check `noise_variance`; a regressor has no labels."""
         if self.noise_variance is None:
             return
@@ -613,7 +614,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     def _loss_options(self):
         return {keyword: float(getattr(self, name)) for keyword, name in LOSSES[self.loss].options.items()}
 
-    def _watched(self):
+    def _monitored_score(self):
         """R² scores the mean; for median and quantile losses monitor the loss."""
         return LOSSES[self.loss].monitor if self.scoring is None else self.scoring
 

@@ -1,4 +1,4 @@
-"""A call that sees one state of its estimator."""
+"""A decorator for methods that must not see a concurrent ``fit``."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from ._typing import Method
 
 
 def from_snapshot(method: Method) -> Method:
-    """Let a method work on the estimator as it is at the call, lest another thread's ``fit`` come in between."""
+    """Run a method on a snapshot of the estimator, so that a concurrent ``fit`` cannot change it halfway."""
 
     @wraps(method)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return method(self._twin(), *args, **kwargs)
+        return method(self._shallow_copy(), *args, **kwargs)
 
     return cast("Method", call)

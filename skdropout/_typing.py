@@ -1,6 +1,8 @@
 """Type aliases for the signatures of the package."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from inspect import get_annotations
 from typing import Any, Literal, TypeAlias, TypedDict, TypeVar
 
 import numpy as np
@@ -42,3 +44,12 @@ class Sampling(TypedDict, total=False):
     input_dropout: Float | None
     mask_sharing: MaskSharing
     n_jobs: Int | None
+
+
+def set_public_module(objects, module):
+    """Set ``__module__`` of public objects, so that pickles name the public module and the private ones may move."""
+    for obj in objects:
+        if isinstance(obj, type):
+            with suppress(NameError):  # displays are annotated with types of matplotlib, which is not imported
+                obj.__annotations__ = get_annotations(obj, eval_str=True)
+        obj.__module__ = module

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.base import is_classifier, is_regressor
+from sklearn.base import is_classifier
 from sklearn.metrics import average_precision_score, balanced_accuracy_score, recall_score, roc_auc_score
 
 from ._sklearn import wrap_score_function
@@ -208,10 +208,8 @@ def check_validation_set(estimator, X_val, y_val):
         estimator._validate_predict_xy(X_val, y_val)
 
 
-def check_target_scale(estimator, y, y_val):
+def check_target_scale(y, y_val):
     """Warn if the real-valued `y_val` is clearly not on the scale of `y`."""
-    if not is_regressor(estimator):
-        return
     y, y_val = (np.asarray(_as_array(a), dtype=float).reshape(len(a), -1) for a in (y, y_val))
     for column, column_val in zip(y.T, y_val.T, strict=False):
         with np.errstate(all="ignore"):

@@ -1,10 +1,10 @@
-"""Covering designs: few rows of a product in which any two or three options still meet in all their values."""
+"""Covering designs: a few rows of a product that contain all value combinations of any two or three options."""
 
 from itertools import combinations, product
 
 
 def covering(*options, strength=3):
-    """Rows of `product(*options)`, chosen greedily, until any `strength` options have taken all values together."""
+    """Return rows of `product(*options)`, chosen greedily, with all value combinations of any `strength` options."""
     rows, numbers = list(product(*options)), {}
     met = [
         sum(

@@ -1,7 +1,7 @@
 """Dive into Deep Learning, section 5.6: 784-256-256-10 on Fashion-MNIST, dropout 0.2 and 0.5.
 
-SGD with learning rate 0.5, batch 256, ten epochs, weights N(0, 0.01²), biases 0, pixels in [0, 1]. The book's exercise
-swaps the two rates. The split is not the official one where the data come from SKDROPOUT_DATA; on that one, test
+SGD with learning rate 0.5, batch 256, ten epochs, weights N(0, 0.01²), biases 0, pixels in [0, 1]. An exercise of the
+book swaps the two rates. Data from SKDROPOUT_DATA do not have the official split. On the official split, the test
 accuracy was 0.867 ± 0.005 as in the book, 0.863 ± 0.003 with the rates swapped, and 0.862 ± 0.011 without dropout.
 """
 
@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from benchmarks.data import load_fashion_mnist
 from skdropout import DropoutMLPClassifier
 
-warnings.simplefilter("ignore", ConvergenceWarning)  # ten epochs are meant
+warnings.simplefilter("ignore", ConvergenceWarning)  # intended
 data = load_fashion_mnist()
 X_train, X_test = (X.astype(np.float32) / 255 for X in (data.X_train, data.X_test))
 
@@ -28,10 +28,10 @@ def book_network(dropout, seed):
         alpha=0.0,
         batch_size=256,
         max_iter=10,
-        warm_start=True,  # fit goes on from the weights below
+        warm_start=True,  # fit continues from the weights below
         random_state=seed,
     )
-    mlp.partial_fit(X_train[:256], data.y_train[:256], classes=np.arange(10))  # makes the network
+    mlp.partial_fit(X_train[:256], data.y_train[:256], classes=np.arange(10))  # create the network
     rng = np.random.RandomState(seed)
     for W, b in zip(mlp.coefs_, mlp.intercepts_, strict=True):
         W[:] = rng.normal(scale=0.01, size=W.shape)

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from benchmarks.data import load_mnist
 from skdropout import DropoutMLPClassifier
 
-warnings.simplefilter("ignore", ConvergenceWarning)  # twenty epochs are meant
+warnings.simplefilter("ignore", ConvergenceWarning)  # intended
 data = load_mnist()
 X_train, X_test = (X.astype(np.float32) / 255 for X in (data.X_train, data.X_test))
 

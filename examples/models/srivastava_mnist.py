@@ -3,9 +3,10 @@
     python -m examples.models.srivastava_mnist [--seeds 3] [--epochs 40] [--jobs 2]
 
 Published test errors (2014, table 2): 1.06 % with dropout and max-norm, 1.25 % with dropout alone, and 1.60 % for a
-standard network (of 2 x 800 logistic units). They took up to a million updates; 40 epochs here are 18 760. Their
-weights are those of classic dropout, q times ours, so their max-norm of 2 is 1 to 1.6 here. Official split, no
-augmentation, no early stopping: the last epoch counts. Error is a mean over seeds with its standard error.
+standard network (2 x 800 logistic units). They used up to a million updates; 40 epochs here are 18 760. Their weights
+are scaled as in classic dropout, by a factor q relative to inverted dropout, so their max-norm of 2 is 1 to 1.6 here.
+Official split, no augmentation, no early stopping: the result is that of the last epoch. The error is the mean over
+seeds with its standard error.
 """
 
 import argparse
@@ -38,7 +39,7 @@ NETWORKS = {
 
 
 def run(name, seed, epochs):
-    warnings.simplefilter("ignore", ConvergenceWarning)  # the epochs are meant
+    warnings.simplefilter("ignore", ConvergenceWarning)  # intended
     data = load_mnist()
     X_train, X_test = (X.astype(np.float32) / 255 for X in (data.X_train, data.X_test))
     model = DropoutMLPClassifier(**COMMON, **NETWORKS[name], max_iter=epochs, random_state=seed)

@@ -240,7 +240,7 @@ class TrainingCurveDisplay:
             )
         scores, best_epoch = getattr(mlp, "validation_scores_", None), None
         if mlp.early_stopping and scores:
-            by_loss = hasattr(mlp, "_stops_by_loss") and mlp._stops_by_loss()
+            by_loss = hasattr(mlp, "_monitors_loss") and mlp._monitors_loss()
             monitored = np.negative(mlp.validation_loss_curve_) if by_loss else scores
             best_epoch = len(mlp.loss_curve_) - len(scores) + int(np.argmax(monitored)) + 1
         return cls(

@@ -152,7 +152,7 @@ ROWS = {
     "identity": Activation(identity, None),
     "logistic": Activation(logistic, logistic_derivative, initializer="glorot_uniform_logistic"),
     "tanh": Activation(tanh, tanh_derivative),
-    "relu": Activation(relu, relu_derivative, binary_derivative=True),  # not he_normal: weights equal scikit-learn's
+    "relu": Activation(relu, relu_derivative, binary_derivative=True),  # as in scikit-learn; he_normal suits it better
     "selu": Activation(selu, selu_derivative, initializer="lecun_normal"),
     "elu": Activation(elu, elu_derivative, initializer="he_normal"),
     "leaky_relu": Activation(leaky_relu, leaky_relu_derivative, initializer="he_normal"),

@@ -164,9 +164,9 @@ def _noises(params, specs, shared, thin, batch_norm):
         elif thin and is_mask and spec.rate >= THIN_RATE:
             noises.append(ThinNoise(spec, params.dtype, params.units[i], is_input=i == 0))
         else:
-            after_relu = i > 0 and ACTIVATIONS[specs[i - 1].activation].forward is relu
-            merge = is_mask and after_relu and batch_norm != "after_activation"
-            noises.append(Noise(spec, params.dtype, shared, after_relu=merge))
+            follows_relu = i > 0 and ACTIVATIONS[specs[i - 1].activation].forward is relu
+            after_relu = is_mask and follows_relu and batch_norm != "after_activation"
+            noises.append(Noise(spec, params.dtype, shared, after_relu))
     return noises
 
 

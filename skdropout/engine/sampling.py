@@ -8,7 +8,7 @@ from .dropout import DROPOUTS
 from .network import BLOCK
 from .rng import stream
 
-MIN_PASSES = 16  # minimum number of passes of a block, which share the deterministic layers before the first noise
+MIN_PASSES = 16  # minimum number of passes of a block; they share the layers before the first noise
 
 
 class Sampler:

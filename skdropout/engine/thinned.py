@@ -36,8 +36,8 @@ class KeptUnits:
 class ThinNoise(Noise):
     """Noise of 0 or 1 / (1 - rate), shared by the rows of a batch, that thins the layers before and after it.
 
-    ``unit_noise`` is the noise of the batch, None at rate 0. ``kept`` is None if the noise does not thin: at rate 0, if
-    the network input is sparse, or if the noise is not boolean. In the latter two cases it is multiplied.
+    ``unit_noise`` is the noise of the batch, None at rate 0. ``kept`` is None if no unit is skipped: at rate 0, and for
+    noise that is multiplied instead, which is noise on a sparse input of the network and noise that is not boolean.
     """
 
     def __init__(self, spec, dtype, n_units, is_input):

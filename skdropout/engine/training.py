@@ -66,8 +66,7 @@ class Batches:
             return batch
         batch = self._buffer[: len(rows)]
         if self.X.dtype == self.dtype:
-            # the default mode needs a temporary array
-            np.take(self.X, rows, axis=0, out=batch, mode="clip")
+            np.take(self.X, rows, axis=0, out=batch, mode="clip")  # the default mode needs a temporary array
         else:
             batch[:] = self.X[rows]
         if self.scale is not None:
@@ -127,9 +126,8 @@ def lbfgs(backprop, X, Y, sample_weight, *, max_iter, max_fun, tol, after_iterat
     """Minimize the objective over all rows, and return SciPy's OptimizeResult.
 
     ``after_iteration(intermediate_result)`` is called with each iterate. At the end, the parameters are the last point
-    evaluated.
-    `evaluations` is a list of the values and gradients of an earlier run, to which new ones are appended. The optimizer
-    first replays it: the state of SciPy's optimizer cannot be stored, but the same numbers lead to the same state.
+    evaluated. `evaluations` is a list of the values and gradients of an earlier run, which are replayed first; new ones
+    are appended. SciPy's optimizer state cannot be stored, but the same numbers lead to the same state.
     """
     recorded = iter(list(evaluations or ()))
 

@@ -4,13 +4,13 @@ import hashlib
 
 import joblib
 
-from skdropout import _checkpoint
+from skdropout._callbacks import checkpoint_file
 from skdropout._codec import encode
 
-HEAD = len(_checkpoint.MAGIC) + 32  # including the hash of the marks
+HEAD = len(checkpoint_file.MAGIC) + 32  # including the hash of the fingerprint
 
 
-def sealed(body, label=None, magic=_checkpoint.MAGIC):
+def sealed(body, label=None, magic=checkpoint_file.MAGIC):
     """The bytes of a file with this body."""
     data = magic + (label or joblib.hash({}).encode()) + body
     return data + hashlib.sha256(data).digest()
@@ -26,13 +26,14 @@ def label(path):
 
 def content(path):
     """The content of a file, as plain data."""
-    return _checkpoint._read(path, "")
+    return checkpoint_file.read(path, "")
 
 
 def write(path, content):
     """A whole file that holds `content`."""
-    marks = content["progress"].get("marks") if isinstance(content.get("progress"), dict) else None
-    path.write_bytes(sealed(b"".join(map(bytes, encode(content))), joblib.hash(marks).encode()))
+    training = content.get("training")
+    fingerprint = training.get("fingerprint") if isinstance(training, dict) else None
+    path.write_bytes(sealed(b"".join(map(bytes, encode(content))), joblib.hash(fingerprint).encode()))
 
 
 def leaves(tree, path=()):

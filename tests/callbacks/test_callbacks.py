@@ -278,7 +278,7 @@ def test_ctrl_c_while_early_stopping_takes_note_of_the_first_epoch(monkeypatch):
     def ctrl_c(estimator):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("skdropout._callbacks.without_callbacks", ctrl_c)
+    monkeypatch.setattr("skdropout._callbacks.early_stopping.without_callbacks", ctrl_c)
     stopping = EarlyStopping(X, y)
     with pytest.warns(UserWarning, match="interrupted by user"):
         assert Small().set_callbacks(stopping).fit(X, y).n_iter_ == 1
@@ -396,7 +396,7 @@ def test_callbacks_in_processes(tmp_path):
     "outer", [lambda mlp: make_pipeline(StandardScaler(), mlp), lambda mlp: GridSearchCV(mlp, {}, cv=2)]
 )
 def test_set_on_what_fits_the_network_they_say_that_they_do_nothing(make, outer):
-    with pytest.warns(UserWarning, match=rf"^{type(make()).__name__} does nothing for \w+, .*on the network inside"):
+    with pytest.warns(UserWarning, match=rf"^{type(make()).__name__} has no effect on \w+, .*on the network inside"):
         outer(Small()).set_callbacks(make()).fit(X, y)
 
 

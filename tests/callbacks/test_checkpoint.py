@@ -21,7 +21,7 @@ from skdropout import (
     EarlyStopping,
     log_predictive_density_scorer,
 )
-from skdropout._callbacks import is_whole_fit
+from skdropout._callbacks.tasks import is_whole_fit
 
 pytestmark = needs_callbacks
 
@@ -132,7 +132,7 @@ def test_warm_starts_are_taken_up_from_the_weights_they_started_from(tmp_path):
         first().set_callbacks(Checkpoint(tmp_path), FailAfter(2)).fit(images, digits)
     assert leavings(first().set_callbacks(Checkpoint(tmp_path)).fit(images, digits)) == expected
     (path,) = tmp_path.iterdir()
-    with pytest.raises(ValueError, match="another fit, which differs in the network it goes on from"):
+    with pytest.raises(ValueError, match="another fit, which differs in the network that it continues"):
         DropoutMLPClassifier(12, max_iter=5, warm_start=True, random_state=0).set_callbacks(Checkpoint(path)).fit(
             images, digits
         )
@@ -197,7 +197,7 @@ def test_lbfgs_computes_nothing_twice(tmp_path, monkeypatch):
 
 
 def test_ctrl_c_while_lbfgs_comes_back_to_where_it_was(tmp_path, monkeypatch):
-    from skdropout import _lbfgs
+    from skdropout._fit import lbfgs as module
 
     def four_iterations(*args, after_iteration, **kwargs):
         seen = []
@@ -216,8 +216,8 @@ def test_ctrl_c_while_lbfgs_comes_back_to_where_it_was(tmp_path, monkeypatch):
 
     with pytest.raises(PowerFailure):
         fit(Checkpoint(tmp_path), FailAfter(9))
-    lbfgs = _lbfgs.lbfgs
-    monkeypatch.setattr(_lbfgs, "lbfgs", four_iterations)
+    lbfgs = module.lbfgs
+    monkeypatch.setattr(module, "lbfgs", four_iterations)
     with pytest.warns(UserWarning, match="interrupted by user"):
         interrupted = fit(Checkpoint(tmp_path))
     with pytest.warns(UserWarning, match="interrupted by user"):
@@ -228,14 +228,14 @@ def test_ctrl_c_while_lbfgs_comes_back_to_where_it_was(tmp_path, monkeypatch):
 def test_lbfgs_says_when_the_machine_counts_differently(tmp_path, monkeypatch):
     with pytest.raises(PowerFailure):
         make("lbfgs")[0].set_callbacks(Checkpoint(tmp_path / "a.ckpt"), FailAfter(5)).fit(patients, progression)
-    from skdropout import _base
+    from skdropout._fit import prepare
 
     def other_start(params, *args):
         _initialize(params, *args)
         params.vector *= 1 + 1e-15
 
-    _initialize = _base.initialize
-    monkeypatch.setattr(_base, "initialize", other_start)
+    _initialize = prepare.initialize
+    monkeypatch.setattr(prepare, "initialize", other_start)
     with pytest.raises(ValueError, match="results of this machine differ"):
         make("lbfgs")[0].set_callbacks(Checkpoint(tmp_path / "a.ckpt")).fit(patients, progression)
 
@@ -337,7 +337,7 @@ def fit_half(path):
             r"differs in alpha \(0\.0001 there, 0\.1 here\), random_state \(0 there, 1 ",
         ),
         ({"dtype": np.float32}, {}, r"differs in dtype \(None there"),
-        ({}, {"X": images + 0.01}, r"differs in X\. Delete it to start afresh, or give Checkpoint another path"),
+        ({}, {"X": images + 0.01}, r"differs in X\. Delete it to start from scratch, or give Checkpoint another path"),
         ({}, {"X": images[::-1]}, r"differs in X\. "),
         ({}, {"y": digits[::-1]}, r"differs in y\. "),
         ({}, {"sample_weight": np.ones(300)}, r"differs in sample_weight\. "),
@@ -438,7 +438,7 @@ def test_names_of_columns_are_those_given(tmp_path):
 )
 def test_a_damaged_file_is_refused(path, damage, text):
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(ValueError, match=rf"mlp\.ckpt' {text}.*Delete it to start afresh"):
+    with pytest.raises(ValueError, match=rf"mlp\.ckpt' {text}.*Delete it to start from scratch"):
         mlp().set_callbacks(Checkpoint(path)).fit(images, digits)
     with pytest.raises(ValueError, match=rf"mlp\.ckpt' {text}"):
         Checkpoint.load(path)
@@ -477,7 +477,7 @@ def test_a_folder_has_a_file_for_each_fit_of_a_search_and_none_is_done_twice(tmp
 def test_a_copy_made_during_a_fit_knows_nothing_of_that_fit(tmp_path):
     class Copier(FailAfter):
         def on_fit_task_end(self, estimator, context):
-            assert checkpoint._progress
+            assert checkpoint._states
             copies.append(pickle.loads(pickle.dumps(checkpoint)))
 
     checkpoint, copies = Checkpoint(tmp_path / "mlp.ckpt"), []
@@ -489,7 +489,7 @@ def test_one_file_for_a_search_is_refused(tmp_path):
     model = mlp().set_callbacks(Checkpoint(tmp_path / "mlp.ckpt"))
     with pytest.raises(
         ValueError,
-        match=r"differs in X, y\. .* or that of a folder that exists, in which each fit has a file of its own",
+        match=r"differs in X, y\. .* or an existing folder, in which each fit has its own file",
     ):
         cross_validate(model, images, digits, cv=2, error_score="raise")
 
@@ -544,10 +544,10 @@ def test_what_cannot_be_written_is_said_before_training(tmp_path):
 
 
 def test_partial_fit_writes_once_a_call(tmp_path, monkeypatch):
-    from skdropout import _checkpoint
+    from skdropout._callbacks import checkpoint
 
-    paths, write = [], _checkpoint._write
-    monkeypatch.setattr(_checkpoint, "_write", lambda *args: paths.append(args[-1]) or write(*args))
+    paths, write = [], checkpoint.write
+    monkeypatch.setattr(checkpoint, "write", lambda *args: paths.append(args[-1]) or write(*args))
     stream = mlp().set_callbacks(Checkpoint(tmp_path / "mlp.ckpt"))
     stream.partial_fit(images, digits, classes=range(10)).partial_fit(images, digits)
     assert paths == [tmp_path / "mlp.ckpt"] * 2

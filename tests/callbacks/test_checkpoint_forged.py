@@ -103,7 +103,7 @@ def test_a_pickle_in_place_of_the_file_is_refused_and_not_executed(path, payload
 def test_a_file_of_the_previous_format_is_refused_and_not_executed(path, payload, trace):
     path.write_bytes(sealed(payload, label(path), OLD))
     text = r"mlp\.ckpt' is not a checkpoint of this release .*, but of an older one: a pickle, .* and is not read\."
-    with pytest.raises(ValueError, match=rf"{text} Delete it to start afresh, or give Checkpoint another"):
+    with pytest.raises(ValueError, match=rf"{text} Delete it to start from scratch, or give Checkpoint another"):
         fit(path)
     with pytest.raises(ValueError, match=rf"{text} Load it with that release, and call save_weights there\."):
         Checkpoint.load(path)
@@ -227,7 +227,7 @@ def test_parameters_that_no_release_has_are_refused(path, name):
 
 def test_text_from_a_file_contains_no_escape_sequences_in_messages(path):
     forged = content(path) | {"texts": {"alpha": "\x1b[2J", "beta_1": "\u202e"}, "class": "\x1b[2J"}
-    write(path, replaced(forged, ("progress", "marks"), forged["progress"]["marks"] | {"\x1b[2J": ""}))
+    write(path, replaced(forged, ("training", "fingerprint"), forged["training"]["fingerprint"] | {"\x1b[2J": ""}))
     for read in Checkpoint.load, lambda path: fit(path, estimator=mlp(alpha=0.5, beta_1=0.5)):
         with pytest.raises(ValueError, match="alpha") as error:
             read(path)
@@ -287,15 +287,15 @@ def test_a_curve_that_cannot_grow_is_refused(path):
 
 def test_a_position_beyond_the_random_state_is_refused(path):
     whole = content(path)
-    for name in "drawn_from", "random_state":
-        state = whole["progress"][name]
-        write(path, replaced(whole, ("progress", name), (*state[:2], 10**6, *state[3:])))
+    for name in "initial_random_state", "random_state":
+        state = whole["training"][name]
+        write(path, replaced(whole, ("training", name), (*state[:2], 10**6, *state[3:])))
         refused(path, r"is damaged .*not the state of a random stream: 'MT19937' at position 1000000")
 
 
-def test_the_hash_at_the_beginning_must_match_the_marks(path):
+def test_the_hash_at_the_beginning_must_match_the_fingerprint(path):
     path.write_bytes(sealed(body(path), b"0" * 32))
-    refused(path, "is damaged .*the hash of the marks")
+    refused(path, "is damaged .*the hash of the fingerprint")
 
 
 # Loading
@@ -349,7 +349,7 @@ def test_a_subclass_comes_from_the_estimator(tmp_path):
 
 def test_the_estimator_must_match_the_file(path):
     with pytest.raises(
-        ValueError, match=r"does not fit this DropoutMLPClassifier with hidden_layer_sizes=\(7,\): call "
+        ValueError, match=r"does not match this DropoutMLPClassifier with hidden_layer_sizes=\(7,\): call "
     ):
         Checkpoint.load(path, DropoutMLPClassifier(7))
     with pytest.raises(ValueError, match="with activation='tanh'"):

@@ -8,12 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from covering import covering
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.preprocessing import scale
 from threadpoolctl import threadpool_info, threadpool_limits
 
-import skdropout._uncertainty
+import skdropout._sampling
 import skdropout.engine.sampling
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
 from skdropout.engine.activations import ACTIVATIONS, Activation
@@ -71,7 +72,7 @@ def by_warm_start(estimator, code, **params):
 
 def by_callback(hook, solver="adam"):
     def call(estimator, code, **params):
-        from skdropout._callbacks import Callback
+        from skdropout._callbacks.tasks import Callback
 
         class Calls(Callback):
             def on_fit_task_end(self, estimator, context, fitted_estimator=None):
@@ -228,10 +229,16 @@ def sampled(name, schedule):
     return few(estimator, dropout_schedule=schedule).fit(X, CASES[estimator])
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError, MemoryError])
-@pytest.mark.parametrize("where", ["in a block", "between two blocks"])
-@pytest.mark.parametrize("schedule", ["constant", "flat_cos"])
-@pytest.mark.parametrize("name", ASKED)
+@pytest.mark.parametrize(
+    ("name", "schedule", "where", "error"),
+    covering(
+        ASKED,
+        ["constant", "flat_cos"],
+        ["in a block", "between two blocks"],
+        [KeyboardInterrupt, ValueError, MemoryError],
+        strength=2,
+    ),
+)
 def test_blas_has_its_threads_back_while_the_traceback_lives(monkeypatch, name, schedule, where, error):
     monkeypatch.setattr(skdropout.engine.sampling, "BLOCK", 6 * 200)
     model, n_calls = sampled(name, schedule), 0
@@ -247,10 +254,10 @@ def test_blas_has_its_threads_back_while_the_traceback_lives(monkeypatch, name, 
         return call
 
     if where == "in a block":
-        monkeypatch.setattr(skdropout._uncertainty.Sampler, "sample", failing(skdropout._uncertainty.Sampler.sample))
+        monkeypatch.setattr(skdropout._sampling.Sampler, "sample", failing(skdropout._sampling.Sampler.sample))
     else:
-        honest = skdropout._uncertainty.islice
-        monkeypatch.setattr(skdropout._uncertainty, "islice", failing(honest))
+        honest = skdropout._sampling.islice
+        monkeypatch.setattr(skdropout._sampling, "islice", failing(honest))
     n_threads = threading.active_count()
     with threadpool_limits(2, "blas"):
         with pytest.raises(error) as caught:
@@ -258,7 +265,7 @@ def test_blas_has_its_threads_back_while_the_traceback_lives(monkeypatch, name, 
         assert caught.tb is not None  # and with it, all frames
         assert n_calls >= 3
         assert blas_threads() == {2}
-        assert skdropout._uncertainty.ONE_BLAS_THREAD.n_active == 0
+        assert skdropout._sampling.ONE_BLAS_THREAD.n_active == 0
         ASKED[name](model)
         assert blas_threads() == {2}
     assert threading.active_count() <= n_threads + 2
@@ -268,7 +275,7 @@ def test_threads_that_sample_while_others_fail_leave_blas_as_it_was(monkeypatch)
     monkeypatch.setattr(skdropout.engine.sampling, "BLOCK", 6 * 200)
     model = sampled("return_std", "flat_cos")
     expected = model.predict(X, return_std=True)
-    honest = skdropout._uncertainty.pass_moments
+    honest = skdropout._sampling.pass_moments
 
     def failing(outputs, rows):
         if threading.current_thread().name.endswith("_1"):

@@ -1,7 +1,7 @@
-"""The cases of test_fuzz.py, guided by coverage: ``python tests/estimators/fuzz_atheris.py -runs=100000 [corpus]``.
+"""Run the cases of test_fuzz.py, guided by coverage: ``python tests/estimators/fuzz_atheris.py -runs=100000 [corpus]``.
 
-It needs ``pip install atheris`` and takes the options of libFuzzer. What may come of a case is test_fuzz.py's to say;
-the first that comes to another thing ends the run, with its bytes in a file ``crash-...``: given alone, it runs again.
+It needs ``pip install atheris`` and takes the options of libFuzzer. test_fuzz.py defines the allowed outcomes.
+The first case with another outcome ends the run; its bytes are in a file ``crash-...``. Pass that file to run it again.
 """
 
 import sys
@@ -20,7 +20,7 @@ n_runs = n_cases = 0
 def run(data):
     global n_runs, n_cases
     n_runs += 1
-    n_cases += one_input(data) is not None  # None of bytes that make no case
+    n_cases += one_input(data) is not None  # None if the bytes encode no case
     if n_runs & (n_runs - 1) == 0:
         print(f"{n_runs} runs, {n_cases} cases, {TALLY.total()} calls", file=sys.stderr)
 

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for everything a user may hand to an estimator, sound or not.
+"""Hypothesis strategies for all input of an estimator, valid and invalid.
 
 Data are drawn as records that can be built again and again, so that an array that was changed is told from its twin,
 scikit-learn's MLP sees the same input, and a failing case prints as a line to paste into ``@example``.
@@ -27,7 +27,7 @@ BEYOND = [HUGE]
 
 
 def _with(A, value):
-    """A copy of A, an entry of which is `value` if there is one and its dtype can hold it."""
+    """Return a copy of A with `value` in one entry, if A has entries and its dtype can hold the value."""
     A = A.copy()
     if A.size and A.dtype.kind in "fcO":
         with np.errstate(over="ignore"):
@@ -40,7 +40,7 @@ def _ragged(A):
 
 
 def _unsorted_csr(A):
-    """The columns of each row backwards, and each entry as the sum of two."""
+    """Return a sparse array with each row's columns in reverse order and each entry as the sum of two."""
     X = sparse.csr_array(A)
     X.data, X.indices = np.repeat(X.data / 2, 2), np.repeat(X.indices, 2)
     X.indptr = 2 * X.indptr
@@ -83,7 +83,7 @@ def _extension(dtype, missing=False):
 
 
 def _one_column(build):
-    """The same for y: a Series."""
+    """Return a Series for y."""
     return lambda y: build(y.reshape(len(y), -1)).iloc[:, 0] if y.size else pd.Series(y.ravel())
 
 
@@ -189,7 +189,7 @@ DTYPES = [float, np.float32, np.float16, np.longdouble, np.int8, np.uint8, int, 
 
 
 class Data(NamedTuple):
-    """X, y or weights of `shape`: draws of a kind, cast to a dtype, spoilt, in a container."""
+    """X, y or weights of `shape`: drawn, cast to a dtype, corrupted, and put into a container."""
 
     kind: str
     shape: tuple
@@ -198,19 +198,19 @@ class Data(NamedTuple):
     container: str = "array"
 
     def build(self):
-        """A new object; None where numpy, pandas or polars refuse to make it."""
+        """Return a new object, or None if NumPy, pandas or polars refuse to create it."""
         rng = np.random.RandomState(0)
         try:
             with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
                 A = np.asarray(KINDS[self.kind](rng, self.shape))
                 A = A if A.dtype.kind in "US" else A.astype(self.dtype)
                 return (X_CONTAINERS | Y_CONTAINERS)[self.container](SPOILS[self.spoil](A))
-        except Exception:  # each of them has errors of its own
+        except Exception:  # each library raises its own errors
             return Unbuildable
 
 
 class Unbuildable:
-    """What cannot be made cannot be passed."""
+    """Data that cannot be created."""
 
 
 def _words(rng, shape):
@@ -239,7 +239,7 @@ KINDS = {
 
 @st.composite
 def rarely(draw, usual, odd, one_in):
-    """`odd` once in `one_in` draws."""
+    """Draw from `odd` once in `one_in` draws."""
     return draw(odd if draw(st.integers(1, one_in)) == one_in else usual)
 
 
@@ -348,13 +348,13 @@ NOT = {"max_iter": (HUGE,), "hidden_layer_sizes": (HUGE, BEYOND), "dropout_sched
 
 
 def values(name):
-    """All values for a parameter, but for what takes for ever, as asked for, or is the user's own error."""
+    """Return all values for a parameter except those that request endless work or fail in the user's own code."""
     return [*GOOD.get(name, []), *(v for v in ODD if not any(v is no for no in NOT.get(name, ())))]
 
 
 @cache
 def parameter(name):
-    """A value for a parameter, most of them sound."""
+    """Draw a value for a parameter, in most cases a valid one."""
     return rarely(st.sampled_from(GOOD.get(name, [True, False, 0.5])), st.sampled_from(values(name)), 6)
 
 
@@ -387,7 +387,7 @@ def option(name):
 
 @st.composite
 def sampling(draw):
-    """Keyword arguments of the methods that sample."""
+    """Draw keyword arguments of the sampling methods."""
     given = {name: draw(option(name)) for name in draw(some_of(tuple(SAMPLING), 2))}
     return {"n_samples": 5} | given
 
@@ -402,7 +402,7 @@ CLASSES = rarely(st.sampled_from([[0, 1], [0, 1, 2], None, ["no", "perhaps", "ye
 
 
 class Call(NamedTuple):
-    """A method, and what it is given."""
+    """Draw a method and its arguments."""
 
     method: str
     data: dict
@@ -428,7 +428,7 @@ def calls(draw, estimator, n, d):
 
 
 class Case(NamedTuple):
-    """An estimator, fitted to plain data or not at all, the parameters set then, and the calls it must live through."""
+    """Draw an estimator, fitted or not, parameters to set after the fit, and calls."""
 
     estimator: type
     fitted: dict | None
@@ -459,7 +459,7 @@ def _plain(estimator):
 
 
 def every_parameter():
-    """Each value for each parameter, by itself and beside others."""
+    """Yield each value of each parameter, alone and with others."""
     others = {}, {"early_stopping": True, "batch_norm": "after_activation", "dropout": 0.3, "dropout_kind": "spatial"}
     for estimator, beside in product(LABELS, [*others, {"solver": "sgd"}, {"solver": "lbfgs", "dropout": 0}]):
         plain = _plain(estimator)
@@ -470,7 +470,7 @@ def every_parameter():
 
 
 def every_X():
-    """Each container of each dtype and each spoilt value."""
+    """Yield each container with each dtype and each corrupted value."""
     kinds = [("normal", spoil) for spoil in SPOILS] + [("large counts", "")]
     for estimator, container, dtype, kind in product(LABELS, X_CONTAINERS, DTYPES, kinds):
         plain, X = _plain(estimator), Data(kind[0], (12, 2), dtype, kind[1], container)

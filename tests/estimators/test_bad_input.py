@@ -1,4 +1,4 @@
-"""One clear error at fit that names the parameter or array; a fitted estimator stays as it was."""
+"""Bad input raises a clear error that names the parameter or array and leaves a fitted estimator unchanged."""
 
 import pickle
 import re
@@ -28,7 +28,7 @@ def with_bad(array, value, index=3):
 
 
 def refuses(estimator, message, params=None, partial=False, y=None, rows=X, error=ValueError, **fit_params):
-    """`fit` fails with the message, on an unfitted estimator and on a fitted one, which it leaves untouched."""
+    """Check that `fit` raises the message on an unfitted and a fitted estimator, and leaves the latter unchanged."""
     y = CASES[estimator] if y is None else y
     model = estimator(**(params or {}), max_iter=3, random_state=0)
     with pytest.raises(error, match=message):
@@ -55,7 +55,7 @@ def refuses(estimator, message, params=None, partial=False, y=None, rows=X, erro
     "rate", [-0.1, 1.0, 1.5, np.nan, np.inf, True, "0.5", None, 1j, {0.5: 1}, np.array("x")], ids=repr
 )
 @estimators
-def test_a_rate_that_is_none(estimator, rate):
+def test_invalid_rates(estimator, rate):
     refuses(estimator, "dropout", {"dropout": rate})
     refuses(estimator, "input_dropout", {"input_dropout": rate})
     refuses(estimator, "dropout", {"dropout": [0.1, rate], "hidden_layer_sizes": (4, 3)})
@@ -63,7 +63,7 @@ def test_a_rate_that_is_none(estimator, rate):
 
 @pytest.mark.parametrize("rates", [(), (0.1,), [0.1, 0.2, 0.3], np.array([0.1, 0.2, 0.3])], ids=repr)
 @estimators
-def test_a_sequence_of_the_wrong_length_names_both_lengths(estimator, rates):
+def test_error_for_a_sequence_of_wrong_length_gives_both_lengths(estimator, rates):
     message = rf"dropout has {len(rates)} rate\(s\) but hidden_layer_sizes has 2 hidden layer\(s\)"
     refuses(estimator, message, {"dropout": rates, "hidden_layer_sizes": (4, 3)})
 
@@ -105,7 +105,7 @@ def test_hidden_layer_sizes(estimator, sizes, message):
 @pytest.mark.parametrize("rates", [{"dropout": 0.3}, {"dropout": 0, "input_dropout": 0.1}, {}], ids=str)
 @estimators
 def test_lbfgs_with_noise(estimator, rates):
-    if not rates and estimator is DropoutMLPRegressor:  # whose default is no noise
+    if not rates and estimator is DropoutMLPRegressor:  # its default is no noise
         assert estimator(solver="lbfgs").fit(X, CASES[estimator]).dropout_ == (0, 0)
         return
     with pytest.raises(
@@ -142,7 +142,7 @@ def test_weights(estimator, weights, message):
     refuses(estimator, message, sample_weight=weights, partial=True)
 
 
-def test_weights_of_validation_rows():
+def test_weights_of_the_validation_set():
     validation = {"X_val": X, "y_val": LABELS}
     refuses(DropoutMLPClassifier, "`sample_weight_val`", sample_weight_val=-np.ones(40), **validation)
     refuses(DropoutMLPClassifier, "zero", sample_weight_val=np.zeros(40), **validation)
@@ -150,7 +150,7 @@ def test_weights_of_validation_rows():
 
 
 @pytest.mark.parametrize("side", [0, 1])
-def test_no_weight_left_on_one_side_of_the_split(side):
+def test_zero_weights_on_one_side_of_the_split(side):
     y = np.arange(40) % 2
     from sklearn.model_selection import train_test_split
 
@@ -179,7 +179,7 @@ def test_no_weight_left_on_one_side_of_the_split(side):
     ids=["1-D", "length", "no rows", "no columns", "strings", "complex", "None"],
 )
 @estimators
-def test_wrong_shapes_and_kinds_of_X(estimator, rows, y, message):
+def test_X_of_wrong_shape_or_type(estimator, rows, y, message):
     refuses(estimator, message, rows=rows, y=CASES[estimator][:y], partial=True)
 
 
@@ -196,7 +196,7 @@ def test_targets_of_the_wrong_kind():
 
 
 @estimators
-def test_the_number_of_features_changed(estimator):
+def test_changed_number_of_features(estimator):
     model = estimator(max_iter=3, random_state=0).fit(X, CASES[estimator])
     before = pickle.dumps(model)
     for call in (
@@ -210,7 +210,7 @@ def test_the_number_of_features_changed(estimator):
 
 
 @estimators
-def test_feature_names_changed(estimator):
+def test_changed_feature_names(estimator):
     frame = pd.DataFrame(X, columns=list("abcde"))
     model = estimator(max_iter=3, random_state=0).fit(frame, CASES[estimator])
     before = pickle.dumps(model)
@@ -249,7 +249,7 @@ def test_classes_of_partial_fit():
     with pytest.raises(ValueError, match="is not the same as on last call"):
         clf.partial_fit(X, LABELS, classes=["no", "yes"])
     assert pickle.dumps(clf) == before
-    clf.partial_fit(X[:2], LABELS[:2])  # not every class need be there
+    clf.partial_fit(X[:2], LABELS[:2])  # a batch may lack classes
 
 
 def test_class_weight():
@@ -266,7 +266,7 @@ def test_class_weight():
 
 
 @estimators
-def test_the_architecture_changed_under_warm_start(estimator):
+def test_changed_architecture_with_warm_start(estimator):
     model = estimator(max_iter=3, warm_start=True, random_state=0).fit(X, CASES[estimator])
     before = pickle.dumps(model)
     model.set_params(hidden_layer_sizes=7)
@@ -275,7 +275,7 @@ def test_the_architecture_changed_under_warm_start(estimator):
     assert pickle.dumps(model.set_params(hidden_layer_sizes=(100,))) == before
 
 
-def test_the_number_of_outputs_changed():
+def test_changed_number_of_outputs():
     reg = DropoutMLPRegressor(random_state=0).partial_fit(X, VALUES)
     with pytest.raises(ValueError, match=r"units, inputs and outputs included, but"):
         reg.partial_fit(X, np.column_stack([VALUES, VALUES]))
@@ -285,7 +285,7 @@ def test_the_number_of_outputs_changed():
     "params", [{"solver": "sgd", "learning_rate_init": 1e6}, {"learning_rate_init": 1e300}], ids=str
 )
 @estimators
-def test_divergence_leaves_a_fitted_estimator_as_it_was(estimator, params):
+def test_divergence_leaves_a_fitted_estimator_unchanged(estimator, params):
     y = VALUES * 100 if estimator is DropoutMLPRegressor else LABELS
     model = estimator(max_iter=3, random_state=0).fit(X, y)
     before = pickle.dumps(model)
@@ -308,10 +308,10 @@ def test_dtype_and_scoring(estimator, params):
 
 
 @estimators
-def test_divergence_in_the_middle_of_partial_fit_leaves_the_moments_as_they_were(estimator, monkeypatch):
+def test_divergence_during_partial_fit_leaves_the_moments_unchanged(estimator, monkeypatch):
     model = estimator(max_iter=3, random_state=0, batch_size=20, dropout=0.3).fit(X, CASES[estimator])
     before, moments = pickle.dumps(model), pickle.dumps(vars(model._optimizer))
-    losses = iter([(1.0, 20.0), (np.nan, 20.0)])  # the first of two batches is trained on
+    losses = iter([(1.0, 20.0), (np.nan, 20.0)])  # the first of two batches updates the weights
     monkeypatch.setattr(Backprop, "data_loss_and_grad", lambda self, *batch: next(losses))
     with pytest.raises(ValueError, match="The training loss became nan in epoch 1"):
         model.partial_fit(X, CASES[estimator])
@@ -320,7 +320,7 @@ def test_divergence_in_the_middle_of_partial_fit_leaves_the_moments_as_they_were
 
 
 @estimators
-def test_a_warm_start_that_fails_leaves_the_curves_as_they_were(estimator):
+def test_a_failed_warm_start_leaves_the_curves_unchanged(estimator):
     scores = iter([0.1, 0.2, 0.3, 0.4, np.nan])
     model = estimator(max_iter=2, scoring=lambda *rows: next(scores), warm_start=True, random_state=0)
     data = {"X": X, "y": CASES[estimator], "X_val": X, "y_val": CASES[estimator]}
@@ -332,7 +332,7 @@ def test_a_warm_start_that_fails_leaves_the_curves_as_they_were(estimator):
 
 
 @estimators
-def test_weights_that_end_infinite_are_an_error(estimator, monkeypatch):
+def test_infinite_final_weights_raise_an_error(estimator, monkeypatch):
     def last_step(self, params, gradient, *rest):
         params[0] = np.inf
         return 0.0
@@ -342,7 +342,7 @@ def test_weights_that_end_infinite_are_an_error(estimator, monkeypatch):
         estimator(max_iter=1).fit(X, CASES[estimator])
 
 
-def test_lbfgs_that_overflows_is_not_told_to_lower_a_learning_rate():
+def test_the_overflow_error_of_lbfgs_does_not_mention_the_learning_rate():
     with pytest.raises(ValueError, match="scale the inputs") as error:
         DropoutMLPRegressor(solver="lbfgs", dropout=0).fit(X * 1e200, VALUES)
     assert "learning_rate" not in str(error.value)
@@ -370,7 +370,7 @@ def test_parameters_changed_between_partial_fits_are_checked(estimator, change, 
     assert pickle.dumps(model.set_params(**given)) == before
 
 
-def test_labels_of_another_kind():
+def test_labels_of_another_type():
     indicators = np.eye(3, dtype=int)[np.arange(40) % 3]
     multiclass = DropoutMLPClassifier(max_iter=2).fit(X, LABELS)
     multilabel = DropoutMLPClassifier(max_iter=2).fit(X, indicators)
@@ -386,7 +386,7 @@ def test_labels_of_another_kind():
 
 
 @pytest.mark.parametrize("weight", [np.nan, np.inf])
-def test_class_weights_are_finite(weight):
+def test_class_weights_must_be_finite(weight):
     with pytest.raises(ValueError, match="class_weight must be finite"):
         DropoutMLPClassifier(class_weight={"no": weight}).fit(X, LABELS)
 
@@ -401,7 +401,7 @@ def test_early_stopping_in_partial_fit(estimator):
 @pytest.mark.parametrize("missing", [None, float("nan")])
 @estimators
 def test_missing_values_in_lists(estimator, missing):
-    """scikit-learn looks for NaN before it makes None one."""
+    """scikit-learn checks for NaN before it converts None to NaN."""
     rows, y = X.tolist(), CASES[estimator].tolist()
     rows[3][1] = missing
     refuses(estimator, "Input X contains NaN", rows=rows, partial=True)
@@ -422,13 +422,13 @@ def test_missing_targets_of_a_regressor(y):
         model.log_predictive_density(X, y)
 
 
-def test_validation_targets_of_other_outputs():
+def test_validation_targets_with_another_number_of_outputs():
     refuses(DropoutMLPRegressor, r"`y_val` has 2 output\(s\), but `y` has 1", X_val=X, y_val=np.ones((40, 2)))
 
 
 @pytest.mark.parametrize("name", ["alpha", "learning_rate_init", "epsilon", "tol"])
 @estimators
-def test_numbers_beyond_the_floats(estimator, name):
+def test_integers_too_large_for_floats(estimator, name):
     refuses(estimator, "beyond the range of floats", {name: 10**400, "early_stopping": True})
     huge = [[10**400, *row[1:]] for row in X.tolist()]
     refuses(estimator, "beyond the range of floats", rows=huge)
@@ -450,7 +450,7 @@ def test_input_groups(estimator, groups, message):
     refuses(estimator, message, {"input_groups": groups, "input_dropout": 0.2}, partial=True)
 
 
-def test_weights_and_variances_that_are_no_numbers():
+def test_weights_and_variances_that_are_not_numbers():
     refuses(DropoutMLPClassifier, "class_weight must map labels to numbers", {"class_weight": {"no": "x"}})
     for noise in ([0.1, [0.2]], [True], ["x"], [0.1, 0.2], [10**400]):
         refuses(DropoutMLPRegressor, "noise_variance must be|beyond the range", {"noise_variance": noise})
@@ -465,12 +465,12 @@ def test_n_jobs_of_sampling(estimator, n_jobs):
 
 
 @estimators
-def test_huge_inputs_of_sampling_give_no_warning(estimator):
-    """Warnings are errors here; what overflows is refused."""
+def test_sampling_with_huge_inputs_gives_no_warning(estimator):
+    """Warnings are errors here; an overflow raises a ValueError."""
     model = estimator(max_iter=1, dropout=0.1, hidden_layer_sizes=(3,)).fit(X, CASES[estimator])
     model.log_predictive_density(X * 1e300, CASES[estimator])
     if estimator is DropoutMLPRegressor:
-        with pytest.raises(ValueError, match=r"The output .* overflowed .* column \d reaches \S+e\+300: predict"):
+        with pytest.raises(ValueError, match=r"The output .* overflowed .* column \d reaches \S+e\+300: scale X"):
             model.predict(X * 1e300, return_std=True, dropout=0.5)
     else:
         with pytest.raises(ValueError, match="overflowed in epoch 1, batch 1 of 1: scale the inputs"):
@@ -494,20 +494,20 @@ def test_validation_fraction(estimator, fraction):
 
 
 @estimators
-def test_weights_that_are_words(estimator):
+def test_weights_given_as_strings(estimator):
     refuses(estimator, r"`sample_weight`: could not convert string to float", sample_weight=["no"] * len(X))
 
 
 @estimators
-def test_one_pass_may_be_true(estimator):
-    """An int to scikit-learn, and so to us (found by atheris)."""
+def test_n_samples_may_be_true(estimator):
+    """scikit-learn and skdropout accept True as an int (found by atheris)."""
     model = estimator(max_iter=1, dropout=0.1, dropout_schedule="constant").fit(X, CASES[estimator])
     sample = model.sample_y if estimator is DropoutMLPRegressor else model.sample_proba
     np.testing.assert_array_equal(sample(X, n_samples=True), sample(X, n_samples=1))
 
 
-def test_a_loss_set_after_fit_that_is_none_waits_for_the_next_fit():
-    """(Found by atheris.)"""
+def test_an_invalid_loss_set_after_fit_is_refused_at_the_next_fit():
+    """Found by atheris."""
     model = DropoutMLPRegressor(max_iter=1, dropout=0.1, random_state=0).fit(X, CASES[DropoutMLPRegressor])
     before = model.log_predictive_density(X, CASES[DropoutMLPRegressor], dropout=0.1)
     model.set_params(loss=pd.Series([0.5, 1.0]))
@@ -535,11 +535,11 @@ def test_a_loss_set_after_fit_that_is_none_waits_for_the_next_fit():
     ids=str,
 )
 @estimators
-def test_percentages(estimator, params, message):
+def test_rates_given_as_percentages(estimator, params, message):
     refuses(estimator, message, params, partial=True)
 
 
-def test_percentages_of_one_estimator_and_of_sampling():
+def test_rates_given_as_percentages_for_one_estimator_and_for_sampling():
     refuses(DropoutMLPRegressor, r"'quantile' .* did you mean 0\.9\?", {"quantile": 90, "loss": "quantile"})
     refuses(DropoutMLPClassifier, r"'label_smoothing' .* did you mean 0\.1\?", {"label_smoothing": 10})
     clf = DropoutMLPClassifier(max_iter=1).fit(X, LABELS)
@@ -566,7 +566,7 @@ def test_other_values_passed_as_loss(loss):
     [(["ok", "fraud"], "'fraud'"), ([3, 7], "7"), ([2.0, 5.0], "5.0"), ([False, True], "True"), ([0, 1], "1")],
     ids=str,
 )
-def test_a_class_of_one_row_that_cannot_be_split_is_named(labels, named):
+def test_error_names_the_class_with_too_few_rows_to_split(labels, named):
     y = np.array(labels)[(np.arange(40) == 7).astype(int)]
     message = f"needs two rows of each class, but y has only one of {named}: add rows, give X_val and y_val, or set "
     refuses(DropoutMLPClassifier, message, {"early_stopping": True}, y=y)
@@ -596,7 +596,7 @@ def test_a_class_of_one_row_that_cannot_be_split_is_named(labels, named):
         (1, 0.1, r"it holds out 1 of 1 row\(s\): add rows, give X_val and y_val, or set early_stopping=False"),
     ],
 )
-def test_splits_of_too_few_rows_say_what_to_change(n_rows, fraction, message):
+def test_the_error_for_a_split_of_too_few_rows_says_what_to_change(n_rows, fraction, message):
     clf = DropoutMLPClassifier(early_stopping=True, validation_fraction=fraction, max_iter=1)
     with pytest.raises(ValueError, match=f"early_stopping with validation_fraction={fraction}: {message}"):
         clf.fit(X[:n_rows], np.array(["no", "yes"])[np.arange(n_rows) % 2])
@@ -615,25 +615,25 @@ def test_splits_of_too_few_rows_say_what_to_change(n_rows, fraction, message):
     ],
     ids=str,
 )
-def test_class_weights_of_unknown_labels(weights, y, unknown):
+def test_class_weights_for_unknown_labels(weights, y, unknown):
     message = re.escape(f"class_weight has labels that are not classes: {unknown}. The classes are")
     with pytest.raises(ValueError, match=message):
         DropoutMLPClassifier(class_weight=weights).fit(X, y)
 
 
 @pytest.mark.parametrize("classes", [3, [["a", "b"]], [0.5, 1.5]], ids=str)
-def test_classes_that_are_not_labels(classes):
+def test_classes_that_are_not_valid_labels(classes):
     with pytest.raises((ValueError, TypeError), match=r"`classes`: |classes"):
         DropoutMLPClassifier().partial_fit(X, np.arange(40) % 2, classes=classes)
 
 
 @pytest.mark.parametrize("dtype", ["f2", "longdouble", "f4,f4", int, complex, np.dtype("i4"), object, b"f4", 1.0, {}])
 @estimators
-def test_dtypes_that_are_neither_float32_nor_float64(estimator, dtype):
+def test_unsupported_dtypes(estimator, dtype):
     refuses(estimator, "The 'dtype' parameter of", {"dtype": dtype})
 
 
 @pytest.mark.parametrize("value", [True, np.True_, None, "False", 0, np.int64(0)], ids=repr)
 @estimators
-def test_batch_norm_is_a_place_or_false(estimator, value):
+def test_batch_norm_is_a_position_or_false(estimator, value):
     refuses(estimator, "The 'batch_norm' parameter of", {"batch_norm": value})

@@ -25,14 +25,14 @@ N_FITS = 20
 
 
 class Killer(distributed.SchedulerPlugin):
-    """Kills a worker process once so many fits are done, and keeps the books on what is lost and where it is done."""
+    """Kill a worker process after a number of fits; record which fits are lost and which worker repeats them."""
 
     def __init__(self, nannies, after):
         self.nannies, self.after, self.start = nannies, after, time.perf_counter()
         self.n_done, self.killed, self.lost, self.recomputed = 0, None, set(), {}
 
     def transition(self, key, start, finish, *args, worker=None, stimulus_id, **kwargs):
-        if "_fit_and_score" not in key or stimulus_id.startswith("client-releases-keys"):  # which needs it no more
+        if "_fit_and_score" not in key or stimulus_id.startswith("client-releases-keys"):  # which no longer needs it
             return
         if (start, finish) == ("processing", "memory"):
             self.n_done += 1

@@ -1,4 +1,4 @@
-"""Functions that need a network find it, with its X and y, in containers of scikit-learn and imbalanced-learn."""
+"""Functions that need a network find it, with its X and y, in meta-estimators of scikit-learn and imbalanced-learn."""
 
 from functools import partial
 
@@ -68,7 +68,7 @@ def search(estimator, cls=GridSearchCV, parameter="alpha"):
 
 
 def several_of(network):
-    """Pipelines and searches around a network, nested in both orders."""
+    """Return pipelines and searches around a network, nested in both orders."""
     return {
         "bare": network,
         "pipeline": make_pipeline(scaler, network),
@@ -104,10 +104,10 @@ REGRESSORS = several_of(reg) | {
 
 
 def with_samplers(network):
-    """imbalanced-learn's pipelines; samplers act in fit only."""
+    """Return pipelines of imbalanced-learn, whose samplers act in fit only."""
     imblearn = pytest.importorskip("imblearn")
     pipeline, sampler = imblearn.pipeline.make_pipeline, imblearn.under_sampling.RandomUnderSampler(random_state=0)
-    if isinstance(network, DropoutMLPRegressor):  # samplers want classes: one that keeps every second row
+    if isinstance(network, DropoutMLPRegressor):  # samplers need classes: use one that keeps every second row
         sampler = imblearn.FunctionSampler(func=lambda X, y: (X[::2], y[::2]), validate=False)
     return {
         "first": pipeline(sampler, scaler, network),
@@ -128,7 +128,7 @@ def network_of(estimator):
 
 
 def look_at(estimator, frame, y):
-    """Call all functions that look into containers; warnings are errors."""
+    """Call all functions that unwrap meta-estimators; warnings are errors."""
     network, inner_X, inner_y, _ = unwrap(estimator, frame, y)
     assert isinstance(network, DropoutMLPClassifier | DropoutMLPRegressor)
     density = log_predictive_density_scorer(estimator, frame, y, n_samples=3)
@@ -174,7 +174,7 @@ def check_regressor(model):
     network, inner_X, _ = look_at(model, FRAME, VALUES)
     prediction = network.predict(inner_X)
     outer = model
-    while not isinstance(outer, DropoutMLPRegressor):  # the prediction, transformed back on the way out
+    while not isinstance(outer, DropoutMLPRegressor):  # transform the prediction back
         if hasattr(outer, "transformer_"):
             break
         outer = outer.steps[-1][1] if hasattr(outer, "steps") else unwrap_once(outer)
@@ -201,8 +201,8 @@ def test_regressors_after_samplers(case):
     check_regressor(with_samplers(reg)[case])
 
 
-def test_the_density_is_that_of_the_targets_as_given():
-    """y = 10 t + 100: a density of t is 10 times that of y, whatever holds the network."""
+def test_the_density_is_that_of_the_untransformed_targets():
+    """y = 10 t + 100: a density of t is 10 times that of y in every meta-estimator."""
     bare = make_pipeline(scaler, reg).fit(FRAME, (VALUES - 100) / 10)
     inside = target(make_pipeline(scaler, reg), func=None, transformer=FunctionTransformer(shift, back)).fit(
         FRAME, VALUES
@@ -219,7 +219,7 @@ def back(t):
     return 10 * t + 100
 
 
-def test_scores_of_a_pipeline_with_a_sampler_are_numbers():
+def test_scores_of_a_pipeline_with_a_sampler_are_finite():
     model = with_samplers(clf)["last"]
     scores = cross_val_score(model, FRAME, LABELS, cv=3, scoring=log_predictive_density_scorer, error_score="raise")
     assert np.isfinite(scores).all()
@@ -277,10 +277,10 @@ def test_the_error_for_ensembles_says_which_network_to_pass(case):
     name, *_ = match.partition(r"\.")[2].replace("\\", "").partition("[0]")
     inner = getattr(model, name)[0]
     inner = inner.estimator if "calibrated" in name else inner
-    assert network_of(inner).coefs_[0].shape == (4, 5)  # what the message says to pass
+    assert network_of(inner).coefs_[0].shape == (4, 5)  # the network that the message names
 
 
-def test_regressors_that_hold_several_networks():
+def test_regressors_with_several_networks():
     for model in (BaggingRegressor(reg, n_estimators=2), MultiOutputRegressor(reg)):
         y = VALUES if isinstance(model, BaggingRegressor) else np.column_stack([VALUES, VALUES])
         model.fit(FRAME, y)
@@ -304,9 +304,9 @@ def test_containers_without_a_network():
             call(no_refit, FRAME, VALUES)
 
 
-def test_self_training_which_passes_arrays_to_its_network():
+def test_self_training():
     some = LABELS.copy()
     some[::3] = -1  # not labelled
     model = SelfTrainingClassifier(clf).fit(FRAME, some)
-    network, _, _ = look_at(model, FRAME, LABELS)  # without a warning about the names of the columns
+    network, _, _ = look_at(model, FRAME, LABELS)  # without a warning about feature names
     assert network is model.estimator_

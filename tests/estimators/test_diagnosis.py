@@ -203,7 +203,7 @@ def test_advice_on_unscaled_targets():
     assert not any("targets" in line for line in diagnose(counts.fit(X, y), X, y).advice)
 
 
-def test_the_advice_does_not_contradict_itself():
+def test_the_advice_is_consistent():
     clf = fitted()
     clf.coefs_[0][:], clf.intercepts_[0][:] = 0, -1
     (only,) = diagnose(clf, X, y).advice  # no advice on steps and gradients, which follow from the dead layer

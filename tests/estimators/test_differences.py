@@ -1,4 +1,4 @@
-"""What scikit-learn's MLP does wrong and ours does not: the list in the docstrings' Notes, a test each."""
+"""Differences from scikit-learn's MLP: one test for each item in the Notes of the docstrings."""
 
 import copy
 import pickle
@@ -20,7 +20,7 @@ BINARY = y == 0
 
 @pytest.fixture
 def masks(monkeypatch):
-    """All the masks drawn."""
+    """Return all masks drawn."""
     drawn, sample = [], Bernoulli.sample
 
     def spy(self, x, rng):
@@ -32,7 +32,7 @@ def masks(monkeypatch):
 
 
 @pytest.mark.parametrize("estimator", [DropoutMLPClassifier, DropoutMLPRegressor])
-def test_partial_fit_with_an_integer_seed_goes_on_with_its_streams(estimator, masks, monkeypatch):
+def test_partial_fit_with_an_integer_seed_continues_its_streams(estimator, masks, monkeypatch):
     orders, gather = [], Batches._gather
 
     def spy(self, rows):
@@ -48,7 +48,7 @@ def test_partial_fit_with_an_integer_seed_goes_on_with_its_streams(estimator, ma
         assert len({a.tobytes() for a in seen}) == len(seen), "a permutation or a mask came twice"
 
 
-def test_many_partial_fits_are_one_fit():
+def test_many_partial_fits_equal_one_fit():
     params = {"random_state": 3, "dropout": 0.4, "shuffle": False, "batch_size": 40, "hidden_layer_sizes": (9, 6)}
     whole = DropoutMLPClassifier(max_iter=7, **params).fit(X, y)
     parts = DropoutMLPClassifier(**params)
@@ -59,7 +59,7 @@ def test_many_partial_fits_are_one_fit():
     np.testing.assert_array_equal(whole.loss_curve_, parts.loss_curve_)
 
 
-def test_masks_go_on_in_a_warm_start_and_start_afresh_in_a_fit(masks):
+def test_masks_continue_in_a_warm_start_and_restart_in_a_fit(masks):
     clf = DropoutMLPClassifier(random_state=0, max_iter=2, warm_start=True, batch_size=150)
     for _ in range(2):
         clf.fit(X, y)
@@ -86,7 +86,7 @@ def test_a_mini_batch_of_zero_weights_is_skipped(dropout):
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_divergence_is_an_error_that_says_when_and_what_to_do(early_stopping):
+def test_the_divergence_error_says_when_and_what_to_do(early_stopping):
     reg = DropoutMLPRegressor(
         solver="sgd", activation="identity", learning_rate_init=1, early_stopping=early_stopping, random_state=0
     )
@@ -103,7 +103,7 @@ def test_a_score_that_is_not_finite_is_an_error():
         DropoutMLPClassifier(early_stopping=True, scoring=scorer).fit(X, y)
 
 
-def test_warm_start_with_early_stopping_trains_on():
+def test_warm_start_with_early_stopping_continues_training():
     params = {"early_stopping": True, "warm_start": True, "random_state": 0, "n_iter_no_change": 3, "max_iter": 500}
     theirs, ours = MLPClassifier(**params).fit(X, y), DropoutMLPClassifier(dropout=0, **params).fit(X, y)
     assert theirs.fit(X, y).n_iter_ == 1
@@ -123,14 +123,14 @@ def test_warm_start_with_early_stopping_holds_out_the_same_rows_and_never_ends_w
 
 
 @pytest.mark.parametrize("params", [{"early_stopping": True}, {}])
-def test_lbfgs_says_that_it_uses_no_validation_data(params):
+def test_lbfgs_warns_that_it_uses_no_validation_data(params):
     validation = {} if params else {"X_val": X, "y_val": y}
     with pytest.warns(UserWarning, match="early_stopping and X_val have no effect"):
         DropoutMLPClassifier(solver="lbfgs", dropout=0, **params).fit(X, y, **validation)
 
 
-def test_lbfgs_minimises_a_multi_output_loss_with_its_own_gradient():
-    """The loss is that of the sum over outputs, and its minimum that of each output by itself."""
+def test_lbfgs_minimizes_a_multi_output_loss_with_its_own_gradient():
+    """The loss is the sum over outputs, so its minimum is the minimum for each output."""
     Xr, Yr = make_regression(60, 4, n_targets=3, random_state=0)
     Yr = Yr / 100
     params = {
@@ -169,7 +169,7 @@ def test_a_pickle_is_about_the_size_of_the_weights(early_stopping):
 
 
 @pytest.mark.parametrize("twin", [copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))])
-def test_copies_predict_the_same_and_train_on(twin):
+def test_copies_predict_the_same_and_continue_training(twin):
     clf = DropoutMLPClassifier(random_state=0, max_iter=5).fit(X, y)
     other = twin(clf)
     np.testing.assert_array_equal(other.predict_proba(X), clf.predict_proba(X))
@@ -179,7 +179,7 @@ def test_copies_predict_the_same_and_train_on(twin):
     assert len(clf.loss_curve_) == 5
 
 
-def test_a_deep_copy_goes_on_like_the_original_and_a_pickle_with_its_learning_rate():
+def test_a_deep_copy_continues_like_the_original_and_a_pickle_with_its_learning_rate():
     params = {"solver": "sgd", "learning_rate": "adaptive", "learning_rate_init": 0.1, "tol": 0.05, "dropout": 0.3}
     clf = DropoutMLPClassifier(random_state=0, max_iter=300, **params).fit(X, y)
     assert clf._optimizer.learning_rate < 0.01
@@ -230,7 +230,7 @@ def test_prediction_runs_in_blocks(monkeypatch):
     whole = clf.predict_proba(X)
     spy = relu._replace(forward=lambda z: (sizes.append(len(z)), relu.forward(z)))
     monkeypatch.setitem(ACTIVATIONS, "relu", spy)
-    monkeypatch.setattr(network, "BLOCK", 700)  # seven rows of a hundred units
+    monkeypatch.setattr(network, "BLOCK", 700)  # seven rows with 100 units
     np.testing.assert_allclose(clf.predict_proba(X), whole, rtol=1e-13)
     assert sizes == [7] * 21 + [3]
 
@@ -250,7 +250,7 @@ def test_changing_a_parameter_does_not_change_a_fitted_network():
     np.testing.assert_array_equal(clf.predict_proba(X), before)
 
 
-def test_warm_start_goes_on_with_the_validation_curves():
+def test_warm_start_continues_the_validation_curves():
     clf = DropoutMLPClassifier(5, max_iter=4, n_iter_no_change=4, warm_start=True, random_state=0)
     for n in (4, 8):
         clf.fit(X, y, X_val=X, y_val=y)

@@ -1,4 +1,4 @@
-"""What the estimators offer: data of every form, weights, scoring, validation data, streams, tuning."""
+"""Features of the estimators: input types, weights, scoring, validation data, streams, tuning."""
 
 import inspect
 import pickle
@@ -39,7 +39,7 @@ estimators = pytest.mark.parametrize("estimator", ESTIMATORS)
 
 
 @estimators
-def test_the_signature_is_scikit_learns_and_more(estimator):
+def test_the_signature_extends_that_of_scikit_learn(estimator):
     theirs = inspect.signature(ESTIMATORS[estimator][0]).parameters
     ours = inspect.signature(estimator).parameters
     assert [p for p in ours if p in theirs] == list(theirs)
@@ -55,11 +55,11 @@ def test_the_signature_is_scikit_learns_and_more(estimator):
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 @pytest.mark.parametrize("early_stopping", [False, True])
 @estimators
-def test_fitted_attributes_are_scikit_learns_and_more(estimator, solver, early_stopping):
+def test_fitted_attributes_include_those_of_scikit_learn(estimator, solver, early_stopping):
     params = {"solver": solver, "early_stopping": early_stopping, "max_iter": 3}
     twin, X, y = ESTIMATORS[estimator]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # lbfgs says that it holds nothing out
+        warnings.simplefilter("ignore", UserWarning)  # lbfgs warns that it uses no validation set
         public = [
             {name for name in vars(model.fit(X, y)) if name.endswith("_")}
             for model in (twin(**params), estimator(dropout=0, **params))
@@ -106,7 +106,7 @@ def test_a_new_fit_forgets_the_old(estimator):
     ids=repr,
 )
 @estimators
-def test_a_rate_for_all_layers_or_one_each(estimator, dropout, expected):
+def test_one_rate_for_all_layers_or_one_per_layer(estimator, dropout, expected):
     _, X, y = ESTIMATORS[estimator]
     model = estimator(
         hidden_layer_sizes=(6, 5), dropout=dropout, input_dropout=0.1, dropout_schedule="constant", max_iter=2
@@ -132,7 +132,7 @@ def test_without_hidden_layers_there_is_nothing_to_drop(estimator, params):
 @estimators
 def test_rates_share_initial_weights_split_and_batches(estimator):
     _, X, y = ESTIMATORS[estimator]
-    X = X / np.abs(X).max(axis=0)  # larger columns would be scaled with dropout, and not without
+    X = X / np.abs(X).max(axis=0)  # larger columns are scaled with dropout only
     models = [
         estimator(
             dropout=rate, random_state=0, max_iter=1, early_stopping=True, learning_rate_init=1e-12, solver="sgd"
@@ -163,10 +163,10 @@ def test_random_state_may_be_none_or_an_instance(estimator):
     assert len({w.tobytes() for w in weights}) == 4
 
 
-# Dropout does what it is for
+# The effect of dropout
 
 
-def test_dropout_regularises():
+def test_dropout_regularizes():
     """On 120 digits, a quarter of them mislabelled, dropout fits the training rows less and the true labels better."""
     X, y = load_digits(return_X_y=True)
     rng = np.random.RandomState(0)
@@ -195,8 +195,8 @@ def test_prediction_draws_no_random_number(monkeypatch):
 
     for target in (
         "skdropout.engine.rng.random_words",
-        "skdropout._base.mask_stream",
-        "skdropout._base.check_random_state",
+        "skdropout._fit.prepare.mask_stream",
+        "skdropout._fit.prepare.check_random_state",
     ):
         monkeypatch.setattr(target, never)
     state = np.random.get_state()[1].copy()
@@ -207,7 +207,7 @@ def test_prediction_draws_no_random_number(monkeypatch):
     np.testing.assert_allclose(one_by_one, first, rtol=1e-12)
 
 
-# Data of every form
+# Input types
 
 
 @pytest.mark.parametrize(
@@ -313,7 +313,7 @@ def test_boolean_and_multilabel_targets():
     np.testing.assert_array_equal(as_sparse.coefs_[0], dense.coefs_[0])
 
 
-def test_many_classes_do_not_cost_a_row_of_indicators_each():
+def test_many_classes_need_no_dense_indicators():
     import tracemalloc
 
     rng = np.random.RandomState(0)
@@ -367,7 +367,7 @@ def test_class_weight_moves_the_decision_and_reaches_partial_fit_and_validation_
     clf.partial_fit(X[:20], np.where(y[:20] > 0, "a", "b"), classes=["a", "b", "c"])
     np.testing.assert_array_equal(clf.class_weight_, [5, 1, 2])
     clf = DropoutMLPClassifier(class_weight="balanced", max_iter=3, random_state=0)
-    clf.fit(X, y, X_val=X[y == 1], y_val=y[y == 1])  # a class is missing there
+    clf.fit(X, y, X_val=X[y == 1], y_val=y[y == 1])  # the validation set lacks a class
     assert len(clf.validation_scores_) == 3
 
 
@@ -379,7 +379,7 @@ def test_balanced_weights_with_a_class_of_weight_zero():
     assert np.isfinite(clf.loss_curve_).all()
 
 
-# Early stopping and what it watches
+# Early stopping and the score it monitors
 
 
 def split(seed=0):
@@ -391,18 +391,18 @@ def split(seed=0):
     "scoring",
     [None, "loss", "roc_auc", "neg_log_loss", get_scorer("balanced_accuracy"), lambda e, X, y: -len(e.loss_curve_)],
 )
-def test_scoring_is_watched_and_the_best_weights_come_back(scoring):
+def test_scoring_is_monitored_and_the_best_weights_are_restored(scoring):
     train, test = split()
     clf = DropoutMLPClassifier(early_stopping=True, scoring=scoring, max_iter=60, n_iter_no_change=5, random_state=0)
     clf.fit(X_cancer[train], y_cancer[train], X_val=X_cancer[test], y_val=y_cancer[test])
     assert len(clf.validation_scores_) == len(clf.validation_loss_curve_) == clf.n_iter_
     loss = log_loss(y_cancer[test], clf.predict_proba(X_cancer[test]))
-    # by default the loss is watched: accuracy on few rows stops too early
+    # the default is the loss: accuracy on few rows stops too early
     best = int(np.argmin(clf.validation_loss_curve_) if scoring is None else np.argmax(clf.validation_scores_))
     assert clf.best_validation_score_ == clf.validation_scores_[best]
     assert clf.validation_loss_curve_[best] == pytest.approx(loss, rel=1e-6)
     if callable(scoring) and not hasattr(scoring, "_score_func"):
-        assert (clf.n_iter_, best) == (7, 0)  # worse at every epoch: patience, one more, and the weights of the first
+        assert (clf.n_iter_, best) == (7, 0)  # worse at every epoch: restore the first weights
     elif scoring == "loss":
         assert clf.best_validation_score_ == pytest.approx(-loss)
     else:
@@ -410,7 +410,7 @@ def test_scoring_is_watched_and_the_best_weights_come_back(scoring):
         assert clf.best_validation_score_ == pytest.approx(scorer(clf, X_cancer[test], y_cancer[test]))
 
 
-def test_the_regressor_watches_r2_or_what_it_is_told():
+def test_the_regressor_monitors_r2_or_the_given_score():
     for scoring in (None, "neg_mean_absolute_error", "loss"):
         reg = DropoutMLPRegressor(early_stopping=True, scoring=scoring, max_iter=30, random_state=0)
         reg.fit(X_diabetes[:300], y_diabetes[:300], X_val=X_diabetes[300:], y_val=y_diabetes[300:])
@@ -435,7 +435,7 @@ def test_a_scorer_that_takes_no_weights_gets_none():
 
 
 def test_an_error_of_the_scorer_names_it():
-    with pytest.raises(ValueError, match="scoring='f1' failed on the rows held out"):
+    with pytest.raises(ValueError, match="scoring='f1' failed on the validation set"):
         DropoutMLPClassifier(scoring="f1", early_stopping=True).fit(X_iris, y_iris)
 
 
@@ -530,7 +530,7 @@ def test_partial_fit_multilabel():
 
 @pytest.fixture
 def _ctrl_c():
-    """Ctrl-C raises KeyboardInterrupt, even where the shell that runs the tests has it ignored."""
+    """Make Ctrl-C raise KeyboardInterrupt even if the shell that runs the tests ignores it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -538,7 +538,7 @@ def _ctrl_c():
 
 @pytest.mark.usefixtures("_ctrl_c")
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_ctrl_c_keeps_what_was_learnt(early_stopping):
+def test_ctrl_c_keeps_the_trained_weights(early_stopping):
     def interrupt(estimator, X, y):
         if len(estimator.loss_curve_) == 4:
             signal.raise_signal(signal.SIGINT)
@@ -586,14 +586,13 @@ def test_ctrl_c_in_lbfgs(monkeypatch):
     assert clf.score(X_cancer, y_cancer) > 0.9
 
 
-# In scikit-learn's world
+# scikit-learn's tools
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_grid_search_over_scalars_and_tuples(n_jobs):
+def test_grid_search_over_scalars_and_tuples():  # in parallel: test_tuning.py
     model = make_pipeline(StandardScaler(), DropoutMLPClassifier((12, 8), max_iter=5, random_state=0))
     grid = {"dropoutmlpclassifier__dropout": [0.0, 0.2, (0.1, 0.4)]}
-    search = GridSearchCV(model, grid, cv=2, n_jobs=n_jobs).fit(X_iris, y_iris)
+    search = GridSearchCV(model, grid, cv=2).fit(X_iris, y_iris)
     expected = [
         cross_val_score(clone(model).set_params(dropoutmlpclassifier__dropout=rate), X_iris, y_iris, cv=2).mean()
         for rate in grid["dropoutmlpclassifier__dropout"]
@@ -618,7 +617,7 @@ def test_metadata_routing():
 
 
 @pytest.mark.skipif(SKLEARN < (1, 8), reason="X_val in a Pipeline")
-def test_validation_data_go_through_a_pipeline():
+def test_validation_data_pass_through_a_pipeline():
     with sklearn.config_context(enable_metadata_routing=True):
         clf = DropoutMLPClassifier(early_stopping=True, max_iter=100, random_state=0).set_fit_request(
             X_val=True, y_val=True
@@ -649,7 +648,7 @@ def test_repr_is_short():
     assert repr(DropoutMLPClassifier(dropout=(0.1, 0.2))) == "DropoutMLPClassifier(dropout=(0.1, 0.2))"
 
 
-def test_verbose_says_why_training_ends(capsys):  # its lines are in test_callbacks.py
+def test_verbose_prints_why_training_ends(capsys):  # tests of its lines: test_callbacks.py
     clf = DropoutMLPClassifier(verbose=True, solver="sgd", learning_rate="adaptive", tol=1.0, n_iter_no_change=1)
     clf.fit(X_iris, y_iris)
     out = capsys.readouterr().out
@@ -685,7 +684,7 @@ def test_convergence_warning_is_scikit_learns():
     assert messages[0] == messages[1]
 
 
-# NumPy's scalars, as searches and data frames hand them over
+# NumPy scalars, as searches and data frames pass them
 
 SCALARS = {
     "hidden_layer_sizes": [np.int64(4), np.uint8(4), (np.int32(4),), np.array(4), np.array([4])],
@@ -744,7 +743,7 @@ NEEDS = {
 
 
 def as_python(value):
-    """The same without NumPy."""
+    """Convert NumPy objects to Python objects."""
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     if isinstance(value, list | tuple):
@@ -803,7 +802,7 @@ def test_a_dtype_is_what_numpy_makes_float64_of(estimator, dtype):
     assert estimator(hidden_layer_sizes=4, max_iter=2, dtype=dtype).fit(X, y).coefs_[0].dtype == np.dtype("f8")
 
 
-def test_the_loss_of_a_classifier_is_an_attribute_as_scikit_learns():
+def test_the_loss_of_a_classifier_is_an_attribute_as_in_scikit_learn():
     clf = DropoutMLPClassifier(max_iter=2)
     assert clf.loss == MLPClassifier().loss == "log_loss"
     assert "loss" not in clf.get_params()

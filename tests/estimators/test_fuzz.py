@@ -1,4 +1,4 @@
-"""Bad input, by the thousand: a correct result or a sentence that helps, and nothing else.
+"""Random valid and invalid input: the outcome is a correct result or a helpful error message.
 
 ``pytest tests/estimators/test_fuzz.py`` tries a few hundred cases; with ``-m slow`` it tries thousands (set the number
 with ``SKDROPOUT_FUZZ``). ``python tests/estimators/fuzz_atheris.py`` lets coverage guide them.
@@ -33,19 +33,19 @@ from skdropout._sklearn import InvalidParameterError
 OURS, THEIRS = (str(Path(package.__file__).parent) for package in (skdropout, sklearn))
 TWINS = {DropoutMLPClassifier: MLPClassifier, DropoutMLPRegressor: MLPRegressor}
 ERRORS = {ValueError, TypeError, NotFittedError, InvalidParameterError, AttributeError}
-# what a useful message speaks of
+# terms of a useful message
 SUBJECT = re.compile(
     r"\b(X|y|samples?|sample_weight|weights?|features?|class|classes|labels?|targets?|outputs?|arrays?|dimensions?|"
     r"data|validation|fitted|parameters?|inputs?|partial_fit|noise|n_samples|n_jobs|seed)\b|"
     + "|".join(sorted({*DropoutMLPClassifier().get_params(), *DropoutMLPRegressor().get_params()})),
     re.IGNORECASE,
 )
-TALLY = Counter()  # of calls, by method and outcome
-SECONDS = 20  # in which any case ends; they take milliseconds
+TALLY = Counter()  # number of calls by method and outcome
+SECONDS = 20  # time limit per case; cases take milliseconds
 
 
 class Hang(BaseException):
-    """Not an Exception, lest something catch it."""
+    """A BaseException, so that no handler catches it."""
 
 
 @contextmanager
@@ -63,7 +63,7 @@ def time_limit(seconds):
 
 
 def state(thing):
-    """All there is to know of an estimator, an optimizer or an array, to compare by ==."""
+    """Return the whole state of an estimator, an optimizer or an array, comparable by ==."""
     if thing is np.ma.masked:
         return "masked"
     if np.ma.isMaskedArray(thing):
@@ -76,13 +76,13 @@ def state(thing):
         return {key: state(value) for key, value in thing.items()}
     if isinstance(thing, list | tuple):
         return type(thing), [state(item) for item in thing]
-    if issparse(thing):  # but for what SciPy has found out about it and noted there
+    if issparse(thing):  # without the attributes that SciPy caches
         parts = ("data", "indices", "indptr", "coords", "rows", "offsets", "_dict")
         return type(thing), thing.shape, [state(getattr(thing, part, None)) for part in parts]
     if isinstance(thing, np.random.RandomState | np.random.Generator):
-        return "the user's"  # to draw from it is to move it
+        return "the user's"  # drawing from it changes it
     if type(thing).__module__.startswith(("pandas", "polars")):
-        with warnings.catch_warnings(action="ignore"):  # of pandas about float16
+        with warnings.catch_warnings(action="ignore"):  # from pandas about float16
             return type(thing), repr(thing)
     if type(thing).__module__.startswith(("skdropout", "sklearn")) and hasattr(thing, "__dict__"):
         return type(thing), state(vars(thing))
@@ -98,7 +98,7 @@ def perform(model, method, given, options):
 
 
 def attempt(model, call, given):
-    """The result or the error of a call, and the warnings."""
+    """Return the result or error of a call, and its warnings."""
     with warnings.catch_warnings(record=True) as caught, time_limit(SECONDS):
         warnings.simplefilter("always")
         try:
@@ -108,7 +108,7 @@ def attempt(model, call, given):
 
 
 def asked_of(case, call):
-    """What scikit-learn's MLP does with the same data: the error and the warnings."""
+    """Return the error and the warnings of scikit-learn's MLP on the same data."""
     given = {name: data and data.build() for name, data in call.data.items() if not name.endswith("_val")}
     twin, outcomes = TWINS[case.estimator](**PLAIN), []
     if case.fitted:
@@ -125,18 +125,18 @@ def asked_of(case, call):
 
 
 def bare(message):
-    """Without numbers: shapes and bits may differ."""
+    """Remove numbers, because shapes and bits may differ."""
     return re.sub(r"[\d.]+", "", message)
 
 
 def is_useful(error, case, call):
-    """Whether the error is one of scikit-learn's types, raised on purpose, and says what is wrong with what."""
+    """Return whether the error is of a type that scikit-learn raises and names the input and the problem."""
     frames = traceback.extract_tb(error.__traceback__)
     if isinstance(error, tuple(ERRORS)) and any(frame.filename.startswith(f"{THEIRS}/metrics") for frame in frames):
         return True  # scikit-learn's score
     where = frames[-1]
     if type(error) in ERRORS and where.filename == f"{THEIRS}/utils/validation.py":
-        return True  # scikit-learn's own words for its own checks
+        return True  # messages of scikit-learn's own checks
     raised = linecache.getline(where.filename, where.lineno).strip().startswith("raise")
     meant = raised and where.filename.startswith((OURS, THEIRS)) and type(error) in ERRORS
     if meant and len(str(error)) >= 20 and SUBJECT.search(str(error)):
@@ -163,7 +163,7 @@ def check_predict(model, given, options, y):
 
 
 def enormous(data, limit=1e30):
-    """Whether numbers may overflow within a few layers or squares; in float32, which may be what is computed in."""
+    """Return whether numbers may overflow in float32 after a few layers or squares."""
     try:
         with np.errstate(all="ignore"):
             return np.abs(data.toarray() if issparse(data) else np.asarray(data, dtype=float)).max(initial=0) > limit
@@ -250,11 +250,11 @@ CHECKS = {
 
 def ends_well(case):
     found = list(findings(case))
-    assert not found, f"{found} of {case}"  # in words, as atheris knows nothing of pytest's
+    assert not found, f"{found} of {case}"  # a message, since atheris does not rewrite asserts
 
 
 def findings(case):
-    """What is wrong, in words."""
+    """Yield descriptions of the problems."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = case.estimator(**PLAIN)
@@ -281,7 +281,7 @@ def findings(case):
             yield f"{call.method} fails: {type(error).__name__}: {error}\n{where}"
         if not error:
             try:
-                with warnings.catch_warnings(action="ignore"):  # those of the call were seen
+                with warnings.catch_warnings(action="ignore"):  # those of the call are checked already
                     CHECKS[call.method](model, given, call.options, result)
             except AssertionError as wrong:
                 where = traceback.extract_tb(wrong.__traceback__)[1].line
@@ -294,7 +294,7 @@ SHARED = {cls: set(twin().get_params()) - {"verbose"} for cls, twin in TWINS.ite
 
 
 def compare(model, call):
-    """With what a second fit gives, and scikit-learn's MLP where there is no noise and nothing that is ours alone."""
+    """Compare with a second fit, and with scikit-learn's MLP if it supports the same settings."""
     params, defaults = model.get_params(), type(model)().get_params()
     if not isinstance(params["random_state"], int) or params["warm_start"]:
         return
@@ -314,7 +314,7 @@ def compare(model, call):
         twin = TWINS[type(model)](**{k: params[k] for k in SHARED[type(model)]})
         _, error, _ = attempt(twin, call, given)
     if isinstance(error, InvalidParameterError) or any(enormous(data, 1e6) for data in given.values()):
-        return  # we have more activations, for one; and huge numbers amplify rounding
+        return  # we have more activations, and huge numbers amplify rounding
     if error:
         yield f"scikit-learn refuses: {type(error).__name__}: {error}"
     else:

@@ -1,4 +1,4 @@
-"""Each kind of dtype in each container is handled the same in every method: as numbers or as an error."""
+"""Every method handles a dtype in a container the same way: as numbers or with an error."""
 
 import warnings
 from datetime import timedelta
@@ -29,7 +29,7 @@ estimators = pytest.mark.parametrize("estimator", CASES)
 NUMBERS = "numbers"  # the results are those of the same numbers in an array of float64
 DATES, DURATIONS = "has dtype .*: dates are not numbers", "has dtype .*: durations are not numbers"
 STRUCTURED, NO_STRINGS = "a structured array is not a matrix", "strings are not numbers"
-BYTES_OR_STRINGS = "not compatible with arrays of bytes/strings"  # in scikit-learn's words
+BYTES_OR_STRINGS = "not compatible with arrays of bytes/strings"  # scikit-learn's message
 COMPLEX = "Complex data not supported"
 
 
@@ -38,7 +38,7 @@ def objects(value):
 
 
 def frame(column, **dtype):
-    """A table with a column of numbers next to another column."""
+    """Return a table of the given column and a numeric one."""
     return pd.DataFrame({"odd": pd.Series(column, **dtype), "b": TABLE[:, 1]})
 
 
@@ -56,7 +56,7 @@ X_TABLE = {
     "structured": (lambda: np.zeros(N, dtype=[("a", float), ("b", float)]), STRUCTURED),
     "objects: float": (lambda: TABLE.astype(object), NUMBERS),
     "objects: bool": (lambda: (GRID > 3).astype(object), NUMBERS),
-    "objects: str": (lambda: TABLE.astype(str).astype(object), NUMBERS),  # scikit-learn makes floats of objects
+    "objects: str": (lambda: TABLE.astype(str).astype(object), NUMBERS),  # scikit-learn converts objects to floats
     "objects: Decimal": (lambda: np.vectorize(Decimal, otypes=[object])(GRID), NUMBERS),
     "objects: word": (lambda: objects("word"), "could not convert string to float"),
     "objects: None": (lambda: objects(None), "contains NaN"),
@@ -104,7 +104,7 @@ if polars:
         "polars": (lambda: polars.DataFrame(POLARS), NUMBERS),
         "polars: bool": (lambda: polars.DataFrame(GRID > 3, schema=["a", "b"]), NUMBERS),
         "polars: dates": (lambda: polars.DataFrame(POLARS).cast(polars.Date), DATES),
-        # NumPy makes numbers of these two
+        # NumPy converts these two to numbers
         "polars: a column of dates": (lambda: polars.DataFrame(POLARS).cast({"a": polars.Datetime}), DATES),
         "polars: a column of durations": (lambda: polars.DataFrame(POLARS).cast({"a": polars.Duration}), DURATIONS),
     }
@@ -129,7 +129,7 @@ def model(estimator):
 
 
 def methods(estimator, rows, y, fitted, sample_weight=None):
-    """Results of all methods that take X, by name."""
+    """Return the results of all methods that take X, by name."""
     first = {"classes": np.unique(LABELS)} if estimator is DropoutMLPClassifier else {}
     plain = CASES[estimator]
     yield "fit", lambda: model(estimator).fit(rows, y).coefs_
@@ -152,7 +152,7 @@ def methods(estimator, rows, y, fitted, sample_weight=None):
 
 
 def numbers_in(data):
-    """The same in float64: in an array, or if it is sparse in a CSR matrix, which sums in another order."""
+    """Convert to float64: to an array, or to a CSR matrix if sparse, which sums in another order."""
     if sparse.issparse(data) or hasattr(data, "sparse"):
         return sparse.csr_array(TABLE if getattr(data, "dtype", float) == np.float16 else data, dtype=float)
     return np.asarray(data).astype(float)
@@ -193,7 +193,7 @@ WORDS = np.array(["no", "yes"])[LABELS]
 DATE_LABELS = np.array(["2026-01-01", "2026-01-02"], dtype="M8[D]")[LABELS]
 NOT_NUMERIC = "`y(_val)?` must be numeric"
 UNKNOWN = "Unknown label type"
-Y_TABLE = {  # what the classifier and the regressor make of it
+Y_TABLE = {  # outcome in the classifier and in the regressor
     **{f"{c}": (lambda c=c: LABELS.astype(c), NUMBERS, NUMBERS) for c in ["bool", "i8", "u1", "f2", "f4", "f8", ">i4"]},
     "complex": (lambda: LABELS.astype(complex), COMPLEX, COMPLEX),
     "timedelta64": (lambda: LABELS.astype("m8[D]"), NUMBERS, DURATIONS),

@@ -1,4 +1,4 @@
-"""Prediction of few rows skips checks that would pass, and only those."""
+"""Predictions for few rows skip only checks that would pass."""
 
 import warnings
 
@@ -11,7 +11,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils.validation import validate_data
 
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor, _base
-from skdropout._rows import fast_path_array
+from skdropout._fit.data import fast_path_array
 
 rng = np.random.default_rng(0)
 X, y = rng.integers(0, 9, size=(40, 3)).astype(float), np.arange(40) % 3
@@ -50,7 +50,7 @@ FRAMES = {
     "frame of several dtypes": lambda x: frame(x, b=x[:, 1].astype(int), c=x[:, 2].astype(np.float32)),
     "frame of ints": lambda x: frame(x.astype(int)),
 }
-SLOW = {  # whatever is left to scikit-learn
+SLOW = {  # input that scikit-learn validates
     "bool": lambda x: x > 4,
     "objects": lambda x: x.astype(object),
     "csc": csc_array,
@@ -149,7 +149,7 @@ def test_warnings_on_names_come_once(fitted, given):
 
 
 @pytest.mark.parametrize("row", [X[:1], frame(X[:1]), [[1, 2, 3]]])
-def test_an_unfitted_estimator_says_so(row):
+def test_an_unfitted_estimator_raises_not_fitted_error(row):
     with pytest.raises(NotFittedError):
         DropoutMLPClassifier().predict(row)
 

@@ -20,11 +20,11 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-import skdropout._uncertainty
+import skdropout._sampling
 import skdropout.engine.sampling
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor, log_predictive_density_scorer
-from skdropout._rows import Rows
-from skdropout._uncertainty import SamplingOptions
+from skdropout._fit.data import Rows
+from skdropout._sampling import SamplingOptions
 from skdropout.engine.dropout import DROPOUTS
 from skdropout.engine.layers import EPSILON
 
@@ -41,7 +41,7 @@ classifier, regressor = partial(DropoutMLPClassifier, **SMALL), partial(DropoutM
 
 
 def assert_moments(samples, mean, variance):
-    """Compare the passes along the last axis with their mean and variance."""
+    """Compare the mean and variance of the passes, the last axis, with the expected ones."""
     variance = np.broadcast_to(variance, mean.shape)
     error = np.sqrt(variance / samples.shape[-1])
     np.testing.assert_array_less(np.abs(samples.mean(-1) - mean), 5 * error + 1e-12)
@@ -56,11 +56,11 @@ def hidden(model, X):
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    """Many blocks of rows and of passes where there would be one."""
+    """Split rows and passes into many blocks instead of one."""
     monkeypatch.setattr(skdropout.engine.sampling, "BLOCK", 12 * 64)
 
 
-# What is sampled
+# The samples
 
 
 @pytest.mark.parametrize("dense", [True, False])
@@ -91,13 +91,13 @@ def test_columns_of_a_group_are_dropped_together():
 
 
 @pytest.mark.parametrize("place", ["before_activation", "after_activation", "after_dropout"])
-def test_batch_norm_is_at_rest(place):
-    """Where the noise acts before or after the scale and the shift makes a difference to the variance."""
+def test_batch_norm_uses_its_running_statistics(place):
+    """The variance depends on whether the noise acts before or after the scale and shift."""
     model = regressor(activation="identity", batch_norm=place).fit(X, y)
     before = pickle.dumps(model)
     samples = model.sample_y(X, T)
     assert pickle.dumps(model) == before
-    # the same network once more, from its raw parameters
+    # the same network from its raw parameters
     W, V = (
         W.reshape(shape) for W, shape in zip(np.split(model._unfolded[1][:60], [48]), [(4, 12), (12, 1)], strict=True)
     )
@@ -111,8 +111,8 @@ def test_batch_norm_is_at_rest(place):
     assert_moments(samples, mean, 0.3 / 0.7 * noisy**2 @ v**2)
 
 
-def test_every_layer_has_its_rate_and_noise_of_its_own():
-    """With a linear network the mean stays; the variance is that of two layers only if both are noisy."""
+def test_every_layer_has_its_own_rate_and_noise():
+    """A linear network has the same mean; the variance is that of two layers only if both are noisy."""
     model = regressor(hidden_layer_sizes=(6, 5), dropout=(0.4, 0.2), input_dropout=0.1, activation="identity").fit(X, y)
     (W1, W2, w), (b1, b2, b) = model.coefs_, model.intercepts_
     second = np.einsum("ni,nj->nij", X, X)
@@ -126,7 +126,7 @@ def test_every_layer_has_its_rate_and_noise_of_its_own():
 
 
 @pytest.mark.parametrize("dropout", [0.1, (0.5,)])
-def test_a_rate_for_sampling_takes_the_place_of_that_of_training(dropout):
+def test_a_rate_for_sampling_replaces_that_of_training(dropout):
     model = regressor(input_dropout=0.2).fit(X, y)
     rate = np.ravel(dropout)[0]
     variance = rate / (1 - rate) * hidden(model, X) ** 2 @ model.coefs_[1].ravel() ** 2
@@ -146,7 +146,7 @@ def test_sparse_rows_are_sampled_as_dense_ones(input_dropout):
 
 
 @pytest.mark.parametrize("stored", ["zeros", "duplicates"])
-def test_how_sparse_rows_are_stored_does_not_matter(stored):
+def test_every_sparse_format_gives_the_same_results(stored):
     model = regressor(input_dropout=0.5).fit(X, y)
     if stored == "zeros":
         rows = sparse.csr_array((np.array([1.0, 0.0, 2.0]), (np.zeros(3, int), np.array([0, 1, 2]))), shape=(1, 4))
@@ -206,7 +206,7 @@ def test_after_a_schedule_the_spread_is_at_the_rates_of_training_and_the_mean_is
 
 
 @after_schedule
-def test_after_a_schedule_a_rate_that_is_not_given_is_that_of_training(schedule):
+def test_after_a_schedule_the_default_rate_is_that_of_training(schedule):
     model = regressor(dropout_schedule=schedule, input_dropout=0.1).fit(X, y)
     for given in ({"input_dropout": 0}, {"input_dropout": 0.2}, {"dropout": 0}, {"dropout": 0.5}):
         both = {"dropout": 0.3, "input_dropout": 0.1} | given
@@ -276,7 +276,7 @@ def test_passes_of_counts_are_not_negative_after_a_schedule():
     model.fit(X, counts)
     samples = model.sample_y(X, 500)
     assert (samples >= 0).all()
-    assert (samples == 0).any()  # and some would be, by the shift alone
+    assert (samples == 0).any()  # the shift alone makes some negative
     mean, std = model.predict(X, return_std=True, n_samples=500)
     np.testing.assert_array_equal(mean, model.predict(X))
     raw = model.sample_y(X, 500, dropout=0.6)
@@ -296,7 +296,7 @@ def test_after_a_schedule_in_float32_sparse_and_with_batch_norm(small_blocks):
         assert std.std() > 0
 
 
-def test_after_a_schedule_the_numbers_survive_files_and_threads(small_blocks, tmp_path):
+def test_after_a_schedule_results_are_the_same_from_files_and_in_threads(small_blocks, tmp_path):
     model = regressor(dropout_schedule="flat_cos").fit(X, y)
     model.save_weights(tmp_path / "weights.npz")
     loaded = regressor().load_weights(tmp_path / "weights.npz")
@@ -356,7 +356,7 @@ def test_explicit_rates_of_0_do_not_warn():
     log_predictive_density_scorer(model, X, y)
 
 
-def test_going_on_without_dropout_is_no_schedule_that_ended_at_0():
+def test_continuing_without_dropout_is_not_a_schedule_that_ended_at_0():
     model = regressor(warm_start=True).fit(X, y).set_params(dropout=0).fit(X, y)
     np.testing.assert_allclose(model.sample_y(X, 2)[:, 1], model.predict(X))
 
@@ -376,7 +376,7 @@ def test_the_rates_at_the_end_of_training_are_those_of_sampling():
     assert (model.sample_y(X, 7) != model.sample_y(X, 7, dropout=0.3)).any()
 
 
-def test_the_best_weights_come_back_with_their_rates():
+def test_the_best_weights_are_restored_with_their_rates():
     model = regressor(dropout_schedule="annealed", early_stopping=True, batch_size=10, learning_rate_init=0.1).fit(X, y)
     best = int(np.argmax(model.validation_scores_))
     assert best < len(model.validation_scores_) - 1
@@ -414,15 +414,15 @@ def test_the_statistics_are_those_of_the_passes(small_blocks, mask_sharing, inpu
 @pytest.mark.parametrize("mask_sharing", ["sample", "batch"])
 def test_rows_come_back_in_order(small_blocks, mask_sharing):
     model = regressor().fit(X, y)
-    many = np.tile(X, (20, 1))
-    samples = model.sample_y(many, 3, dropout=2**-16, mask_sharing=mask_sharing)  # next to no noise
+    many = np.tile(X, (8, 1))
+    samples = model.sample_y(many, 3, dropout=2**-16, mask_sharing=mask_sharing)  # almost no noise
     assert np.median(np.abs(samples - model.predict(many)[:, None])) < 1e-3
     mean, _ = model.predict(many, return_std=True, dropout=2**-16, mask_sharing=mask_sharing)
     assert np.median(np.abs(mean - model.predict(many))) < 1e-3
 
 
 @pytest.mark.parametrize("mask_sharing", ["sample", "batch"])
-def test_the_numbers_do_not_depend_on_the_number_of_threads(small_blocks, mask_sharing):
+def test_results_do_not_depend_on_the_number_of_threads(small_blocks, mask_sharing):
     many, model = np.tile(X, (3, 1)), regressor().fit(X, y)
     options = {"n_samples": 40, "mask_sharing": mask_sharing}
     for call in (partial(model.predict, return_std=True), model.sample_y, classifier().fit(X, LABELS).sample_proba):
@@ -436,9 +436,9 @@ def test_a_pass_with_shared_masks_is_one_function(small_blocks):
         np.testing.assert_allclose(functions[start : start + 60], functions[:60], rtol=1e-12)
     np.testing.assert_allclose(model.sample_y(X[7:9], 9, mask_sharing="batch"), functions[7:9], rtol=1e-12)
     many = model.sample_y(X, 300, mask_sharing="batch", input_dropout=0.4, dropout=0.4)
-    assert len(np.unique(many[0])) > 200  # blocks of passes do not repeat each other
+    assert len(np.unique(many[0])) > 200  # passes differ between blocks
     points = model.sample_y(np.tile(X[:1], (60, 1)), 9)
-    assert len(np.unique(points)) > 100  # of 2 to the number of units that are on
+    assert len(np.unique(points)) > 100  # of 2**(number of active units)
 
 
 def test_a_seed_fixes_the_masks_and_none_does_not():
@@ -467,7 +467,7 @@ def test_blocks_are_bounded_and_cover_each_row_and_pass_once(monkeypatch, wide, 
     rows = sparse.random(70, 900, density=0.01, random_state=0).tocsr() if wide else X
     rows = rows.toarray() if wide == "dense" else rows
     model = regressor(dropout=dropout, input_dropout=input_dropout).fit(rows, np.arange(rows.shape[0]))
-    sampler = skdropout._uncertainty._sampler(model, (input_dropout, dropout), shared=False)
+    sampler = skdropout._sampling._sampler(model, (input_dropout, dropout), shared=False)
     seen = np.zeros((rows.shape[0], 333), int)
     for some_rows, passes in sampler.blocks(rows, 333):
         seen[some_rows, passes] += 1
@@ -478,7 +478,7 @@ def test_blocks_are_bounded_and_cover_each_row_and_pass_once(monkeypatch, wide, 
     assert (seen == 1).all()
 
 
-def test_calls_at_the_same_time_leave_blas_as_it_was(monkeypatch):
+def test_simultaneous_calls_leave_the_blas_threads_unchanged(monkeypatch):
     log = []
 
     class Controller:
@@ -489,7 +489,7 @@ def test_calls_at_the_same_time_leave_blas_as_it_was(monkeypatch):
         def restore_original_limits(self):
             log.append("restored")
 
-    monkeypatch.setattr(skdropout._uncertainty, "get_threadpool_controller", Controller)
+    monkeypatch.setattr(skdropout._sampling, "get_threadpool_controller", Controller)
     model = regressor().fit(X, y)
 
     def gather_inside(blocks):
@@ -498,7 +498,7 @@ def test_calls_at_the_same_time_leave_blas_as_it_was(monkeypatch):
         assert log == [(1, "blas")]
 
     options = SamplingOptions(n_samples=20, n_jobs=1)
-    skdropout._uncertainty.monte_carlo_passes(model, X, lambda outputs, rows: None, gather_inside, options)
+    skdropout._sampling.monte_carlo_passes(model, X, lambda outputs, rows: None, gather_inside, options)
     assert log == [(1, "blas"), "restored"]
 
 
@@ -507,8 +507,8 @@ def test_a_forked_child_has_the_threads_of_blas_that_its_parent_had(n_active, mo
     log = []
     limit = SimpleNamespace(restore_original_limits=lambda: log.append("restored"))
     controller = SimpleNamespace(limit=lambda **limits: log.append(limits) or limit)
-    monkeypatch.setattr(skdropout._uncertainty, "get_threadpool_controller", lambda: controller)
-    one_thread = skdropout._uncertainty.OneBlasThread()
+    monkeypatch.setattr(skdropout._sampling, "get_threadpool_controller", lambda: controller)
+    one_thread = skdropout._sampling.OneBlasThread()
     for _ in range(n_active):
         one_thread.__enter__()
     one_thread.lock.acquire()  # by a thread that the child does not have
@@ -521,7 +521,7 @@ def test_a_forked_child_has_the_threads_of_blas_that_its_parent_had(n_active, mo
     assert log == once * (1 + (n_active > 0))
 
 
-# The noise of the observations
+# Observation noise
 
 
 def test_noise_variance_is_that_of_the_residuals():
@@ -572,7 +572,7 @@ def test_residuals_of_0_leave_a_density():
     assert np.isfinite(model.log_predictive_density(X, model.predict(X), dropout=0)).all()
 
 
-def test_early_stopping_can_watch_the_density():
+def test_early_stopping_can_use_the_density():
     for model, targets in ((regressor(), y), (classifier(), LABELS)):
         model.set_params(early_stopping=True, scoring=log_predictive_density_scorer).fit(X, targets)
         assert np.isfinite(model.validation_scores_).all()
@@ -631,14 +631,14 @@ def test_the_score_is_a_weighted_mean_through_pipelines_and_transformed_targets(
     assert log_predictive_density_scorer(search, X, y) == pytest.approx(density.mean(), rel=1e-6)
 
 
-def test_the_density_of_transformed_targets_counts_the_slope():
+def test_the_density_of_transformed_targets_includes_the_log_jacobian():
     positive = np.exp(y)
     model = TransformedTargetRegressor(regressor(noise_variance=0.3), func=np.log, inverse_func=np.exp).fit(X, positive)
     expected = lognorm.logpdf(positive, np.sqrt(0.3), scale=np.exp(model.regressor_.predict(X))).mean()
     assert log_predictive_density_scorer(model, X, positive, dropout=0) == pytest.approx(expected, rel=1e-6)
 
 
-def test_the_slope_of_small_targets():
+def test_the_log_jacobian_of_small_targets():
     skewed = np.exp(3 * y)  # from 1e-4 to 1e3
     model = TransformedTargetRegressor(regressor(noise_variance=0.3), func=np.log, inverse_func=np.exp).fit(X, skewed)
     expected = lognorm.logpdf(skewed, np.sqrt(0.3), scale=np.exp(model.regressor_.predict(X))).mean()
@@ -662,7 +662,7 @@ def test_sparse_labels_are_scored():
     assert log_predictive_density_scorer(model, X, sparse.csr_matrix(MULTILABEL)) == pytest.approx(expected)
 
 
-def test_a_label_that_is_out_of_the_question_has_a_finite_density():
+def test_a_label_of_probability_zero_has_a_finite_density():
     model = classifier(dropout=0).fit(X, LABELS == 1)
     model.intercepts_[-1] += 1e3
     assert np.isfinite(model.log_predictive_density(X, np.zeros(60, bool))).all()
@@ -673,7 +673,7 @@ def test_a_search_over_rates_and_noise_by_predictive_density():
     target = (target - target.mean()) / target.std()
     grid = {"dropout": [0, 0.2], "noise_variance": [1e-3, 0.5]}
     search = GridSearchCV(regressor(), grid, scoring=log_predictive_density_scorer, cv=3).fit(data, target)
-    assert search.best_params_["noise_variance"] == 0.5  # the other is far too sure of itself
+    assert search.best_params_["noise_variance"] == 0.5  # the other is overconfident
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     grid = {"dropout": [0.0, 0.1]}
     scoring = partial(log_predictive_density_scorer, n_samples=20)
@@ -683,7 +683,7 @@ def test_a_search_over_rates_and_noise_by_predictive_density():
     assert -2 < search.fit(*load_iris(return_X_y=True)).best_score_ < 0
 
 
-def test_what_has_no_predictive_density_is_refused():
+def test_estimators_without_a_predictive_density_are_refused():
     with pytest.raises(TypeError, match=r"no DropoutMLP.*LinearRegression"):
         log_predictive_density_scorer(Pipeline([("reg", LinearRegression())]).fit(X, y), X, y)
     flat = FunctionTransformer(np.sign, check_inverse=False)
@@ -726,7 +726,7 @@ def test_entropies_of_certainty(small_blocks, targets):
     assert (found.predictive_entropy == 0).any()
 
 
-def test_one_class_leaves_no_doubt():
+def test_one_class_has_no_uncertainty():
     model = classifier().fit(X, np.ones(60))
     np.testing.assert_array_equal(model.log_predictive_density(X, np.ones(60)), 0)
     found = model.predict_uncertainty(X)

@@ -8,7 +8,7 @@ import pytest
 import sklearn.neural_network
 import without_dropout
 
-# scikit-learn's tests expect its warnings to be let through
+# scikit-learn's tests expect that its warnings are not errors
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 EXCLUDED = {
@@ -18,7 +18,7 @@ EXCLUDED = {
 
 
 def _load():
-    """The test module, imported anew while sklearn.neural_network offers our classes."""
+    """Import the test module again while sklearn.neural_network has our classes."""
     spec = importlib.util.find_spec("sklearn.neural_network.tests.test_mlp")
     module = importlib.util.module_from_spec(spec)
     ours = {"MLPClassifier": without_dropout.MLPClassifier, "MLPRegressor": without_dropout.MLPRegressor}
@@ -32,7 +32,7 @@ TESTS = {name: value for name, value in vars(upstream).items() if name.startswit
 globals().update({name: test for name, test in TESTS.items() if name not in EXCLUDED})
 
 
-def test_the_upstream_file_is_run_on_our_classes():
+def test_the_upstream_tests_run_on_our_classes():
     assert upstream.MLPClassifier is without_dropout.MLPClassifier
     assert inspect.getfile(upstream) == inspect.getfile(
         importlib.import_module("sklearn.neural_network.tests.test_mlp")

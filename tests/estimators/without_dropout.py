@@ -1,4 +1,4 @@
-"""Subclasses whose default is no dropout: what scikit-learn's own tests are run on."""
+"""Subclasses without dropout by default, on which scikit-learn's own tests run."""
 
 import types
 

@@ -14,7 +14,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
 from skdropout import _base as base
-from skdropout._magnitudes import column_ranges
+from skdropout._fit import prepare
+from skdropout._fit.checks import column_ranges
 from skdropout.engine import backprop
 from skdropout.engine.backprop import Backprop
 from skdropout.engine.layers import LayerSpec
@@ -212,13 +213,13 @@ def test_values_that_float32_makes_one_are_a_warning(dtype):
 
 
 def test_small_integers_are_not_scanned(monkeypatch):
-    monkeypatch.setattr("skdropout._magnitudes._unresolved", None)
+    monkeypatch.setattr("skdropout._fit.checks._unresolved", None)
     DropoutMLPClassifier(**FEW, dtype="float32", max_iter=1).fit(X.astype(np.int8), LABELS)
 
 
 @pytest.mark.parametrize("kind", ["dense", "csr"])
 def test_ranges_in_blocks(kind, monkeypatch):
-    monkeypatch.setattr("skdropout._magnitudes.BLOCK_SIZE", 40)  # six rows
+    monkeypatch.setattr("skdropout._fit.checks.BLOCK_SIZE", 40)  # six rows
     low, high = column_ranges(stored(kind, X))
     np.testing.assert_array_equal(low, X.min(axis=0))
     np.testing.assert_array_equal(high, X.max(axis=0))
@@ -312,9 +313,9 @@ STAGES = {  # parameters, arguments, (owner, name, replacement), error
     "divergence": ({}, {}, (Backprop, "data_loss_and_grad", diverges), ValueError),
     "scorer": ({"scoring": fails}, {"X_val": X, "y_val": LABELS}, None, RuntimeError),
     "schedule": ({"dropout_schedule": fails_late, "max_iter": 3}, {}, None, RuntimeError),
-    "Ctrl-C before the training": ({}, {}, (base, "initialize", interrupts), KeyboardInterrupt),
+    "Ctrl-C before the training": ({}, {}, (prepare, "initialize", interrupts), KeyboardInterrupt),
     "memory": ({}, {}, (Adam, "step", runs_out_of_memory), MemoryError),
-    "the end": ({}, {}, (base.BaseDropoutMLP, "_settle", fails), RuntimeError),
+    "the end": ({}, {}, (base.BaseDropoutMLP, "_finalize", fails), RuntimeError),
 }
 
 

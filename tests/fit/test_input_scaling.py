@@ -12,9 +12,9 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from skdropout import Checkpoint, DropoutMLPClassifier, DropoutMLPRegressor
-from skdropout._callbacks import Callback
-from skdropout._rows import Rows
-from skdropout._scaling import column_exponents, column_rms, target_scale
+from skdropout._callbacks.tasks import Callback
+from skdropout._fit.data import Rows
+from skdropout._fit.scaling import column_exponents, column_rms, target_scale
 
 X, y = load_wine(return_X_y=True)
 EXPONENTS = np.array([2, 0, 0, 2, 5, 0, 0, 0, 0, 0, 0, 0, 8])  # root mean squares of 13, 2.6, ..., 101, ..., 811

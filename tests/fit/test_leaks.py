@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from helpers import HAVE_CALLBACKS, classifier, regressor
 
-import skdropout._lbfgs
-import skdropout._training
-import skdropout._uncertainty
+import skdropout._base
+import skdropout._fit.plan
+import skdropout._sampling
 from skdropout import EarlyStopping
 
 rng = np.random.RandomState(0)
@@ -54,7 +54,6 @@ if HAVE_CALLBACKS:  # scikit-learn 1.9 keeps the last 128 hooks it has called in
 
 @contextmanager
 def without_collector():
-    gc.collect()
     gc.disable()
     try:
         yield
@@ -75,10 +74,10 @@ def test_the_buffers_end_with_the_call(monkeypatch, name):
         return Watched
 
     for module, cls in (
-        (skdropout._training, "Backprop"),
-        (skdropout._training, "Training"),
-        (skdropout._lbfgs, "Backprop"),
-        (skdropout._uncertainty, "Sampler"),
+        (skdropout._fit.plan, "Backprop"),
+        (skdropout._base, "Training"),
+        (skdropout._base, "LBFGS"),
+        (skdropout._sampling, "Sampler"),
     ):
         monkeypatch.setattr(module, cls, watched(getattr(module, cls)))
     with without_collector():

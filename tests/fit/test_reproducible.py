@@ -16,7 +16,7 @@ from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
 
 def test_processes_with_other_hashes_give_the_same_digests():
     """Sets and dicts of strings are walked in another order in each: names of classes, groups, parameters."""
-    seeds = ["0", "1", "2"]
+    seeds = ["0", "1"]  # and that of this process
     children = [
         subprocess.Popen(
             [sys.executable, Path(__file__).with_name("digests.py")],
@@ -73,6 +73,6 @@ def test_one_blas_thread_and_two_agree_to_rounding(estimator, params):
     predictions = []
     for n_threads in (1, 2):
         with threadpool_limits(n_threads, "blas"):
-            model = estimator(**{"hidden_layer_sizes": (128,), "max_iter": 10, "random_state": 0} | params).fit(wide, y)
+            model = estimator(**{"hidden_layer_sizes": (128,), "max_iter": 5, "random_state": 0} | params).fit(wide, y)
             predictions.append(getattr(model, "predict_proba", model.predict)(wide))
     np.testing.assert_allclose(*predictions, rtol=1e-6, atol=1e-9)

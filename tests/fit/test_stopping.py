@@ -7,7 +7,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
-from skdropout._training import Training
+from skdropout._fit.stochastic import Training
 from skdropout.engine.losses import LOSSES
 
 rng = np.random.RandomState(0)

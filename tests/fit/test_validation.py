@@ -44,6 +44,7 @@ from sklearn.preprocessing import (
 from sklearn.utils.fixes import parse_version
 
 from skdropout import Checkpoint, DropoutMLPClassifier, DropoutMLPRegressor, EarlyStopping
+from skdropout._fit.prepare import validation_mask
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(120, 4))
@@ -129,7 +130,7 @@ def test_a_split_without_the_rare_class_does_not_end_fit():
         y = np.random.RandomState(seed).permutation([0] * 147 + [1] * 147 + [2] * 6)
         scoring = list(EXPECTED)[seed % len(EXPECTED)]
         clf = Small(scoring=scoring, early_stopping=True, max_iter=2).set_params(random_state=seed).fit(data, y)
-        n_absent += 2 not in y[clf._known_split()]
+        n_absent += 2 not in y[validation_mask(vars(clf))]
     assert n_absent > 5
 
 
@@ -388,7 +389,7 @@ def test_the_memory_of_the_split_is_a_bit_a_row():
     n = 100_000
     reg = DropoutMLPRegressor(hidden_layer_sizes=2, max_iter=1, early_stopping=True).fit(np.zeros((n, 1)), np.zeros(n))
     assert len(pickle.dumps(reg._validation_mask)) < n / 8 + 1000
-    assert reg._known_split().sum() == n / 10
+    assert validation_mask(vars(reg)).sum() == n / 10
 
 
 def test_an_integer_seed_trains_as_before_on_the_rows_in_the_order_drawn():
@@ -420,18 +421,18 @@ class Kill:
 @needs_callbacks
 def test_a_warm_start_that_is_resumed_holds_out_the_same_rows(tmp_path):
     model = Small(max_iter=5, early_stopping=True, warm_start=True, random_state=None, scoring="loss").fit(X, LABELS)
-    held_out, saved = model._known_split(), pickle.dumps(model.set_params(random_state=0))
+    held_out, saved = validation_mask(vars(model)), pickle.dumps(model.set_params(random_state=0))
     killed, resumed, straight = (pickle.loads(saved) for _ in range(3))
     with pytest.raises(Killed):
         killed.set_callbacks(Checkpoint(tmp_path / "c"), Kill()).fit(X, LABELS)
     resumed.set_callbacks(Checkpoint(tmp_path / "c")).fit(X, LABELS)
     straight.fit(X, LABELS)
     assert len(resumed.loss_curve_) == 10
-    np.testing.assert_array_equal(resumed._known_split(), held_out)
+    np.testing.assert_array_equal(validation_mask(vars(resumed)), held_out)
     np.testing.assert_array_equal(resumed.coefs_[0], straight.coefs_[0])
     other = pickle.loads(saved).set_callbacks(Checkpoint(tmp_path / "c"))
     other._validation_mask = (120, np.packbits(~held_out))
-    with pytest.raises(ValueError, match="another fit, which differs in the network it goes on from"):
+    with pytest.raises(ValueError, match="another fit, which differs in the network that it continues"):
         other.fit(X, LABELS)
 
 

@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
-from skdropout._without_effect import RULES
+from skdropout._fit.unused_parameters import RULES
 
 rng = np.random.RandomState(0)
 X = rng.normal(size=(40, 4))
@@ -156,8 +156,7 @@ def test_a_stream_warns_once():
         reg.partial_fit(X, X[:, 0])  # warnings are errors
 
 
-@pytest.mark.parametrize("pipeline", [False, True])
-@pytest.mark.parametrize("n_jobs", [None, 2])
+@pytest.mark.parametrize(("pipeline", "n_jobs"), [(False, None), (True, None), (True, 2)])
 def test_a_search_is_silent_and_its_refit_warns(pipeline, n_jobs):
     clf = DropoutMLPClassifier(**BASE, mask_sharing="batch", dropout_schedule="annealed")
     model, prefix = (make_pipeline(StandardScaler(), clf), "dropoutmlpclassifier__") if pipeline else (clf, "")

@@ -694,7 +694,7 @@ def test_a_write_that_fails_leaves_the_older_file(saved, monkeypatch):
 
 def test_where_folders_cannot_be_opened_the_file_alone_is_written_to_the_disk(tmp_path, monkeypatch):
     windows = SimpleNamespace(name="nt", fsync=os.fsync, replace=os.replace)  # without `open`
-    monkeypatch.setattr("skdropout._files.os", windows)
+    monkeypatch.setattr("skdropout._persistence.atomic.os", windows)
     fitted("classes").save_weights(tmp_path / "w")
     assert_predict_the_same(CLASSIFIER(**CASES["classes"][2]).load_weights(tmp_path / "w"), fitted("classes"))
     assert [path.name for path in tmp_path.iterdir()] == ["w"]

@@ -1,8 +1,9 @@
-"""The arrows of import, and every kind of dropout on the table."""
+"""Imports between modules, and the registration of every dropout kind."""
 
 import ast
 import re
 import sys
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ THIRD_PARTY = {"numpy", "scipy", "sklearn", "joblib", "matplotlib", "skl2onnx"}
 
 
 def imports(path):
-    """Absolute names of the modules a file imports, relative ones resolved; names from private modules included."""
+    """Return the absolute names of the modules that a file imports, including names from private modules."""
     package = ("skdropout", *path.relative_to(ROOT).parent.parts)
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -38,22 +39,31 @@ def test_only_the_dependencies_are_imported(path):
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "engine").rglob("*.py")), ids=name)
-def test_the_engine_knows_nothing_of_scikit_learn_or_the_estimators(path):
+def test_the_engine_imports_neither_scikit_learn_nor_the_estimators(path):
     for module in imports(path):
         assert module.split(".")[0] not in {"sklearn", "joblib", "matplotlib", "skl2onnx"}
         assert not module.startswith("skdropout") or module.startswith("skdropout.engine")
 
 
+def run_on_import(nodes):
+    """Yield the nodes that run when the module is imported."""
+    for node in nodes:
+        for_type_checkers = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if not isinstance(node, ast.FunctionDef) and not for_type_checkers:
+            yield node
+            yield from run_on_import(ast.iter_child_nodes(node))
+
+
 @pytest.mark.parametrize("path", FILES, ids=name)
 def test_optional_packages_are_imported_inside_functions_only(path):
-    for node in ast.parse(path.read_text()).body:
+    for node in run_on_import(ast.parse(path.read_text()).body):
         modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        assert not any(module.startswith(("matplotlib", "skl2onnx")) for module in modules)
+        assert not any(module.startswith(("matplotlib", "onnx", "skl2onnx")) for module in modules)
 
 
 @pytest.mark.parametrize("path", [p for p in FILES if p.name != "_sklearn.py"], ids=name)
-def test_private_names_of_scikit_learn_have_one_door(path):
+def test_private_names_of_scikit_learn_are_imported_in_one_module(path):
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sklearn"):
@@ -61,83 +71,33 @@ def test_private_names_of_scikit_learn_have_one_door(path):
             assert not any(alias.name.startswith("_") for alias in node.names)
 
 
-# who may import whom, inside the package
-ARROWS = {
-    "_sklearn.py": set(),
-    "_typing.py": set(),
-    "_version.py": set(),
-    "_snapshot.py": set(),
-    "_spec.py": {"_sklearn", "engine"},
-    "_magnitudes.py": set(),
-    "_rows.py": {"_magnitudes", "_sklearn", "engine"},
-    "_validation.py": {"_sklearn"},
-    "_codec.py": set(),
-    "_errstate.py": set(),
-    "_callbacks.py": {"_codec", "_errstate", "_rows", "_sklearn", "_validation"},
-    "_checkpoint.py": {"_callbacks", "_codec", "_files", "_persistence", "_spec", "engine"},
-    "_scaling.py": {"_magnitudes"},
-    "_training.py": {
-        "_callbacks",
-        "_checkpoint",
-        "_codec",
-        "_errstate",
-        "_magnitudes",
-        "_rows",
-        "_scaling",
-        "_spec",
-        "_validation",
-        "engine",
-    },
-    "_lbfgs.py": {"_codec", "_sklearn", "_training", "engine"},
-    "_uncertainty.py": {"_rows", "_sklearn", "_snapshot", "_spec", "_weights", "engine"},
-    "_weights.py": {"engine"},
-    "_files.py": set(),
-    "_persistence.py": {"_files", "_spec", "_version", "_weights", "engine"},
-    "_base.py": {
-        "_callbacks",
-        "_checkpoint",
-        "_errstate",
-        "_lbfgs",
-        "_persistence",
-        "_magnitudes",
-        "_sklearn",
-        "_snapshot",
-        "_spec",
-        "_rows",
-        "_training",
-        "_uncertainty",
-        "_validation",
-        "_without_effect",
-        "_weights",
-        "engine",
-    },
-    "_without_effect.py": {"_sklearn", "engine"},
-    "_classifier.py": {"_base", "_sklearn", "_snapshot", "_uncertainty", "engine"},
-    "_regressor.py": {"_base", "_sklearn", "_snapshot", "_spec", "_uncertainty", "_without_effect", "engine"},
-    "_onnx.py": {"_classifier", "_regressor", "_sklearn", "engine"},
-    "_scoring.py": set(),
-    "_show_versions.py": {"_sklearn", "_version"},
-    "_diagnosis.py": {"_scoring", "_training", "engine"},
-    "_tuning.py": set(),
-    "_displays/__init__.py": set(),
-    "_displays/_common.py": {"_scoring", "_sklearn", "engine"},
-    "_displays/calibration.py": {"_displays", "_scoring", "_sklearn"},
-    "_displays/rates.py": {"_displays", "_sklearn", "_tuning"},
-    "_displays/training.py": {"_displays", "_sklearn"},
-    "_displays/units.py": {"_displays", "_sklearn"},
-    "__init__.py": {
-        "_callbacks",
-        "_checkpoint",
-        "_classifier",
-        "_diagnosis",
-        "_displays",
-        "_onnx",
-        "_regressor",
-        "_scoring",
-        "_show_versions",
-        "_tuning",
-        "_version",
-    },
+# Modules and packages in layers: each imports only from the layers above it in this list.
+LAYERS = [
+    {"_typing", "_version", "_errstate", "_codec", "engine"},
+    {"_sklearn", "_fitted", "_snapshot"},
+    {"_weights", "_validation"},
+    {"_fit"},
+    {"_persistence"},
+    {"_sampling"},
+    {"_callbacks"},
+    {"_base"},
+    {"_classifier", "_regressor", "_checkpoint"},
+    {"_scoring", "_tuning", "_show_versions", "_onnx"},
+    {"_diagnosis", "_displays"},
+]
+# the same inside of the packages
+INNER_LAYERS = {
+    "_fit": [
+        {"checks", "parameters"},
+        {"data", "scaling", "unused_parameters"},
+        {"plan"},
+        {"convergence", "history", "prepare"},
+        {"stochastic"},
+        {"lbfgs"},
+    ],
+    "_persistence": [{"atomic", "pickling"}, {"npz", "to_sklearn"}],
+    "_callbacks": [{"tasks"}, {"checkpoint_file", "early_stopping", "fingerprint"}, {"checkpoint"}],
+    "_displays": [{"_common"}, {"calibration", "rates", "training", "units"}],
 }
 ENGINE_ARROWS = {
     "activations.py": {"registry"},
@@ -154,17 +114,65 @@ ENGINE_ARROWS = {
 
 
 def targets(path, root):
+    """The direct children of a package that a file imports."""
     prefix = f"{root}."
     return {module.removeprefix(prefix).split(".")[0] for module in imports(path) if module.startswith(prefix)}
 
 
-@pytest.mark.parametrize("path", sorted([*ROOT.glob("*.py"), *ROOT.glob("_displays/*.py")]), ids=name)
-def test_arrows_of_the_package(path):
-    assert targets(path, "skdropout") <= ARROWS[path.relative_to(ROOT).as_posix()] | {"_typing"}
+def layer_of(module, layers):
+    (number,) = [i for i, layer in enumerate(layers) if module in layer]
+    return number
+
+
+PRIVATE = [path for path in FILES if path.relative_to(ROOT).parts[0] not in {"engine", "__init__.py"}]
+
+
+@pytest.mark.parametrize("path", PRIVATE, ids=name)
+def test_modules_import_only_from_lower_layers(path):
+    first, *rest = path.relative_to(ROOT).with_suffix("").parts
+    layer = layer_of(first, LAYERS)
+    assert all(layer_of(target, LAYERS) < layer for target in targets(path, "skdropout") - {first})
+    if rest and rest != ["__init__"]:
+        layers = INNER_LAYERS[first]
+        layer = layer_of(rest[0], layers)
+        assert all(layer_of(target, layers) < layer for target in targets(path, f"skdropout.{first}"))
+
+
+def test_each_module_is_in_one_layer():
+    modules = {path.relative_to(ROOT).with_suffix("").parts[0] for path in FILES} - {"__init__"}
+    assert sorted(modules) == sorted(chain(*LAYERS))
+
+
+def arguments(path):
+    """Yield the name of each function of a file, nested ones included, with the names of its arguments."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.Lambda):
+            args = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            yield getattr(node, "name", "lambda"), {arg.arg for arg in args}
+
+
+def test_only_the_preparation_of_a_fit_takes_an_estimator():
+    takers = {
+        (path.name, function)
+        for path in (ROOT / "_fit").glob("*.py")
+        for function, names in arguments(path)
+        if "estimator" in names
+    }
+    assert takers == {("prepare.py", "prepare")}
+    readers = {
+        path.name
+        for path in (ROOT / "_fit").glob("*.py")
+        if any(isinstance(node, ast.Name) and node.id == "estimator" for node in ast.walk(ast.parse(path.read_text())))
+    }
+    assert readers == {"prepare.py"}
+
+
+def test_public_objects_name_the_public_module():
+    assert {getattr(skdropout, public).__module__ for public in skdropout.__all__} == {"skdropout"}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "engine").glob("*.py")), ids=name)
-def test_arrows_of_the_engine(path):
+def test_imports_inside_the_engine(path):
     assert targets(path, "skdropout.engine") <= ENGINE_ARROWS.get(path.name, set())
 
 
@@ -182,7 +190,7 @@ KINDS = [p for p in sorted((ROOT / "engine" / "dropout").glob("*.py")) if p.stem
 
 
 @pytest.mark.parametrize("path", KINDS, ids=name)
-def test_a_kind_is_one_file_one_final_class_one_line(path):
+def test_a_dropout_kind_is_one_file_one_final_class_one_line(path):
     registered = [kind for kind in DROPOUTS.values() if kind.__module__ == f"skdropout.engine.dropout.{path.stem}"]
     classes = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)]
     assert len(registered) == len(classes) == 1

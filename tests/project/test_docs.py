@@ -1,4 +1,4 @@
-"""What is written is true: docstrings agree with each other and with the signatures, versions with the changelog."""
+"""Docstrings agree with each other and with the signatures, versions with the changelog."""
 
 import inspect
 import re
@@ -24,7 +24,7 @@ DOC = ROOT / "doc"
 
 
 def parameters(doc):
-    """Name -> description; an entry may name several."""
+    """Return the descriptions by name; an entry may have several names."""
     return {name.lstrip("*"): (p.type, p.desc) for p in doc["Parameters"] for name in re.split(r",\s*", p.name)}
 
 
@@ -38,7 +38,7 @@ def test_every_parameter_is_documented_in_order(public):
     assert list(parameters(doc)) == list(inspect.signature(public).parameters)
 
 
-def test_both_estimators_say_the_same():
+def test_both_estimators_document_shared_parameters_equally():
     classifier, regressor = (ClassDoc(cls) for cls in (skdropout.DropoutMLPClassifier, skdropout.DropoutMLPRegressor))
     for table in (parameters, attributes):
         a, b = table(classifier), table(regressor)
@@ -68,7 +68,7 @@ def test_public_methods_document_their_parameters(cls):
             assert list(parameters(FunctionDoc(method))) == expected, name
 
 
-# Checks of numpydoc that are left out, as scikit-learn leaves them out
+# Checks of numpydoc that scikit-learn skips too
 LEFT_OUT = {
     "GL01",  # the summary is on the line of the quotes: older versions of numpydoc want it on the next
     "RT02",  # a single returned value may have a name
@@ -77,7 +77,7 @@ LEFT_OUT_FOR_METHODS = {"ES01", "EX01", "SA01"}  # extended summary, examples, s
 
 
 def documented():
-    """The dotted name of everything public, and whether it is a method."""
+    """Yield the dotted name of every public object, and whether it is a method."""
     for public in PUBLIC:
         name = f"{public.__module__}.{public.__name__}"
         yield name, False
@@ -88,7 +88,7 @@ def documented():
 
 
 @pytest.mark.parametrize(("name", "is_method"), [*documented()])
-def test_numpydoc_has_nothing_to_say(name, is_method):
+def test_numpydoc_finds_no_errors(name, is_method):
     left_out = LEFT_OUT | (LEFT_OUT_FOR_METHODS if is_method else set())
     assert [error for error in validate(name)["errors"] if error[0] not in left_out] == []
 
@@ -134,12 +134,12 @@ def test_the_link_of_the_html_representation_is_that_of_the_page(cls):
     assert cls()._get_doc_link().endswith(f"/stable/{folder}/skdropout.{cls.__name__}.html")
 
 
-def test_the_gallery_has_an_order():
+def test_every_example_has_a_place_in_the_gallery():
     order = runpy.run_path(DOC / "gallery_order.py")["ORDER"]
     assert sorted(order) == sorted(path.name for path in (ROOT / "examples").glob("plot_*.py"))
 
 
-def test_no_file_names_the_workplace():
+def test_no_file_mentions_the_workplace():
     folders = [(ROOT / name).rglob("*.py") for name in ("skdropout", "benchmarks", "examples")]
     for path in chain(ROOT.glob("*.*"), ROOT.glob(".*.yaml"), DOC.glob("*.*"), *folders):
         if path.suffix in {".py", ".md", ".toml", ".cff", ".rst", ".yaml"}:

@@ -1,4 +1,4 @@
-"""Types: every public signature has them, they are those of the values, and a type checker finds users' mistakes."""
+"""Public signatures are annotated, values have the declared types, and mypy finds users' mistakes."""
 
 import inspect
 import subprocess
@@ -27,12 +27,12 @@ from skdropout._sklearn import StrOptions
 ROOT = Path(__file__).parents[2]
 CLASSES = [Diagnosis, *(obj for obj in vars(skdropout).values() if inspect.isclass(obj))]
 ESTIMATORS = [DropoutMLPClassifier, DropoutMLPRegressor]
-# which the package imports for type checkers only
+# imported by the package for type checkers only
 MATPLOTLIB = {c.__name__: c for c in (Axes, AxesImage, Colorbar, ErrorbarContainer, Figure, Line2D, Patch, StepPatch)}
 
 
 def hints(obj):
-    return typing.get_type_hints(obj, localns=MATPLOTLIB)
+    return typing.get_type_hints(obj, localns=MATPLOTLIB | vars(skdropout._typing))
 
 
 def public_callables():
@@ -52,11 +52,11 @@ def public_callables():
 def test_every_public_signature_has_types(function):
     signature = inspect.signature(function)
     assert set(hints(function)) == {*signature.parameters, "return"} - {"self"}
-    assert "numpy." not in str(signature)  # help() prints the names of the types, and not what they stand for
+    assert "numpy." not in str(signature)  # help() prints the names of the type aliases, not their definitions
 
 
 def strings(hint):
-    """The strings that a type allows by name."""
+    """Return the strings that a type allows."""
     if typing.get_origin(hint) is typing.Literal:
         return {value for value in typing.get_args(hint) if isinstance(value, str)}
     return set().union(*map(strings, typing.get_args(hint)))
@@ -74,7 +74,7 @@ def test_the_types_of_parameters_allow_what_fit_allows(cls):
 
 
 def matches(value, hint):
-    """Whether a value is of a type; only what the annotations of fitted attributes need."""
+    """Return whether a value has a type, for the annotations of fitted attributes."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if hasattr(origin, "__value__"):  # an alias, as NDArray is since NumPy 2.5
         return matches(value, origin.__value__[args])
@@ -89,7 +89,7 @@ def matches(value, hint):
     return isinstance(value, hint)
 
 
-def test_the_matcher_can_tell():
+def test_the_type_matcher_rejects_wrong_values():
     assert matches([np.ones(2)], list[np.typing.NDArray[np.floating[typing.Any]]])
     assert matches(None, float | None)
     for value, hint in [(1, float), ("a", float | None), ([1.0], tuple[float, ...]), ((1.0, "a"), tuple[float, ...])]:
@@ -99,7 +99,7 @@ def test_the_matcher_can_tell():
 
 @pytest.mark.filterwarnings(f"ignore::{ConvergenceWarning.__module__}.ConvergenceWarning")
 @pytest.mark.parametrize("cls", ESTIMATORS)
-def test_fitted_attributes_are_of_their_types(cls):
+def test_fitted_attributes_have_the_declared_types(cls):
     import pandas as pd
 
     X = pd.DataFrame(np.random.default_rng(0).normal(size=(30, 3)), columns=list("abc"))
@@ -122,7 +122,7 @@ def test_fitted_attributes_are_of_their_types(cls):
     assert seen == set(types)
 
 
-def test_attributes_of_displays_are_of_their_types():
+def test_attributes_of_displays_have_the_declared_types():
     for disp in (
         skdropout.ReliabilityDisplay.from_predictions([0, 1], [0.2, 0.7]),
         skdropout.CoverageDisplay.from_predictions([0, 1], [0, 1], [1, 1]),
@@ -139,8 +139,8 @@ def test_attributes_of_displays_are_of_their_types():
 
 
 @pytest.mark.slow
-def test_mypy_finds_the_package_sound_and_the_mistakes_of_users():
-    """``mypy`` on what pyproject.toml says: the package, and typed_code.py with mistakes that it must find."""
+def test_mypy_accepts_the_package_and_finds_users_mistakes():
+    """Run mypy as configured in pyproject.toml, on the package and on typed_code.py with its deliberate mistakes."""
     pytest.importorskip("mypy")
     run = subprocess.run([sys.executable, "-m", "mypy"], cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr

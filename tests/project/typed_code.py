@@ -1,6 +1,6 @@
-"""Code as users write it, for ``mypy``: it finds no mistakes but those that are meant, each at its ``type: ignore``.
+"""Code as users write it, for ``mypy``: it reports only the deliberate mistakes, each marked with ``type: ignore``.
 
-Nothing here is run.
+This module is never run.
 """
 
 from pathlib import Path

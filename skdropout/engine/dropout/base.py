@@ -115,7 +115,7 @@ class Multiplicative(Dropout):
 
 
 def is_multiplicative(kind):
-    """Return whether the noisy c · x is c times the noisy x: whether the kind is plain noise times x."""
+    """Return whether the kind only multiplies x by noise, so that scaling x scales the noisy x."""
     return issubclass(kind, Multiplicative) and all(
         getattr(kind, name) is getattr(Multiplicative, name) for name in ("forward", "apply")
     )

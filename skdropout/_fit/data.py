@@ -12,9 +12,9 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_non_negative
 
-from ._magnitudes import check_weights
-from ._sklearn import check_sample_weight
-from .engine.training import Batches
+from .._sklearn import check_sample_weight
+from ..engine.training import Batches
+from .checks import check_weights
 
 MAX_FAST_SIZE, MAX_FAST_ROWS = 10_000, 10  # maximum size of X, and number of rows of a list, for the fast path
 

@@ -12,15 +12,14 @@ warning. The refit of the best candidate warns. With ``partial_fit``, only the f
 
 import warnings
 from collections.abc import Callable
-from inspect import signature
 from operator import is_
 from reprlib import repr as short
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._sklearn import is_search_candidate
-from .engine.losses import LOSSES
+from .._sklearn import is_search_candidate
+from ..engine.losses import LOSSES
 
 
 class Rule(NamedTuple):
@@ -28,17 +27,17 @@ class Rule(NamedTuple):
 
     parameter: str
     disabled_by: tuple[str, ...]
-    has_no_effect: Callable[[Any, list[Any], bool], bool]  # layers: list of LayerSpec; validated: has a validation set
+    has_no_effect: Callable[[Any], bool]  # a function of the Plan
     fix: str
     exempt: tuple[Any, ...] = ()  # values that request nothing, in addition to the default
 
 
-def all_rates_zero(estimator, layers, validated):
-    return not any(layer.rate > 0 for layer in layers)
+def all_rates_zero(plan):
+    return not any(plan.rates)
 
 
-def no_hidden_layers(estimator, layers, validated):
-    return len(layers) == 1
+def no_hidden_layers(plan):
+    return len(plan.model.specs) == 1
 
 
 RATES, SIZES = ("dropout", "input_dropout"), ("hidden_layer_sizes",)
@@ -48,8 +47,9 @@ RULES = [
     Rule(
         "dropout_kind",
         ("dropout",),
-        lambda estimator, layers, _: all(
-            layer.dropout == "bernoulli" or layer.rate == 0 for layer in layers[estimator.input_groups is not None :]
+        lambda plan: all(
+            layer.dropout == "bernoulli" or layer.rate == 0
+            for layer in plan.model.specs[plan.settings.input_groups is not None :]
         ),
         "set the rates of these layers above 0",
     ),
@@ -58,62 +58,62 @@ RULES = [
     Rule(
         "group_size",
         ("dropout_kind",),
-        lambda estimator, layers, _: all(layer.groups is None for layer in layers[1:]),
+        lambda plan: all(layer.groups is None for layer in plan.model.specs[1:]),
         "set dropout_kind='spatial' for these layers",
         (1,),
     ),
     Rule(
         "group_size",
         ("dropout",),
-        lambda estimator, layers, _: all(layer.groups is None or layer.rate == 0 for layer in layers[1:]),
+        lambda plan: all(layer.groups is None or layer.rate == 0 for layer in plan.model.specs[1:]),
         "set the rates of these layers above 0",
         (1,),
     ),
-    Rule("input_groups", ("input_dropout",), lambda estimator, layers, _: layers[0].rate == 0, "set a rate above 0"),
+    Rule("input_groups", ("input_dropout",), lambda plan: plan.model.specs[0].rate == 0, "set a rate above 0"),
     Rule("batch_norm", SIZES, no_hidden_layers, "add a hidden layer"),
     Rule("max_norm", SIZES, no_hidden_layers, "add a hidden layer"),
-    Rule("l1_ratio", ("alpha",), lambda estimator, *_: estimator.alpha == 0, "set alpha above 0"),
-    Rule("warmup_fraction", ("solver",), lambda estimator, *_: estimator.solver == "lbfgs", "use a stochastic solver"),
+    Rule("l1_ratio", ("alpha",), lambda plan: plan.settings.alpha == 0, "set alpha above 0"),
+    Rule("warmup_fraction", ("solver",), lambda plan: plan.settings.solver == "lbfgs", "use a stochastic solver"),
     Rule(
         "learning_rate",
         ("solver",),
-        lambda estimator, *_: estimator.solver == "lbfgs" and estimator.learning_rate in {"cosine", "onecycle"},
+        lambda plan: plan.settings.solver == "lbfgs" and plan.settings.learning_rate in {"cosine", "onecycle"},
         "use a stochastic solver",
     ),
     Rule(
         "quantile",
         ("loss",),
-        lambda estimator, *_: "quantile" not in LOSSES[estimator.loss].options.values(),
+        lambda plan: "quantile" not in LOSSES[plan.settings.loss].options.values(),
         "set loss='quantile'",
     ),
     Rule(
         "scoring",
         ("early_stopping",),
-        lambda estimator, _, validated: not validated,
+        lambda plan: plan.held_out is None and not plan.settings.early_stopping,
         "set early_stopping=True or give X_val and y_val to fit",
     ),
     Rule(
         "dtype",
         ("warm_start",),
-        lambda estimator, *_: np.dtype(estimator.dtype).name != estimator.coefs_[0].dtype.name,
+        lambda plan: np.dtype(plan.settings.dtype).name != plan.dtype.name,
         "set warm_start=False to start in another dtype",
     ),
 ]
 
 
-def warn_about_unused_parameters(estimator, layers, validated):
-    """Warn about each parameter that has no effect on the fit."""
-    defaults, warned = signature(type(estimator).__init__).parameters, set()
+def warn_about_unused_parameters(plan, parameters):
+    """Warn about each parameter that has no effect on the fit; `parameters` are those of the signature."""
+    settings, defaults, warned = plan.settings, parameters, set()
     for rule in RULES:
         name = rule.parameter
         if name in warned or name not in defaults:
             continue
-        value, default = getattr(estimator, name), defaults[name].default
+        value, default = getattr(settings, name), defaults[name].default
         if any(all_equal(value, exempt) for exempt in (default, *rule.exempt)):
             continue
-        if rule.has_no_effect(estimator, layers, validated) and not is_search_candidate():
+        if rule.has_no_effect(plan) and not is_search_candidate():
             warned.add(name)
-            because = " and ".join(f"{other}={short(getattr(estimator, other))}" for other in rule.disabled_by)
+            because = " and ".join(f"{other}={short(getattr(settings, other))}" for other in rule.disabled_by)
             warnings.warn(
                 f"{name}={short(value)} has no effect with {because}: {rule.fix}, or leave {name} at {default!r}."
             )

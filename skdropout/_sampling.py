@@ -19,10 +19,11 @@ from scipy.sparse import issparse
 from scipy.special import logsumexp
 from sklearn.utils import check_random_state, check_scalar
 
-from ._rows import canonical_csr
+from ._fit.data import canonical_csr
+from ._fit.parameters import dropout_rates, names_per_layer
+from ._fitted import noise_settings, unfolded_state
 from ._sklearn import InvalidParameterError, get_threadpool_controller
 from ._snapshot import from_snapshot
-from ._spec import dropout_rates, names_per_layer
 from ._typing import Float, FloatArray, Int, MaskSharing, MatrixLike, Rates, Seed
 from ._weights import unfolded, weights_of
 from .engine.dropout import DROPOUTS
@@ -160,7 +161,7 @@ def monte_carlo_passes(estimator, X, summarize, gather, options, recenter=True):
         raise InvalidParameterError(f"n_jobs must be None or an int other than 0, got {n_jobs!r}.")
     recenter = recenter and ended_at_zero(estimator, dropout, input_dropout)
     rates, X = _sampling_rates(estimator, dropout, input_dropout), canonical_csr(X)
-    if issparse(X) and rates[0] > 0 and not DROPOUTS[kind := estimator._noise[0][0]].takes_sparse:
+    if issparse(X) and rates[0] > 0 and not DROPOUTS[kind := noise_settings(estimator).kinds[0]].takes_sparse:
         raise ValueError(
             f"dropout_kind={kind!r} with input_dropout={rates[0]!r} would make a sparse X dense: sample with "
             "input_dropout=0, or make X dense."
@@ -251,7 +252,7 @@ def _run_in_threads(work, blocks, n_jobs, gather):
 
 def ended_at_zero(estimator, dropout=None, input_dropout=None):
     """Return whether a schedule ended near 0, relative to the nominal rates, and the user does not give all rates."""
-    nominal = estimator._noise[2]
+    nominal = noise_settings(estimator).rates
     missing = [*(nominal[:1] if input_dropout is None else ()), *(nominal[1:] if dropout is None else ())]
     return any(missing) and max(estimator.dropout_) < NEGLIGIBLE_RATE * max(nominal)
 
@@ -261,7 +262,7 @@ def _sampling_rates(estimator, dropout, input_dropout):
 
     The trained rate is that at the end of training or, if a schedule ended at 0, the initial rate of the schedule.
     """
-    trained = estimator._noise[2] if ended_at_zero(estimator) else estimator.dropout_
+    trained = noise_settings(estimator).rates if ended_at_zero(estimator) else estimator.dropout_
     dropout = trained[1:] if dropout is None else dropout
     input_dropout = trained[0] if input_dropout is None else input_dropout
     return dropout_rates(dropout, input_dropout, len(trained) - 1)
@@ -273,13 +274,13 @@ def _sampler(estimator, rates, shared, raw=False):
     With `raw`, it samples the output before its activation.
     """
     network, norms = estimator._network(), ()
-    if getattr(estimator, "_unfolded", [False])[0] == "after_activation":  # folding would exempt the shift from noise
+    if unfolded_state(estimator).batch_norm == "after_activation":  # folding would exempt the shift from noise
         params, moments, _ = unfolded(estimator, *weights_of(estimator))
         norms = list(inference_scale_shift(params.scales, params.shifts, moments))
         network = Network(params.coefs, params.intercepts, network.activations, network.output)
     if raw:
         network.output = "identity"
-    kinds, groups, *_ = estimator._noise
+    kinds, groups, *_ = noise_settings(estimator)
     names_per_layer("dropout_kind", kinds, DROPOUTS, len(kinds))  # a registered kind may have been removed
     return Sampler(network, list(zip(kinds, rates, groups, strict=True)), norms, shared)
 

@@ -9,7 +9,7 @@ before the first layer. After training, the first weights are divided instead. B
 import numpy as np
 from scipy.sparse import issparse
 
-from ._magnitudes import BLOCK_SIZE, column_ranges
+from .checks import BLOCK_SIZE, column_ranges
 
 # Columns are scaled down to a root mean square of about 4 times the scale of the targets: standardized columns, pixels
 # in [0, 1] and one-hot columns stay as they are. Mean log loss on nine raw tables at the defaults: 0.40 for a factor of

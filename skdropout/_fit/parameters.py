@@ -6,13 +6,13 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from ._sklearn import Interval, InvalidParameterError, Options, StrOptions
-from .engine.activations import ACTIVATIONS
-from .engine.dropout import DROPOUTS
-from .engine.layers import LayerSpec
-from .engine.losses import LOSSES
-from .engine.optimizers import OPTIMIZERS
-from .engine.schedules import DROPOUT_SCHEDULES, LEARNING_RATES
+from .._sklearn import Interval, InvalidParameterError, Options, StrOptions
+from ..engine.activations import ACTIVATIONS
+from ..engine.dropout import DROPOUTS
+from ..engine.layers import LayerSpec
+from ..engine.losses import LOSSES
+from ..engine.optimizers import OPTIMIZERS
+from ..engine.schedules import DROPOUT_SCHEDULES, LEARNING_RATES
 
 
 class RegisteredNames(Set):
@@ -129,11 +129,11 @@ def suggestion(name, value):
     return f": did you mean {float(value) / 100:g}?" if 2 <= value < 100 else ""
 
 
-def check_floats(estimator):
+def check_floats(settings, constraints):
     """Raise an error for a real-valued parameter beyond the range of floats, such as 10**400."""
-    for name, constraints in estimator._parameter_constraints.items():
-        value = getattr(estimator, name)
-        real = any(isinstance(constraint, Interval) and constraint.type is Real for constraint in constraints)
+    for name, allowed in constraints.items():
+        value = getattr(settings, name)
+        real = any(isinstance(constraint, Interval) and constraint.type is Real for constraint in allowed)
         if real and isinstance(value, Real):
             try:
                 float(value)

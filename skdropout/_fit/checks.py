@@ -36,26 +36,26 @@ def _largest(magnitudes, names):
     return f"column {i if names is None else repr(str(names[i]))}", float(magnitudes[i])
 
 
-def suggest_fixes(estimator, rows, diverges=True):
+def suggest_fixes(plan, rows, diverges=True):
     """Suggest changes if training diverges or is too slow, based on the data and the parameters."""
-    X, _, Y, sample_weight = rows
-    column, value = largest_column(X, getattr(estimator, "feature_names_in_", None))
+    settings, (X, _, Y, sample_weight) = plan.settings, rows
+    column, value = largest_column(X, plan.feature_names)
     unscaled = f"; {column} reaches {value:.3g}" if value > MAX_SCALED else ""
     scale = f"scale the inputs (for example with StandardScaler{unscaled})"
     fixes = [scale] if unscaled else []
-    if Y.dtype.kind == "f" and (value := np.abs(Y).max()) > MAX_SCALED and estimator.out_activation_ == "identity":
+    if Y.dtype.kind == "f" and (value := np.abs(Y).max()) > MAX_SCALED and plan.output == "identity":
         fixes.append(f"scale y, which reaches {value:.3g} (with TransformedTargetRegressor)")
     min_weight = 1.0 if sample_weight is None else sample_weight[sample_weight > 0].min()
-    if estimator.alpha >= min_weight:  # alpha is divided by the weights of a batch
+    if settings.alpha >= min_weight:  # alpha is divided by the weights of a batch
         smallest = "" if sample_weight is None else f"; the smallest positive sample_weight is {min_weight:.3g}"
-        fixes.append(f"lower alpha (now {estimator.alpha:g}{smallest})")
+        fixes.append(f"lower alpha (now {settings.alpha:g}{smallest})")
     if not diverges:
-        fixes += [f"raise learning_rate_init (now {estimator.learning_rate_init:g})"] * (estimator.solver != "lbfgs")
-        fixes.append(f"raise max_iter (now {estimator.max_iter})")
-    elif estimator.solver != "lbfgs":
-        fixes.append(f"lower learning_rate_init (now {estimator.learning_rate_init:g})")
-        fixes += ["set clip_norm=1"] if estimator.clip_norm is None else []
-        fixes += ["set dtype='float64'"] if estimator.coefs_[0].dtype == np.float32 else []
+        fixes += [f"raise learning_rate_init (now {settings.learning_rate_init:g})"] * (settings.solver != "lbfgs")
+        fixes.append(f"raise max_iter (now {settings.max_iter})")
+    elif settings.solver != "lbfgs":
+        fixes.append(f"lower learning_rate_init (now {settings.learning_rate_init:g})")
+        fixes += ["set clip_norm=1"] if settings.clip_norm is None else []
+        fixes += ["set dtype='float64'"] if plan.dtype == np.float32 else []
     *first, last = fixes or [scale]
     return f"{', '.join(first)} or {last}" if first else last
 

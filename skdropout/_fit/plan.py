@@ -1,0 +1,188 @@
+"""The plan of a training and the model that it trains."""
+
+import copy
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..engine.backprop import Backprop
+from ..engine.layers import LayerSpec, fold
+from ..engine.losses import LOSSES
+from ..engine.network import Network
+from ..engine.params import Params
+from .checks import suggest_fixes
+from .data import Rows
+from .parameters import learning_rate_settings
+
+
+class Model(NamedTuple):
+    """What is trained: the parameters, the running moments of batch normalization, and the layers.
+
+    With ``input_exponents`` k, the parameters are those of a network whose input column j is X_j / 2^k_j.
+    """
+
+    params: Params
+    moments: list[Any]
+    specs: list[LayerSpec]
+    batch_norm: str | bool = False
+    input_exponents: np.ndarray | None = None
+    assigned: str = "nothing"  # what the user assigned: the running moments may not match such weights
+
+    def unscaled_params(self):
+        """The parameters for inputs that are not scaled: a copy if there are exponents."""
+        if self.input_exponents is None:
+            return self.params
+        params = copy.deepcopy(self.params)
+        W = params.coefs[0]
+        np.ldexp(W, -self.input_exponents[:, np.newaxis], out=W)
+        return params
+
+    def fold(self, params):
+        """Weights and biases for prediction, with batch normalization folded in; views of `params` without it."""
+        if self.batch_norm:
+            return fold(params, self.moments, self.batch_norm)
+        return params.coefs, params.intercepts
+
+    def network(self, output):
+        """The network that predicts, with the output activation `output`."""
+        activations = [spec.activation for spec in self.specs[:-1]]
+        return Network(*self.fold(self.unscaled_params()), activations, output)
+
+
+class SavedFit(NamedTuple):
+    """A fit as its checkpoint file has it."""
+
+    fitted: dict[str, Any]  # fitted attributes by name
+    state: dict[str, Any]  # state of the training, or the final state
+    path: Path
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a training depends on. ``prepare`` makes it.
+
+    Parameters
+    ----------
+    settings : SimpleNamespace
+        The parameters of the estimator by name.
+    model : Model
+        The initial model, which the run trains in place.
+    rows : Rows
+        All training rows.
+    train : ndarray of int
+        Indices of the rows to train on; the others are in the validation set.
+    held_out : Rows or None
+        The validation set.
+    random_state : RandomState
+        The stream for weights, split and shuffling.
+    masks : Generator or None
+        The stream for masks; None without dropout.
+    fresh : bool
+        Whether the weights are new.
+    incremental : bool
+        Whether this is one call of ``partial_fit``.
+    previous : dict
+        The fitted attributes of the training that this one continues.
+    rates : tuple of float
+        Dropout rate on the input of each layer, before the schedule.
+    initial_rates : tuple of float
+        The rates that the initial weights were trained with.
+    loss, loss_options : str and dict
+        Name and options of the loss.
+    scoring : str, callable or None
+        Score of the validation set: "loss", a scorer, or None for the default score of the estimator.
+    monitors_loss : bool
+        Whether early stopping monitors the validation loss instead of the score.
+    feature_names : ndarray or None
+        Names of the columns of X.
+    fingerprint : dict or None
+        What distinguishes this fit from others; None without checkpoints.
+    initial_random_state : tuple or None
+        State of the stream before the first draw; None without checkpoints.
+    resume_from : SavedFit or None
+    """
+
+    settings: SimpleNamespace
+    model: Model
+    rows: Rows
+    train: np.ndarray
+    held_out: Rows | None
+    random_state: np.random.RandomState
+    masks: np.random.Generator | None
+    fresh: bool
+    incremental: bool
+    previous: dict[str, Any]
+    rates: tuple[float, ...]
+    initial_rates: tuple[float, ...]
+    loss: str
+    loss_options: dict[str, Any]
+    scoring: Any
+    monitors_loss: bool
+    feature_names: np.ndarray | None
+    fingerprint: dict[str, Any] | None
+    initial_random_state: tuple[Any, ...] | None
+    resume_from: SavedFit | None
+
+    @property
+    def dtype(self):
+        return self.model.params.dtype
+
+    @property
+    def n_outputs(self):
+        return self.model.specs[-1].units
+
+    @property
+    def output(self):
+        """Name of the output activation."""
+        return LOSSES[self.loss].output
+
+    @cached_property
+    def objective(self):
+        """The row of the loss, with its options filled in."""
+        return LOSSES[self.loss].bind(**self.loss_options)
+
+    @property
+    def rate_settings(self):
+        """The settings for which a learning rate that training has reached is valid."""
+        return learning_rate_settings(vars(self.settings))
+
+    @property
+    def evaluation_rows(self):
+        """The validation set, or the training rows if there is none."""
+        return self.rows if self.held_out is None else self.held_out
+
+    def network(self):
+        """The network that predicts with the current weights."""
+        return self.model.network(self.output)
+
+    def reported_loss(self, P, Y, sample_weight):
+        """The loss of the predictions P as loss curves report it, without penalty. It overwrites P."""
+        return self.objective.function(P, Y, sample_weight) * self.objective.reporting_scale(self.n_outputs)
+
+    def backprop(self, params, batch_size):
+        """Backprop over batches of at most `batch_size` rows, for the model or for a copy of its parameters."""
+        settings = self.settings
+        return Backprop(
+            params,
+            self.model.specs,
+            self.loss,
+            batch_size,
+            alpha=0.0 if settings.solver == "adamw" else settings.alpha,
+            l1_ratio=settings.l1_ratio,
+            max_norm=settings.max_norm,
+            batch_norm=settings.batch_norm or None,
+            moments=self.model.moments,
+            mask_sharing=settings.mask_sharing,
+            loss_options=self.loss_options,
+        )
+
+    def diverged(self, what, rows):
+        """The error for a training that has overflowed."""
+        return ValueError(
+            "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
+            f"preprocessed. {what}: {suggest_fixes(self, rows)}."
+        )

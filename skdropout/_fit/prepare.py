@@ -1,0 +1,291 @@
+"""The preparation of a fit: from an estimator, its arguments and the data to a plan."""
+
+import copy
+import warnings
+from functools import partial
+from numbers import Integral
+from types import SimpleNamespace
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import is_classifier, is_regressor
+from sklearn.metrics import get_scorer_names
+from sklearn.utils import check_random_state
+
+from .._fitted import NOT_FOLDED, NoiseSettings, Unfolded, having
+from .._sklearn import InvalidParameterError
+from .._validation import check_target_scale
+from .._weights import unfolded, weights_of
+from ..engine.activations import ACTIVATIONS
+from ..engine.dropout import DROPOUTS
+from ..engine.dropout.base import is_multiplicative
+from ..engine.initializers import initialize
+from ..engine.losses import LOSSES
+from ..engine.optimizers import OPTIMIZERS
+from ..engine.params import Params
+from ..engine.rng import mask_stream, resume_stream
+from .data import explain_overflow, split_validation
+from .parameters import (
+    check_floats,
+    column_groups,
+    dropout_rates,
+    hidden_sizes,
+    layer_specs,
+    learning_rate_settings,
+    names_per_layer,
+    unit_groups,
+)
+from .plan import Model, Plan
+from .scaling import column_exponents, target_scale
+
+
+def prepare(estimator, X, y, sample_weight=None, validation=(None, None, None), *, incremental=False, classes=None):
+    """Check all arguments and return the plan of the training.
+
+    This is the only function of the package that takes the estimator. It sets the attributes that describe the network,
+    such as ``classes_`` and ``n_layers_``, and removes those of the last training.
+
+    Parameters
+    ----------
+    estimator : BaseDropoutMLP
+    X, y, sample_weight : array-like
+        The training rows.
+    validation : (X_val, y_val, sample_weight_val)
+    incremental : bool
+        Whether this is a call of ``partial_fit``.
+    classes : array-like or None
+        All class labels, at the first ``partial_fit`` of a classifier.
+    """
+    if incremental:
+        estimator._validate_params()  # fit_context skips it for a fitted estimator, but set_params may have been called
+    constraints = estimator._parameter_constraints
+    settings = SimpleNamespace(**{name: getattr(estimator, name) for name in constraints})
+    check_floats(settings, constraints)
+    sizes = hidden_sizes(settings.hidden_layer_sizes)
+    rates = dropout_rates(settings.dropout, settings.input_dropout, len(sizes))
+    activations = names_per_layer("activation", settings.activation, ACTIVATIONS, len(sizes))
+    kinds = names_per_layer("dropout_kind", settings.dropout_kind, DROPOUTS, len(sizes))
+    check_combinations(settings, rates, kinds, activations, validation, incremental)
+    fresh = not hasattr(estimator, "coefs_") or not (settings.warm_start or incremental)
+    if fresh:
+        estimator._forget()
+    previous = {name: getattr(estimator, name) for name in estimator._fitted()}
+
+    with explain_overflow():
+        X, y = estimator._validate_xy(X, y, reset=fresh)
+    feature_names = getattr(estimator, "feature_names_in_", None)
+    weights = None if fresh else weights_of(estimator)
+    dtype = compute_dtype(settings.dtype, X) if fresh else weights[0][0].dtype
+    estimator._check_columns(X, dtype)
+    estimator._learn_targets(y, fresh, incremental, classes)
+    rows = estimator._make_rows(X, y, sample_weight, dtype)
+    held_out = None
+    if validation[0] is not None:
+        held_out = estimator._make_validation_rows(*validation, dtype)
+        if held_out.Y.shape[1:] != rows.Y.shape[1:]:
+            raise ValueError(f"`y_val` has {held_out.Y.shape[1]} output(s), but `y` has {rows.Y.shape[1]}.")
+        if settings.solver != "lbfgs" and is_regressor(estimator):
+            check_target_scale(rows.Y, held_out.Y)
+
+    n_outputs = rows.Y.shape[1] if rows.Y.ndim == 2 else len(estimator.classes_)  # a 1-D Y contains class codes
+    columns = column_groups(settings.input_groups, X.shape[1])
+    groups = columns, *unit_groups(sizes, settings.group_size, kinds)
+    kinds = input_kind(settings, columns, rates[0], issparse(X)), *kinds
+    specs = layer_specs(sizes, n_outputs, activations, rates, kinds, groups)
+    fingerprint, saved = estimator._find_checkpoint(rows, held_out, previous, incremental)
+    random_state, masks = random_streams(settings, previous, saved, fresh, incremental, noise=any(rates))
+    initial_random_state = None if fingerprint is None else random_state.get_state()
+    model = initial_model(
+        settings, specs, X.shape[1], dtype, random_state, previous, weights, partial(unfolded, estimator)
+    )
+
+    train = np.arange(X.shape[0])
+    stochastic = settings.solver != "lbfgs"
+    if stochastic and settings.early_stopping and held_out is None:
+        stratify = is_classifier(estimator) and n_outputs == 1
+        known = validation_mask(previous)
+        train, held_out, mask = split_validation(rows, settings.validation_fraction, stratify, random_state, known)
+        estimator._validation_mask = len(mask), np.packbits(mask)
+    for name in having("stochastic"):
+        vars(estimator).pop(name, None)
+    estimator.n_layers_, estimator.n_outputs_ = len(specs) + 1, n_outputs
+    estimator.out_activation_ = LOSSES[estimator._loss_name()].output
+    estimator._activations = activations
+    estimator._noise = tuple(NoiseSettings(kinds, groups, rates, repr(settings.dropout_schedule)))
+    estimator._in_stream = incremental
+    if stochastic:
+        continues = incremental and type(previous.get("_optimizer")) is OPTIMIZERS[settings.solver]
+        known = previous.get("_input_exponents")
+        output, has_noise = estimator.out_activation_, masks is not None
+        model = scale_inputs(model, rows, train, output, has_noise, fresh, known, continues)
+        estimator._input_exponents = model.input_exponents
+        estimator._rate_settings = learning_rate_settings(vars(settings))
+    return Plan(
+        settings=settings,
+        model=model,
+        rows=rows,
+        train=train,
+        held_out=held_out,
+        random_state=random_state,
+        masks=masks,
+        fresh=fresh,
+        incremental=incremental,
+        previous=previous,
+        rates=rates,
+        initial_rates=previous.get("dropout_", rates),
+        loss=estimator._loss_name(),
+        loss_options=estimator._loss_options(),
+        scoring=estimator._monitored_score(),
+        monitors_loss=estimator._monitors_loss(),
+        feature_names=feature_names,
+        fingerprint=fingerprint,
+        initial_random_state=initial_random_state,
+        resume_from=saved,
+    )
+
+
+def check_combinations(settings, rates, kinds, activations, validation, incremental):
+    """Raise an error for arguments that are valid one by one but not together."""
+    if settings.solver == "lbfgs":
+        check_lbfgs(settings, rates, validation)
+    if settings.solver == "adamw" and settings.l1_ratio > 0:
+        raise ValueError(f"solver='adamw' decays the weights by itself: set l1_ratio=0, got {settings.l1_ratio!r}.")
+    if isinstance(settings.scoring, str) and settings.scoring not in {"loss", *get_scorer_names()}:
+        raise InvalidParameterError(
+            "scoring must be 'loss', a name in sklearn.metrics.get_scorer_names(), a callable or None, "
+            f"got {settings.scoring!r}."
+        )
+    if settings.early_stopping and incremental:
+        raise ValueError("partial_fit does not support early_stopping=True. Set early_stopping=False.")
+    for name, part in zip(("X_val", "y_val"), validation, strict=False):
+        if part is None and any(other is not None for other in validation):
+            raise ValueError(f"Validation data need both X_val and y_val, but {name} is None.")
+    layers = zip(rates[1:], kinds, activations, strict=True)
+    unsuited = {name for rate, kind, name in layers if rate > 0 and kind == "alpha" and name != "selu"}
+    if unsuited:
+        warnings.warn(
+            "dropout_kind='alpha' keeps the mean and variance of selu units, and here it follows "
+            f"{sorted(unsuited)}: set activation='selu', or another dropout_kind."
+        )
+
+
+def check_lbfgs(settings, rates, validation):
+    """Raise an error for parameters that L-BFGS does not support."""
+    if any(rates):
+        raise ValueError(
+            "solver='lbfgs' cannot train with dropout: its line search needs a deterministic loss, and "
+            f"dropout={settings.dropout!r}, input_dropout={settings.input_dropout!r} make it random. "
+            "Set both to 0, or use solver='adam' or 'sgd'."
+        )
+    for name, off in {"batch_norm": False, "max_norm": None, "clip_norm": None, "l1_ratio": 0}.items():
+        value = getattr(settings, name)
+        if value != off:
+            raise ValueError(
+                f"solver='lbfgs' works without {name}: set {name}={off!r}, got {value!r}, "
+                "or use solver='adam' or 'sgd'."
+            )
+    loss = getattr(settings, "loss", None)
+    if loss in LOSSES and not LOSSES[loss].smooth:
+        raise ValueError(f"solver='lbfgs' needs a smooth loss, not loss={loss!r}: use solver='adam' or 'sgd'.")
+    if settings.early_stopping or validation[0] is not None:
+        warnings.warn("solver='lbfgs' uses no validation data: early_stopping and X_val have no effect.")
+
+
+def compute_dtype(dtype, X):
+    """The dtype of new weights: `dtype`, or that of X if it is float32, or float64."""
+    if dtype is not None:
+        return np.dtype(dtype).newbyteorder("=")
+    return np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
+
+
+def input_kind(settings, columns, rate, is_sparse):
+    """The kind of dropout on the input."""
+    kind = settings.dropout_kind if isinstance(settings.dropout_kind, str) else "bernoulli"
+    if columns is not None and not DROPOUTS[kind].uses_groups:
+        kind = "spatial"
+    if not DROPOUTS[kind].takes_sparse and rate > 0 and is_sparse:
+        raise ValueError(
+            f"dropout_kind={kind!r} with input_dropout > 0 would make a sparse X dense: set input_dropout=0, give "
+            "one kind per hidden layer (the input then gets 'bernoulli'), or make X dense."
+        )
+    return kind
+
+
+def random_streams(settings, previous, saved, fresh, incremental, noise):
+    """The random state for weights and rows, and the generator of the masks or None.
+
+    An integer seed starts from scratch at every ``fit`` and continues at every ``partial_fit``. The masks continue
+    whenever the weights do.
+    """
+    seed = settings.random_state
+    if saved is not None and seed is None:  # that of the fit that is resumed, not the global one
+        random_state = np.random.RandomState()
+        random_state.set_state(saved.state["initial_random_state"])
+    elif incremental and not fresh and isinstance(seed, Integral) and "_random_state" in previous:
+        random_state = copy.deepcopy(previous["_random_state"])
+    else:
+        random_state = check_random_state(seed)
+    if not noise:
+        return random_state, None
+    if "_mask_state" in previous:
+        return random_state, resume_stream(previous["_mask_state"])
+    return random_state, mask_stream(random_state)
+
+
+def validation_mask(fitted):
+    """The mask of the rows that the last fit with early stopping held out, from its attributes; or None."""
+    n_rows, bits = fitted.get("_validation_mask", (0, None))
+    return np.unpackbits(bits, count=n_rows).astype(bool) if n_rows else None
+
+
+def initial_model(settings, specs, n_features, dtype, random_state, previous, weights, unfold):
+    """The model to train: with new weights, or with a copy of those that the training continues from.
+
+    `weights` are None for new ones. ``unfold(*weights)`` returns them before batch normalization is folded in.
+    """
+    units = n_features, *(spec.units for spec in specs)
+    initial = Params(units, dtype, normed=bool(settings.batch_norm))
+    moments = [(np.zeros(n, dtype), np.ones(n, dtype), np.zeros(())) for n in units[1:-1] if settings.batch_norm]
+    if weights is None or (settings.early_stopping and isinstance(settings.random_state, Integral)):
+        # with known weights only for the draws, which come before the split: it then holds out the same rows again
+        last = specs[-2].activation if len(specs) > 1 else output_init_activation(settings)
+        initialize(initial, [*(spec.activation for spec in specs[:-1]), last], random_state)
+    if weights is None:
+        return Model(initial, moments, specs, settings.batch_norm)
+    batch_norm = Unfolded(*previous.get("_unfolded", NOT_FOLDED)).batch_norm
+    if batch_norm != settings.batch_norm:
+        raise ValueError(
+            f"The fitted network has batch_norm={batch_norm!r}, but it is now {settings.batch_norm!r}. "
+            "Set warm_start=False and call fit to start from scratch."
+        )
+    known = Params.pack(*weights, dtype)
+    if known.units != units:
+        raise ValueError(
+            f"The fitted network has layers of {known.units} units, inputs and outputs included, but "
+            f"hidden_layer_sizes and y now ask for {units}. Set warm_start=False and call fit to start from scratch."
+        )
+    if not batch_norm:
+        return Model(known, moments, specs)
+    known, moments, assigned = unfold(*weights)
+    return Model(known, moments, specs, settings.batch_norm, assigned=assigned)
+
+
+def output_init_activation(settings):
+    """The activation for which the weights of a network without hidden layers are initialized."""
+    return settings.activation if isinstance(settings.activation, str) else "identity"
+
+
+def scale_inputs(model, rows, train, output, has_noise, fresh, known, continues):
+    """Scale large columns of X if there is noise; a training that continues keeps its first scaling."""
+    params, first = model.params, model.specs[0]
+    exponents = known if continues else None
+    # noise that multiplies commutes with the scaling, so that sampling needs none
+    commutes = first.rate == 0 or is_multiplicative(DROPOUTS[first.dropout])
+    if has_noise and commutes and not continues:
+        scale = target_scale(rows.Y, rows.sample_weight, train) if output == "identity" else 1.0
+        exponents = column_exponents(rows, train, scale, params.dtype)
+    if exponents is None:
+        return model
+    if not fresh:  # new weights are initialized for columns of moderate size
+        np.ldexp(params.coefs[0], exponents[:, np.newaxis], out=params.coefs[0])
+    return model._replace(input_exponents=exponents)

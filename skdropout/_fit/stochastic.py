@@ -1,0 +1,359 @@
+"""The run of a training by a stochastic optimizer: its epochs, what ends it, and its state."""
+
+import copy
+import warnings
+from itertools import islice
+from math import isfinite
+from numbers import Real
+from time import perf_counter
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from .._codec import SequenceOf, check, report_damage
+from .._errstate import user_errstate
+from .._fitted import having
+from ..engine.optimizers import OPTIMIZERS, SGD, Adam, resume
+from ..engine.schedules import DROPOUT_SCHEDULES, LEARNING_RATES, warm_up
+from ..engine.training import epochs
+from .checks import suggest_fixes
+from .convergence import constant_loss, warn_if_worse_than_constant
+from .data import mini_batches
+from .history import History
+
+INTERRUPTED = "Training interrupted by user."
+DIVERGED_RATIO = 1e6  # the training has diverged if the loss exceeds that of the first epoch by this factor
+MAX_CONVERGENCE_ROWS = 1000  # maximum number of rows for the noise-free loss, one forward pass per epoch
+RECALIBRATION_BATCHES = 10  # maximum number of batches from which new running moments are computed
+
+
+class Training:
+    """A training by a stochastic optimizer, until the training loss or the validation score has stopped improving.
+
+    It trains the model of the plan in place.
+
+    Parameters
+    ----------
+    plan : Plan
+    evaluate : callable, default=None
+        ``evaluate(history)`` returns score and loss of the current weights on the validation set. Needed if there is
+        one.
+
+    Attributes
+    ----------
+    history : History
+    optimizer : object
+        An instance of a class in ``OPTIMIZERS``.
+    """
+
+    def __init__(self, plan, evaluate=None):
+        settings = plan.settings
+        self.plan, self.settings, self.model, self.evaluate = plan, settings, plan.model, evaluate
+        self.random_state, self.masks = plan.random_state, plan.masks
+        self.batches = self._mini_batches()
+        self.backprop = plan.backprop(self.model.params, self.batches.batch_size)
+        self.has_noise = bool(self.backprop.noises)
+        self._set_schedules()
+        self.optimizer = self._start_optimizer()
+        self._choose_convergence_rows()
+        self.history = History(plan, noise_free=self.convergence_rows is not None)
+        if settings.batch_norm and self.batches.batch_size == 1:
+            warnings.warn("batch_norm learns nothing from batches of one row: give it larger batches.")
+        self.epochs_before = len(self.history.loss_curve_) if plan.incremental else 0
+        if self.epochs_before >= settings.max_iter and self.policy.factor(1.0) < 1e-3:
+            warnings.warn(
+                f"learning_rate={settings.learning_rate!r} ended after max_iter={settings.max_iter} epochs, and "
+                "partial_fit changes next to nothing now: set learning_rate='constant', or a larger max_iter."
+            )
+        if plan.held_out is not None:
+            self.history.start_validation(*((-np.inf, np.inf) if plan.fresh else evaluate(self.history)))
+        if self.model.assigned != "nothing" and plan.resume_from is None:
+            self._recalibrate()
+        self.n_done = 0  # epochs trained by the fit that is resumed
+        self.best_weights = self._weights(plan.initial_rates) if settings.early_stopping else None
+        if plan.resume_from is not None:
+            self._resume()
+
+    def _mini_batches(self):
+        plan, settings = self.plan, self.settings
+        batches = mini_batches(
+            plan.rows,
+            plan.train,
+            settings.batch_size,
+            plan.dtype,
+            settings.shuffle,
+            # a call of partial_fit may be one batch of a longer pass
+            merge=self.masks is not None and not plan.incremental,
+        )
+        if self.model.input_exponents is not None:
+            ones = np.ones(len(self.model.input_exponents), plan.dtype)
+            batches.scale = np.ldexp(ones, -self.model.input_exponents)
+        return batches
+
+    def _set_schedules(self):
+        settings = self.settings
+        policy = LEARNING_RATES[settings.learning_rate]
+        if policy.sgd_only and settings.solver != "sgd":
+            policy = LEARNING_RATES["constant"]
+        self.policy = policy(settings.learning_rate_init, settings.power_t)
+        schedule = settings.dropout_schedule
+        self.dropout_factor = user_errstate()(schedule) if callable(schedule) else DROPOUT_SCHEDULES[schedule]
+        # losses at different rates cannot be compared, so a schedule runs to its end
+        self.runs_full_schedule = self.policy.is_schedule or (schedule != "constant" and self.has_noise)
+        self.uses_schedule = self.runs_full_schedule or settings.warmup_fraction > 0
+
+    def _start_optimizer(self):
+        """A new optimizer with the current settings; ``partial_fit`` continues the last one."""
+        plan, settings, previous = self.plan, self.settings, self.plan.previous
+        kind = OPTIMIZERS[settings.solver]
+        arguments = [getattr(settings, name) for name in getattr(kind, "settings", ())]
+        if settings.solver == "adamw":
+            arguments += float(settings.alpha), self.model.params.weights.size
+        optimizer = kind(self.model.params.vector.size, plan.dtype, settings.learning_rate_init, *arguments)
+        if plan.incremental:
+            last, t = previous.get("_optimizer"), previous.get("t_", 0)
+            reached = previous.get("_learning_rate") if last is None else last.learning_rate
+            resumed = reached is not None and previous.get("_rate_settings") == plan.rate_settings
+            if resumed:
+                optimizer.learning_rate = reached
+            if t > 0 and (self.policy.uses_n_rows or not resumed):
+                optimizer.learning_rate = self.policy.after_epoch(optimizer.learning_rate, t)
+            if type(last) is type(optimizer):
+                resume(optimizer, last)
+        return optimizer
+
+    def _choose_convergence_rows(self):
+        """Choose the training rows for the noise-free loss, if convergence depends on it.
+
+        The loss of an epoch with dropout varies by more than `tol`, and its minimum is soon out of reach.
+        """
+        settings, self.convergence_rows, self.constant_loss = self.settings, None, np.inf
+        self.is_meaningful = True  # whether the last noise-free loss is below that of the best constant prediction
+        stops_by_noisy_loss = self.has_noise and not (
+            settings.early_stopping or self.runs_full_schedule or self.plan.incremental
+        )
+        if stops_by_noisy_loss and settings.n_iter_no_change < settings.max_iter:  # the patience can run out
+            self.convergence_rows = self._sample_rows()
+            _, Y, sample_weight, _ = self.convergence_rows
+            self.constant_loss = constant_loss(self.plan, Y, sample_weight)
+
+    def _sample_rows(self):
+        """X, Y and weights of training rows, drawn at random if there are many, and the mean weight of a batch."""
+        batches, weights = self.batches, self.batches.sample_weight
+        rows, total = batches.rows, len(batches.rows)
+        if weights is not None:
+            rows, total = rows[weights[rows] > 0], float(weights[rows].sum())
+        if len(rows) > MAX_CONVERGENCE_ROWS:
+            rows = np.random.RandomState(0).choice(rows, MAX_CONVERGENCE_ROWS, replace=False)
+        return batches.X[rows], batches.Y[rows], None if weights is None else weights[rows], total / batches.n_batches
+
+    def _recalibrate(self):
+        """Compute the running moments for assigned weights from the first batches of this call.
+
+        With the moments of other weights, the first steps would normalize the assigned weights away.
+        """
+        if self.uses_schedule:
+            self._before_step(0)
+        batches, streams = copy.copy(self.batches), copy.deepcopy((self.random_state, self.masks))
+        self.backprop.recalibrate(
+            islice(batches.epoch(streams[0]), RECALIBRATION_BATCHES),
+            streams[1],
+            keep_close=self.model.assigned == "all",
+        )
+
+    # The run
+
+    def run(self, tasks):
+        """Train until convergence, the end of the schedule or `max_iter`.
+
+        Parameters
+        ----------
+        tasks : Tasks
+            Is told of each epoch, and may end the training.
+        """
+        plan, settings, history = self.plan, self.settings, self.history
+        losses = epochs(
+            self.backprop,
+            self.optimizer,
+            self.batches,
+            self.random_state,
+            self.masks,
+            n_done=self.n_done,
+            before_step=self._before_step if self.uses_schedule else None,
+            clip_norm=None if settings.clip_norm is None else float(settings.clip_norm),
+        )
+        n_epochs = 1 if plan.incremental else settings.max_iter
+        start, converged = perf_counter(), True
+        try:
+            for epoch in range(max(self.n_done, 1), n_epochs + 1):
+                tasks.begin_epoch()
+                if epoch > self.n_done:  # when resuming, epoch n_done is trained: only its callbacks run again
+                    self._end_epoch(epoch, next(losses))
+                    if settings.verbose:
+                        print(history.line(self._current_rates(), perf_counter() - start))
+                        start = perf_counter()
+                stopped = tasks.end_epoch(self)
+                if stopped or not self._prepare_next_epoch():
+                    break
+            else:
+                converged = plan.incremental or self.runs_full_schedule
+        except KeyboardInterrupt:
+            history.interrupted = True
+            warnings.warn(INTERRUPTED)
+        diverged = self._finish()
+        if not converged:
+            warnings.warn(
+                f"Stochastic Optimizer: Maximum iterations ({settings.max_iter}) reached and the optimization hasn't "
+                "converged yet.",
+                ConvergenceWarning,
+            )
+        if not (plan.incremental or history.interrupted or diverged or tasks.stopped):
+            X, Y, sample_weight, _ = self.convergence_rows or self._sample_rows()
+            warn_if_worse_than_constant(plan, history, plan.rows, X, Y, sample_weight)
+
+    def _end_epoch(self, epoch, loss):
+        """Record an epoch and update the patience."""
+        plan, history = self.plan, self.history
+        history.n_iter_ = epoch
+        history.t_ += self.batches.n_rows
+        if not isfinite(loss):
+            raise plan.diverged(self._what_overflowed(loss), plan.rows)
+        history.add_epoch(loss)
+        if plan.held_out is not None:
+            score, validation_loss = self.evaluate(history)
+            if not isfinite(validation_loss):
+                raise plan.diverged(f"The validation loss became {validation_loss} in epoch {epoch}", plan.held_out)
+            history.add_validation(score, validation_loss)
+        noise_free_loss = None if self.convergence_rows is None else self._noise_free_loss()
+        if history.update_patience(noise_free_loss, self.is_meaningful):
+            self.best_weights = self._weights(history.dropout_)
+
+    def _noise_free_loss(self):
+        """The objective without dropout on the convergence rows."""
+        X, Y, sample_weight, batch_weight = self.convergence_rows
+        penalty = self.backprop.add_penalty(batch_weight)  # to a gradient that the next step overwrites
+        loss = self.plan.reported_loss(self.plan.network().predict(X), Y, sample_weight)
+        self.is_meaningful = not loss >= self.constant_loss
+        return loss + penalty
+
+    def _weights(self, rates):
+        """A copy of the weights, the running moments and the dropout rates they were trained with."""
+        return copy.deepcopy((self.model.params.vector, self.model.moments, rates))
+
+    def _what_overflowed(self, loss):
+        """Describe the step at which an epoch ended early."""
+        where = f"in epoch {self.history.n_iter_}, batch {self.batches.position + 1} of {self.batches.n_batches}"
+        params = self.model.params
+        for i, arrays in enumerate(zip(params.coefs, params.intercepts, strict=True)):
+            if not all(isfinite(np.vdot(a, a)) for a in arrays):
+                return f"The weights of layer {i + 1} of {len(params.coefs)} overflowed {where}"
+        square = getattr(self.optimizer, "square", None)
+        if square is not None and not np.isfinite(square).all():
+            return f"The square of the gradient overflowed {where}"
+        return f"The training loss became {loss} {where}"
+
+    def _before_step(self, n_steps_done):
+        """Set the learning rate and the dropout rates for the progress, 0 at the first step and 1 at the last."""
+        n_steps_done += self.epochs_before * self.batches.n_batches
+        n_steps = self.settings.max_iter * self.batches.n_batches
+        t = min(1.0, n_steps_done / (n_steps - 1)) if n_steps > 1 else 0.0
+        warm = warm_up((n_steps_done + 1) / n_steps, self.settings.warmup_fraction)
+        self.optimizer.factor = warm * self.policy.factor(t)
+        if self.has_noise:
+            rates, factor = self.plan.rates, self.dropout_factor(t)
+            if not isinstance(factor, Real) or not 0 <= factor * max(rates) < 1:
+                raise ValueError(
+                    f"dropout_schedule returned {factor!r} at progress {t:.3g}: it must be a factor that leaves every "
+                    f"rate in [0, 1), and the rates are {list(rates)}."
+                )
+            self.backprop.scale_rates(float(factor))
+            self.history.dropout_ = tuple(rate * float(factor) for rate in rates)
+
+    def _current_rates(self):
+        """The learning rate, and the largest dropout rate if a schedule changes it, for ``verbose``."""
+        rates = {"learning rate": self.optimizer.learning_rate * self.optimizer.factor}
+        if max(self.plan.rates) and self.settings.dropout_schedule != "constant":
+            rates["dropout"] = max(self.history.dropout_)
+        return rates
+
+    def _prepare_next_epoch(self):
+        """Set the learning rate of the next epoch; return False to end the training."""
+        settings, history, optimizer = self.settings, self.history, self.optimizer
+        optimizer.learning_rate = self.policy.after_epoch(optimizer.learning_rate, history.t_)
+        if self.runs_full_schedule or history._no_improvement_count <= settings.n_iter_no_change:
+            return True
+        rate = self.policy.on_plateau(optimizer.learning_rate)
+        if settings.verbose:
+            print(history.plateau_line(rate))
+        if rate is None:
+            return False
+        optimizer.learning_rate, history._no_improvement_count = rate, 0
+        return True
+
+    def _finish(self):
+        """Restore the best weights of early stopping; warn and return True if the training loss has diverged."""
+        history, model = self.history, self.model
+        if self.settings.early_stopping and history.validation_scores_:
+            model.params.vector[:], model.moments[:], history.dropout_ = self.best_weights
+        elif history.loss_curve_ and history.loss_ > DIVERGED_RATIO * max(history.loss_curve_[0], 1.0):
+            warnings.warn(
+                f"The training loss rose from {history.loss_curve_[0]:.3g} to {history.loss_:.3g}, the training "
+                f"diverges: {suggest_fixes(self.plan, self.plan.rows)}.",
+                ConvergenceWarning,
+            )
+            return True
+        return False
+
+    # Checkpoints
+
+    def state(self):
+        """All that the rest of the training depends on, except for the attributes of the history."""
+        return {
+            "vector": self.model.params.vector,
+            "moments": self.model.moments,
+            "optimizer": vars(self.optimizer),
+            "input_exponents": self.model.input_exponents,
+            "rows": self.batches.rows,
+            "random_state": self.random_state.get_state(),
+            "masks": self.masks and self.masks.bit_generator.state,
+            "best": self.history.best,
+            "recent": self.history.recent,
+            "best_weights": self.best_weights,
+        }
+
+    def _resume(self):
+        """Restore the training state from a checkpoint, after checking it."""
+        saved, history = self.plan.resume_from, self.history
+        with report_damage(saved.path):
+            current = self.state()
+            state = {name: saved.state[name] for name in current}
+            expected = current | {"recent": SequenceOf((0.0, 0.0)), "optimizer": dict}  # the optimizer is checked below
+            check(state, expected, "the training")
+            if not np.array_equal(np.sort(state["rows"]), np.sort(current["rows"])):
+                raise ValueError("the training rows are others")
+            for name in having("history"):
+                if name in saved.fitted and (saved.fitted[name] is None) != (getattr(history, name) is None):
+                    raise ValueError(f"{name} is {saved.fitted[name]!r}")
+            self.model.params.vector[:] = state["vector"]
+            for moments, values in zip(self.model.moments, state["moments"], strict=True):
+                for moment, value in zip(moments, values, strict=True):
+                    moment[...] = value
+            load_optimizer_state(self.optimizer, state["optimizer"])
+            self.random_state.set_state(state["random_state"])
+            if self.masks is not None:
+                self.masks.bit_generator.state = state["masks"]
+            self.batches.rows, self.best_weights = state["rows"], state["best_weights"]
+            history.restore(saved.fitted, state["best"], state["recent"])
+            self.n_done = history.n_iter_
+
+
+def load_optimizer_state(optimizer, state):
+    """Let an optimizer continue from `state`, the ``vars`` of another one, after checking it."""
+    if type(optimizer) not in {SGD, Adam}:  # a custom one: its attributes may be of any kind
+        check(state, {**dict.fromkeys(state, object), "learning_rate": 0.0, "factor": 1.0}, "the optimizer")
+        vars(optimizer).update(state)
+        return
+    check(state, {**dict.fromkeys(state, Real), **vars(optimizer)}, "the optimizer")
+    if state.get("t", 0) < 0 or not all(0 <= state.get(name, 0) < 1 for name in ("beta_1", "beta_2")):
+        raise ValueError(f"no state of an optimizer: {state!r:.100}")
+    vars(optimizer).update(state)
