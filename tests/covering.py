@@ -5,17 +5,17 @@ from itertools import combinations, product
 
 def covering(*options, strength=3):
     """Return rows of `product(*options)`, chosen greedily, with all value combinations of any `strength` options."""
-    rows, numbers = list(product(*options)), {}
-    met = [
+    rows, bits = list(product(*options)), {}
+    covered = [
         sum(
-            1 << numbers.setdefault((which, tuple(row[i] for i in which)), len(numbers))
-            for which in combinations(range(len(options)), strength)
+            1 << bits.setdefault((columns, tuple(row[i] for i in columns)), len(bits))
+            for columns in combinations(range(len(options)), strength)
         )
         for row in rows
     ]
-    chosen, missing = [], (1 << len(numbers)) - 1
+    chosen, missing = [], (1 << len(bits)) - 1
     while missing:
-        best = max(range(len(rows)), key=lambda i: (met[i] & missing).bit_count())
+        best = max(range(len(rows)), key=lambda i: (covered[i] & missing).bit_count())
         chosen.append(rows[best])
-        missing &= ~met[best]
+        missing &= ~covered[best]
     return chosen

@@ -1,9 +1,9 @@
-"""The displays of calibration: known values, equivalent constructors, shared axes, and helpful errors."""
+"""Calibration displays: known values, equivalent constructors, shared axes, and error messages."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from helpers import classifier, legend, regressor
+from helpers import classifier, legend_labels, regressor
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.calibration import calibration_curve
 from sklearn.compose import TransformedTargetRegressor
@@ -30,17 +30,17 @@ def regression(n_outputs=1):
     return X, y if n_outputs > 1 else y.ravel()
 
 
-# --- reliability ---
+# Reliability
 
 
-def test_calibration_error_by_hand():
+def test_calibration_error_known_value():
     P = [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.7, 0.3], [0.74, 0.26]]
     disp = ReliabilityDisplay.from_predictions([0, 1, 1, 0, 1], P, n_bins=4)  # bins (.5, .75] and (.75, 1]
     assert_array_equal(disp.counts, [3, 2])
     assert_allclose(disp.confidence, [0.68, 0.85])
     assert_allclose(disp.accuracy, [1 / 3, 1])
     assert disp.calibration_error == pytest.approx((3 * (0.68 - 1 / 3) + 2 * 0.15) / 5)  # 0.268
-    assert "ECE = 0.268" in legend(disp.ax_)
+    assert "ECE = 0.268" in legend_labels(disp.ax_)
     assert_allclose(disp.line_.get_xydata(), np.column_stack([disp.confidence, disp.accuracy]))
 
 
@@ -56,20 +56,22 @@ def test_bins_match_calibration_curve(strategy, n_bins):
     assert disp.counts.sum() == 200
 
 
-def test_calibrated_probabilities_lie_on_the_diagonal_and_overconfident_ones_below():
+def test_reliability_of_calibrated_and_overconfident():
     rng = np.random.RandomState(0)
     P = rng.dirichlet(np.ones(4), size=20_000)
     y = (rng.uniform(size=(20_000, 1)) > P.cumsum(axis=1)).sum(axis=1)
     disp = ReliabilityDisplay.from_predictions(y, P)
     error = np.sqrt(disp.confidence * (1 - disp.confidence) / disp.counts)
     assert (np.abs(disp.accuracy - disp.confidence) < 5 * error).all()
-    sharp = P**3 / (P**3).sum(axis=1, keepdims=True)
-    over = ReliabilityDisplay.from_predictions(y, sharp, strategy="quantile")  # equal counts avoid noisy bins
-    assert (over.accuracy < over.confidence).all()
-    assert over.calibration_error > 0.1 > 10 * disp.calibration_error
+    P_sharp = P**3 / (P**3).sum(axis=1, keepdims=True)
+    overconfident = ReliabilityDisplay.from_predictions(
+        y, P_sharp, strategy="quantile"
+    )  # equal counts avoid noisy bins
+    assert (overconfident.accuracy < overconfident.confidence).all()
+    assert overconfident.calibration_error > 0.1 > 10 * disp.calibration_error
 
 
-def test_one_column_is_the_probability_of_the_second_class():
+def test_one_column_is_probability_of_second_class():
     X, y = classification(2)
     p = LogisticRegression().fit(X, y).predict_proba(X)
     one, two = (ReliabilityDisplay.from_predictions(y, P) for P in (p[:, 1], p))
@@ -77,7 +79,7 @@ def test_one_column_is_the_probability_of_the_second_class():
     assert_allclose(one.confidence, two.confidence)
 
 
-def test_labels_name_the_columns():
+def test_labels_set_column_order():
     P = np.array([[0.8, 0.1, 0.1], [0.1, 0.1, 0.8]])
     disp = ReliabilityDisplay.from_predictions(["b", "a"], P, labels=["b", "c", "a"])
     assert disp.accuracy == [1]
@@ -97,10 +99,10 @@ def test_reliability_from_estimator_equals_from_predictions(n_classes, n_samples
     other = ReliabilityDisplay.from_predictions(y, P, n_bins=5)
     assert_array_equal(disp.accuracy, other.accuracy)
     assert_array_equal(disp.confidence, other.confidence)
-    assert legend(disp.ax_)[1].startswith(name)
+    assert legend_labels(disp.ax_)[1].startswith(name)
 
 
-def test_the_sampling_rate_is_used():
+def test_sampling_rate_is_used():
     X, y = classification()
     model = classifier(dropout=0.2).fit(X, y)
     sampled, noise_free = (
@@ -110,7 +112,7 @@ def test_the_sampling_rate_is_used():
     assert sampled.shape != noise_free.shape or not np.allclose(sampled, noise_free)
 
 
-def test_from_estimator_with_rows_of_only_some_classes():
+def test_reliability_with_rows_of_only_some_classes():
     X, y = classification(4)
     model = LogisticRegression(max_iter=1000).fit(X, y)
     subset = y != "bee"
@@ -135,12 +137,12 @@ def test_from_estimator_with_rows_of_only_some_classes():
         ({"strategy": "equal"}, "strategy must be 'uniform' or 'quantile', got 'equal'"),
     ],
 )
-def test_bad_probabilities(arguments, match):
+def test_invalid_probabilities_raise(arguments, match):
     with pytest.raises(ValueError, match=match):
         ReliabilityDisplay.from_predictions(**{"y_true": [0, 1], "y_proba": [[0.5, 0.5], [0.3, 0.7]], **arguments})
 
 
-def test_bad_classifiers():
+def test_invalid_classifiers_raise():
     X, y = classification()
     with pytest.raises(TypeError, match="not a classifier: use CoverageDisplay for a regressor"):
         ReliabilityDisplay.from_estimator(LinearRegression(), X, y)
@@ -151,10 +153,10 @@ def test_bad_classifiers():
         ReliabilityDisplay.from_estimator(logistic, X, y, dropout=0.3)
 
 
-# --- coverage ---
+# Coverage
 
 
-def test_coverage_by_hand():
+def test_coverage_known_values():
     y, mean, std = [0.0, 1.0, 2.0, -3.0], np.zeros(4), np.ones(4)
     disp = CoverageDisplay.from_predictions(y, mean, std, levels=[0.95, 0.5, 0.6827])  # z = 1.96, 0.67, 1.0000
     assert_array_equal(disp.levels, [0.5, 0.6827, 0.95])
@@ -163,7 +165,7 @@ def test_coverage_by_hand():
     assert_allclose(disp.line_.get_xydata(), np.column_stack([disp.levels, disp.coverage]))
 
 
-def test_calibrated_intervals_lie_on_the_diagonal_and_narrow_ones_below():
+def test_coverage_of_calibrated_narrow_and_wide_intervals():
     rng = np.random.RandomState(0)
     mean, std = rng.normal(size=(2, 10_000)) * 10
     std = np.abs(std)
@@ -187,13 +189,15 @@ def test_coverage_from_estimator_equals_from_predictions(n_outputs):
     mean, std = model.predict(X, return_std=True, n_samples=20, random_state=1, dropout=0.4)
     assert_array_equal(disp.coverage, CoverageDisplay.from_predictions(y, mean, std).coverage)
     assert disp.n_targets == 90 * n_outputs
-    assert legend(disp.ax_)[-1] == "DropoutMLPRegressor"
+    assert legend_labels(disp.ax_)[-1] == "DropoutMLPRegressor"
 
 
 @pytest.mark.filterwarnings("ignore:The network was trained without dropout")
 @pytest.mark.parametrize("n_outputs", [1, 2])
-@pytest.mark.parametrize("wrap", [lambda model: model, lambda model: GridSearchCV(model, {}, cv=2)])
-def test_coverage_inside_pipelines_and_transformed_targets(n_outputs, wrap):
+@pytest.mark.parametrize(
+    "wrap", [lambda model: model, lambda model: GridSearchCV(model, {}, cv=2)], ids=["pipeline", "search"]
+)
+def test_coverage_in_pipelines_and_transformed_targets(n_outputs, wrap):
     X, y = regression(n_outputs)
     inner = TransformedTargetRegressor(regressor(), transformer=StandardScaler())
     model = wrap(make_pipeline(StandardScaler(), inner)).fit(X, y)
@@ -201,12 +205,12 @@ def test_coverage_inside_pipelines_and_transformed_targets(n_outputs, wrap):
     pipeline = getattr(model, "best_estimator_", model)
     mean, std = pipeline[-1].regressor_.predict(pipeline[0].transform(X), return_std=True, n_samples=20)
     center, scale = y.mean(axis=0), y.std(axis=0)
-    back = CoverageDisplay.from_predictions(y, mean * scale + center, std * scale)
-    assert_array_equal(disp.coverage, back.coverage)
+    expected = CoverageDisplay.from_predictions(y, mean * scale + center, std * scale)
+    assert_array_equal(disp.coverage, expected.coverage)
     assert 0.5 < disp.coverage[-1] <= 1
 
 
-def test_coverage_of_a_gaussian_process():
+def test_coverage_of_gaussian_process():
     X, y = regression()
     process = GaussianProcessRegressor(1e3 * RBF(10) + WhiteKernel(900), optimizer=None, normalize_y=False)
     model = make_pipeline(
@@ -233,12 +237,12 @@ def test_coverage_of_a_gaussian_process():
         ({"y_true": [1.0, np.inf]}, "y_true contains infinity"),
     ],
 )
-def test_bad_intervals(arguments, match):
+def test_invalid_intervals_raise(arguments, match):
     with pytest.raises(ValueError, match=match):
         CoverageDisplay.from_predictions(**{"y_true": [0, 1], "y_mean": [0, 1], "y_std": [1, 1], **arguments})
 
 
-def test_bad_regressors():
+def test_invalid_regressors_raise():
     X, y = regression()
     with pytest.raises(TypeError, match="not a regressor: use ReliabilityDisplay for a classifier"):
         CoverageDisplay.from_estimator(classifier(), X, y)
@@ -246,60 +250,61 @@ def test_bad_regressors():
         CoverageDisplay.from_estimator(LinearRegression().fit(X, y), X, y)
 
 
-# --- both ---
+# Both displays
 
 
-def draw(cls, **drawing):
+def make_display(cls, **kwargs):
+    """Plot a small display from predictions."""
     if cls is ReliabilityDisplay:
-        return cls.from_predictions([0, 1, 0], [0.2, 0.7, 0.6], **drawing)
-    return cls.from_predictions([0, 1, 0], [0, 0, 0], [1, 2, 3], **drawing)
+        return cls.from_predictions([0, 1, 0], [0.2, 0.7, 0.6], **kwargs)
+    return cls.from_predictions([0, 1, 0], [0, 0, 0], [1, 2, 3], **kwargs)
 
 
-BOTH = pytest.mark.parametrize("cls", [ReliabilityDisplay, CoverageDisplay])
+both_displays = pytest.mark.parametrize("cls", [ReliabilityDisplay, CoverageDisplay])
 
 
-@BOTH
-def test_several_on_one_axis(cls):
+@both_displays
+def test_several_displays_on_one_axis(cls):
     figure, ax = plt.subplots()
-    first = draw(cls, ax=ax, name="one", color="red")
-    second = draw(cls, ax=ax, name="two", linestyle="--")
+    first = make_display(cls, ax=ax, name="one", color="red")
+    second = make_display(cls, ax=ax, name="two", linestyle="--")
     assert first.ax_ is second.ax_ is ax
     assert first.figure_ is figure
     assert first.line_.get_color() == "red"
     assert second.line_.get_linestyle() == "--"
-    labels = legend(ax)
+    labels = legend_labels(ax)
     assert labels.count("Perfectly calibrated") == 1
-    assert len(labels) == 3 + (cls is CoverageDisplay)  # plus the band
+    assert len(labels) == 3 + (cls is CoverageDisplay)  # and the band
     assert labels[-2].startswith("one")
     assert labels[-1].startswith("two")
 
 
-@BOTH
-def test_plot_again(cls):
-    disp = draw(cls, name="one")
+@both_displays
+def test_plot_twice(cls):
+    disp = make_display(cls, name="one")
     before, line = disp.figure_, disp.line_
     assert disp.plot(name="two", ref_line=False) is disp
     assert disp.figure_ is not before
     assert_array_equal(disp.line_.get_xydata(), line.get_xydata())
-    (label,) = legend(disp.ax_)
+    (label,) = legend_labels(disp.ax_)
     assert label.startswith("two")
 
 
-@BOTH
-def test_no_legend_without_name_and_reference_line(cls):
-    disp = draw(cls, ref_line=False)
+@both_displays
+def test_legend_without_name_and_reference_line(cls):
+    disp = make_display(cls, ref_line=False)
     assert (disp.ax_.get_legend() is None) == (cls is CoverageDisplay)
 
 
-@BOTH
+@both_displays
 def test_missing_matplotlib_raises(cls, monkeypatch):
-    disp = draw(cls)
+    disp = make_display(cls)
     monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
     with pytest.raises(ImportError, match=rf"{cls.__name__}\.plot requires matplotlib"):
         disp.plot()
 
 
-def test_the_band_is_two_standard_errors_to_each_side():
+def test_band_is_two_standard_errors_on_each_side():
     disp = CoverageDisplay.from_predictions(np.zeros(100), np.zeros(100), np.ones(100))
     vertices = disp.ax_.collections[0].get_paths()[0].vertices
     middle = vertices[np.isclose(vertices[:, 0], 0.5), 1]

@@ -1,4 +1,4 @@
-"""The displays of training, rates and units draw the fitted values, in any container."""
+"""Displays of training curves, dropout rates, weights and activations, also for models in containers."""
 
 from functools import cache
 
@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import classifier, legend
+from helpers import classifier, legend_labels
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.stats import uniform
@@ -37,39 +37,39 @@ X_val, y_val = X[90:], y[90:]
 X, y = X[:90], y[:90]
 
 
-def ticks(ax):
+def tick_positions(ax):
     return {text.get_text(): x for x, text in zip(ax.get_xticks(), ax.get_xticklabels(), strict=True)}
 
 
 @cache
-def wrapped(wrapping):
-    """Return an estimator fitted inside of a container, and its network."""
+def fitted_container(container):
+    """Return a fitted container and the network in it."""
     inner = {"hidden_layer_sizes": (8, 6), "max_iter": 6, "random_state": 0, "early_stopping": True}
-    if wrapping == "pipeline":
+    if container == "pipeline":
         model = make_pipeline(StandardScaler(), DropoutMLPClassifier(**inner)).fit(X, y)
         return model, model[-1]
-    if wrapping == "search":
+    if container == "search":
         model = GridSearchCV(make_pipeline(StandardScaler(), DropoutMLPClassifier(**inner)), {}, cv=2).fit(X, y)
         return model, model.best_estimator_[-1]
-    if wrapping == "transformed target":
+    if container == "transformed target":
         regressor = TransformedTargetRegressor(DropoutMLPRegressor(**inner), transformer=StandardScaler())
         model = make_pipeline(StandardScaler(), regressor).fit(X, X[:, 0])
         return model, model[-1].regressor_
-    model = {"scikit-learn": MLPClassifier, "scikit-learn's regressor": MLPRegressor}[wrapping](**inner)
+    model = {"scikit-learn": MLPClassifier, "scikit-learn's regressor": MLPRegressor}[container](**inner)
     return model.fit(X, y), model
 
 
-EVERYWHERE = pytest.mark.parametrize(
-    "wrapping", ["pipeline", "search", "transformed target", "scikit-learn", "scikit-learn's regressor"]
+in_any_container = pytest.mark.parametrize(
+    "container", ["pipeline", "search", "transformed target", "scikit-learn", "scikit-learn's regressor"]
 )
 
 
-# --- training ---
+# Training curves
 
 
-@EVERYWHERE
-def test_the_curves_are_those_of_the_fit_in_any_container(wrapping):
-    model, mlp = wrapped(wrapping)
+@in_any_container
+def test_curves_are_found_in_any_container(container):
+    model, mlp = fitted_container(container)
     disp = TrainingCurveDisplay.from_estimator(model)
     assert_array_equal(disp.training_line_.get_xdata(), np.arange(6) + 1)
     assert_array_equal(disp.training_line_.get_ydata(), mlp.loss_curve_)
@@ -77,11 +77,11 @@ def test_the_curves_are_those_of_the_fit_in_any_container(wrapping):
     if hasattr(mlp, "validation_loss_curve_"):  # with dropout, early stopping monitors the loss
         best = int(np.argmin(mlp.validation_loss_curve_)) + 1
     assert disp.best_epoch == best
-    assert legend(disp.ax_)[-1] == f"{type(mlp).__name__}, best epoch {best}"
+    assert legend_labels(disp.ax_)[-1] == f"{type(mlp).__name__}, best epoch {best}"
     if hasattr(mlp, "validation_loss_curve_"):
         assert_array_equal(disp.validation_line_.get_ydata(), mlp.validation_loss_curve_)
         assert disp.validation_line_.get_color() == disp.training_line_.get_color()
-    else:  # scikit-learn: the mark is on the training loss
+    else:  # scikit-learn has no validation loss: the training loss has the marker
         assert disp.validation_line_ is None
     line = disp.validation_line_ or disp.training_line_
     assert line.get_markevery() == [best - 1]
@@ -90,7 +90,7 @@ def test_the_curves_are_those_of_the_fit_in_any_container(wrapping):
     assert_array_equal(scores.validation_line_.get_ydata(), mlp.validation_scores_)
 
 
-def test_the_best_epoch_is_the_one_whose_weights_were_kept():
+def test_best_epoch_is_that_of_kept_weights():
     settings = {"early_stopping": True, "learning_rate_init": 0.1}
     model = classifier(max_iter=30, **settings).fit(X, y)
     best = TrainingCurveDisplay.from_estimator(model).best_epoch
@@ -102,30 +102,32 @@ def test_the_best_epoch_is_the_one_whose_weights_were_kept():
         assert np.array_equal(shorter.coefs_[0], model.coefs_[0]) == (n_epochs == best)
 
 
-def test_without_early_stopping_the_best_epoch_of_the_drawn_curve_is_marked():
+def test_best_epoch_of_curve_without_early_stopping():
     model = classifier(max_iter=20, learning_rate_init=0.1).fit(X, y, X_val=X_val, y_val=y_val)
     best_loss, best_score = np.argmin(model.validation_loss_curve_), np.argmax(model.validation_scores_)
     assert best_loss != best_score
     disp = TrainingCurveDisplay.from_estimator(model, name="net")
-    assert legend(disp.ax_) == ["training", "validation", f"net, best epoch {best_loss + 1}"]
+    assert legend_labels(disp.ax_) == ["training", "validation", f"net, best epoch {best_loss + 1}"]
     assert disp.validation_line_.get_markevery() == [best_loss]
     disp.plot(curve="score")
-    assert legend(disp.ax_) == [f"net, best epoch {best_score + 1}"]
+    assert legend_labels(disp.ax_) == [f"net, best epoch {best_score + 1}"]
 
 
-def test_without_validation_nothing_is_marked():
+def test_no_best_epoch_without_validation():
     disp = TrainingCurveDisplay.from_estimator(classifier().fit(X, y))
-    assert legend(disp.ax_) == ["training", "DropoutMLPClassifier"]
+    assert legend_labels(disp.ax_) == ["training", "DropoutMLPClassifier"]
     assert disp.training_line_.get_marker() == "None"
     with pytest.raises(ValueError, match="there are none: fit with early_stopping=True, or with a validation set"):
         disp.plot(curve="score")
-    assert legend(TrainingCurveDisplay([2.0, 1.0]).plot().ax_) == ["training"]
-    interrupted = TrainingCurveDisplay([], validation_loss_curve=[], validation_scores=[])  # in the first epoch
+    assert legend_labels(TrainingCurveDisplay([2.0, 1.0]).plot().ax_) == ["training"]
+    interrupted = TrainingCurveDisplay([], validation_loss_curve=[], validation_scores=[])  # stopped in the first epoch
     for curve in ("loss", "score"):
-        assert not any(label.startswith("best") for label in legend(interrupted.plot(curve=curve, name="net").ax_))
+        assert not any(
+            label.startswith("best") for label in legend_labels(interrupted.plot(curve=curve, name="net").ax_)
+        )
 
 
-def test_validation_curve_that_starts_later_has_the_right_epochs():
+def test_epochs_of_validation_curve_that_starts_later():
     model = classifier(warm_start=True).fit(X, y).fit(X, y, X_val=X_val, y_val=y_val)
     disp = TrainingCurveDisplay.from_estimator(model)
     assert len(disp.training_line_.get_xdata()) == 10
@@ -138,7 +140,7 @@ def test_several_fits_on_one_axis():
         model = classifier(dropout=rate).fit(X, y, X_val=X_val, y_val=y_val)
         disp = TrainingCurveDisplay.from_estimator(model, name=f"dropout {rate}", ax=ax)
         ax = disp.ax_
-    labels = legend(ax)
+    labels = legend_labels(ax)
     assert labels[:2] == ["training", "validation"]
     assert [label.split(",")[0] for label in labels[2:]] == ["dropout 0.0", "dropout 0.2", "dropout 0.5"]
     colors = [line.get_color() for line in ax.lines if len(line.get_xdata())]
@@ -158,7 +160,7 @@ def test_missing_curve_raises():
         TrainingCurveDisplay([1.0]).plot(curve="accuracy")
 
 
-# --- rates ---
+# Dropout rates
 
 
 SCALARS, TUPLES = [0.4, 0.0, 0.2], [(0.4, 0.2), (0.0, 0.2)]
@@ -172,15 +174,15 @@ def search():
     return GridSearchCV(model, grid, cv=3, scoring=scoring, refit="neg_log_loss").fit(X, y)
 
 
-def points(container):
-    """Return x, y and half the length of the error bars."""
-    line, _, (bars,) = container.lines
+def points(errorbar):
+    """Return x, y and half of the length of the error bars."""
+    line, _, (bars,) = errorbar.lines
     segments = np.array(bars.get_segments())
     return (*line.get_data(), np.ptp(segments[:, :, 1], axis=1) / 2)
 
 
 @pytest.mark.parametrize("negate", [False, True])
-def test_the_points_are_those_of_the_search(search, negate):
+def test_points_are_search_results(search, negate):
     disp = DropoutRateDisplay.from_search(search, negate_score=negate)
     assert disp.rates == [0.0, 0.2, 0.4, (0.0, 0.2), (0.4, 0.2)]
     results, sign = search.cv_results_, -1 if negate else 1
@@ -192,8 +194,8 @@ def test_the_points_are_those_of_the_search(search, negate):
     assert_allclose(score, mean[:3][order])
     assert_allclose(bar, error[:3][order])
     x, score, bar = points(disp.tuple_errorbar_)
-    places = ticks(disp.ax_)
-    assert_array_equal(x, [places["(0, 0.2)"], places["(0.4, 0.2)"]])
+    positions = tick_positions(disp.ax_)
+    assert_array_equal(x, [positions["(0, 0.2)"], positions["(0.4, 0.2)"]])
     assert 0.4 < x[0] < x[1]
     assert_allclose(score, mean[[4, 3]])
     assert_allclose(bar, error[[4, 3]])
@@ -207,14 +209,14 @@ def test_the_points_are_those_of_the_search(search, negate):
     assert disp.ax_.get_xscale() == "linear"
 
 
-def test_the_choice_is_the_smallest_rate_within_one_standard_error():
+def test_choice_is_smallest_rate_within_one_standard_error():
     scores = np.array([[0.5, 0.6], [0.7, 0.9], [0.8, 0.9], [0.75, 0.85]])
     disp = DropoutRateDisplay([0.0, 0.4, 0.6, (0.1, 0.3)], scores).plot()  # best mean 0.85, standard error 0.05
     assert_allclose(disp.standard_errors, [0.05, 0.1, 0.05, 0.05])
     assert disp.best_rate == 0.6
     assert disp.one_standard_error_rate == (0.1, 0.3)
-    assert_allclose(disp.choice_.get_xydata(), [[ticks(disp.ax_)["(0.1, 0.3)"], 0.8]])
-    assert legend(disp.ax_) == ["no dropout ± s.e.", "best", "smallest rate within one s.e. of the best"]
+    assert_allclose(disp.choice_.get_xydata(), [[tick_positions(disp.ax_)["(0.1, 0.3)"], 0.8]])
+    assert legend_labels(disp.ax_) == ["no dropout ± s.e.", "best", "smallest rate within one s.e. of the best"]
 
 
 def test_one_split_has_no_error_bars():
@@ -225,7 +227,7 @@ def test_one_split_has_no_error_bars():
     disp.figure_.canvas.draw()
 
 
-def test_a_rate_that_failed_is_not_drawn():
+def test_failed_rate_is_not_drawn():
     scores = [[np.nan, np.nan], [0.2, 0.4], [0.5, np.nan]]
     disp = DropoutRateDisplay([0.0, 0.2, 0.5], scores).plot()
     assert disp.best_rate == disp.one_standard_error_rate == 0.2
@@ -247,13 +249,13 @@ def test_from_estimator_equals_from_search(search):
     assert not np.allclose(weighted.test_scores, disp.test_scores)
 
 
-def test_the_rate_is_found_inside_of_a_transformed_target():
+def test_rate_is_found_in_transformed_target():
     regressor = DropoutMLPRegressor(hidden_layer_sizes=(5,), max_iter=3, dropout_schedule="constant", random_state=0)
     model = make_pipeline(StandardScaler(), TransformedTargetRegressor(regressor, transformer=StandardScaler()))
     disp = DropoutRateDisplay.from_estimator(model, X, X[:, 0], rates=[(0.1,), (0.3,)], cv=2)
     assert disp.param_name == "transformedtargetregressor__regressor__dropout"
     assert disp.errorbar_ is None
-    assert list(ticks(disp.ax_)) == ["(0.1)", "(0.3)"]
+    assert list(tick_positions(disp.ax_)) == ["(0.1)", "(0.3)"]
     assert disp.ax_.get_ylabel() == "Score"
     disp = DropoutRateDisplay.from_estimator(
         model, X, X[:, 0], rates=[0.0, 0.3], cv=2, param_name="transformedtargetregressor__regressor__input_dropout"
@@ -261,7 +263,7 @@ def test_the_rate_is_found_inside_of_a_transformed_target():
     assert disp.ax_.get_xlabel() == "input_dropout"
 
 
-def test_best_candidate_over_other_parameters_is_drawn():
+def test_best_candidate_per_rate_is_drawn():
     params = [{"alpha": a, "dropout": rate} for a in (1, 2) for rate in (0.3, 0.0)] + [{"alpha": 3}]
     scores = np.array([[0.7, 0.8], [np.nan, 0.9], [0.8, 0.9], [0.2, 0.3], [0.9, 0.9]])
     results = {
@@ -273,20 +275,20 @@ def test_best_candidate_over_other_parameters_is_drawn():
     }
     disp = DropoutRateDisplay.from_cv_results(results, score_name="accuracy")
     assert disp.rates == [0.0, 0.3]
-    assert_allclose(disp.test_scores, [[0.2, 0.3], [0.8, 0.9]])  # the last candidate does not set the rate
+    assert_allclose(disp.test_scores, [[0.2, 0.3], [0.8, 0.9]])  # the last candidate has no rate
     assert disp.ax_.get_ylabel() == "Accuracy"
 
 
-def test_a_randomized_search():
+def test_randomized_search():
     model = classifier(hidden_layer_sizes=(4,))
     search = RandomizedSearchCV(model, {"dropout": uniform(0, 0.5)}, n_iter=3, cv=2, random_state=0).fit(X, y)
     disp = DropoutRateDisplay.from_search(search)
     assert_array_equal(disp.errorbar_[0].get_xdata(), np.sort(search.cv_results_["param_dropout"].astype(float)))
     assert disp.baseline_ is None
-    assert legend(disp.ax_)[-1] == "DropoutMLPClassifier"
+    assert legend_labels(disp.ax_)[-1] == "DropoutMLPClassifier"
 
 
-def test_a_halving_search_is_drawn_by_iteration():
+def test_halving_search_is_drawn_by_iteration():
     model = classifier(dropout=0)
     halving = HalvingGridSearchCV(
         model, {"input_dropout": [0.0, 0.2, 0.5, 0.8]}, factor=2, resource="max_iter", min_resources=2, max_resources=4,
@@ -294,32 +296,32 @@ def test_a_halving_search_is_drawn_by_iteration():
     ).fit(X, y)  # fmt: skip
     disp = DropoutRateDisplay.from_search(halving, name="net")
     results = pd.DataFrame(halving.cv_results_)
-    assert legend(disp.ax_)[-2:] == ["net, n_resources=2", "net, n_resources=4"]
+    assert legend_labels(disp.ax_)[-2:] == ["net, n_resources=2", "net, n_resources=4"]
     last = results[results.iter == 1].sort_values("param_input_dropout")
     assert disp.rates == last.param_input_dropout.tolist()
     assert_allclose(disp.mean_scores, last.mean_test_score)
 
 
-def test_several_searches_share_the_positions_of_tuples():
+def test_searches_share_positions_of_tuples():
     first = DropoutRateDisplay([0.0, 0.3, (0.2, 0.2)], rng.rand(3, 4), estimator_name="one").plot()
-    before = ticks(first.ax_)
+    before = tick_positions(first.ax_)
     second = DropoutRateDisplay([(0.1, 0.5), (0.2, 0.2), 0.1], rng.rand(3, 4)).plot(ax=first.ax_, name="two")
-    after = ticks(first.ax_)
+    after = tick_positions(first.ax_)
     assert {label: after[label] for label in before} == before
     assert after["(0.1, 0.5)"] > after["(0.2, 0.2)"] > 0.3
     assert_allclose(points(second.tuple_errorbar_)[0], [after["(0.1, 0.5)"], after["(0.2, 0.2)"]])
-    labels = legend(first.ax_)
+    labels = legend_labels(first.ax_)
     assert labels == ["no dropout ± s.e.", "best", "smallest rate within one s.e. of the best", "one", "two"]
     assert second.errorbar_[0].get_color() == second.choice_.get_color() != first.choice_.get_color()
     with pytest.raises(ValueError, match=r"left of the rate 0\.9: draw the display with the largest scalar rate first"):
         DropoutRateDisplay([0.9], [[1.0, 2.0]]).plot(ax=first.ax_)
     later = DropoutRateDisplay([0.0, 0.5], rng.rand(2, 4)).plot()
     DropoutRateDisplay([(0.2, 0.2)], rng.rand(1, 4)).plot(ax=later.ax_, color="red")
-    assert ticks(later.ax_)["(0.2, 0.2)"] > 0.5
-    assert ticks(later.ax_)["0"] == 0
+    assert tick_positions(later.ax_)["(0.2, 0.2)"] > 0.5
+    assert tick_positions(later.ax_)["0"] == 0
 
 
-def test_the_legend_covers_no_point():
+def test_legend_covers_no_point():
     disp = DropoutRateDisplay([0.0, 0.3, (0.2, 0.2)], [[0, 2.0], [1, 2.0], [2, 2.0]], estimator_name="one").plot()
     disp.figure_.canvas.draw()
     bottom = disp.ax_.get_legend().get_window_extent().ymin
@@ -333,12 +335,12 @@ def test_the_legend_covers_no_point():
         ({"param_name": "alpha"}, ValueError, r"param_name='alpha' was not varied.*\['dropoutmlp"),
     ],
 )
-def test_bad_searches(search, arguments, error, match):
+def test_invalid_searches_raise(search, arguments, error, match):
     with pytest.raises(error, match=match):
         DropoutRateDisplay.from_search(search, **arguments)
 
 
-def test_bad_rates():
+def test_invalid_rates_raise():
     with pytest.raises(TypeError, match="not a search with cv_results_: use from_estimator to draw an estimator"):
         DropoutRateDisplay.from_search(LogisticRegression().fit(X, y))
     with pytest.raises(ValueError, match=r"No parameter ends in 'dropout' among .*'C'.*set param_name"):
@@ -350,12 +352,12 @@ def test_bad_rates():
         DropoutRateDisplay.from_estimator(classifier(), X, y, scoring=["accuracy", "f1"])
 
 
-# --- weights ---
+# Weights
 
 
-@EVERYWHERE
-def test_images_are_columns_of_the_first_weight_matrix(wrapping):
-    model, mlp = wrapped(wrapping)
+@in_any_container
+def test_images_are_columns_of_first_weight_matrix(container):
+    model, mlp = fitted_container(container)
     disp = FirstLayerWeightsDisplay.from_estimator(model, units=[2, 0, 5])
     shown = disp.image_.get_array()  # 2 x 2 images of 3 x 3 pixels, separated by one row and column
     assert shown.shape == (7, 7)
@@ -380,7 +382,7 @@ def test_units_are_sorted_by_weight_norm():
     assert_array_equal(FirstLayerWeightsDisplay.from_estimator(model, units=None).units, np.arange(12))
 
 
-def test_three_channels():
+def test_image_with_three_channels():
     model = classifier().fit(X, y)
     ax = plt.subplots()[1]
     disp = FirstLayerWeightsDisplay.from_estimator(model, image_shape=(1, 3, 3), units=[4], name="net", ax=ax, vmax=9)
@@ -399,25 +401,25 @@ def test_three_channels():
         ({"units": [12]}, r"units must be between 0 and 11, indices of the first layer, got \[12\]"),
     ],
 )
-def test_bad_images(arguments, match):
+def test_invalid_image_arguments_raise(arguments, match):
     with pytest.raises(ValueError, match=match):
         FirstLayerWeightsDisplay.from_estimator(classifier(max_iter=1).fit(X, y), **arguments)
 
 
-def test_number_of_inputs_that_is_not_square_raises():
+def test_nonsquare_number_of_inputs_raises():
     with pytest.raises(ValueError, match=r"7 inputs, which do not form a square image: set image_shape="):
         FirstLayerWeightsDisplay.from_estimator(classifier(max_iter=1).fit(X[:, :7], y))
 
 
-# --- activations ---
+# Activations
 
 
-@EVERYWHERE
+@in_any_container
 @pytest.mark.parametrize("layer", [0, -1])
-def test_activations_equal_a_loop_over_coefs(wrapping, layer):
-    model, mlp = wrapped(wrapping)
+def test_activations_match_loop_over_coefs(container, layer):
+    model, mlp = fitted_container(container)
     disp = ActivationSparsityDisplay.from_estimator(model, X, layer=layer)
-    x = X if wrapping.startswith("scikit-learn") else StandardScaler().fit_transform(X)
+    x = X if container.startswith("scikit-learn") else StandardScaler().fit_transform(X)
     for W, b in zip(mlp.coefs_[: layer % 2 + 1], mlp.intercepts_, strict=False):
         x = np.maximum(x @ W + b, 0)
     assert_allclose(disp.activations, x)
@@ -426,10 +428,12 @@ def test_activations_equal_a_loop_over_coefs(wrapping, layer):
     fractions, edges, _ = disp.histogram_.get_data()
     assert_allclose(fractions, np.histogram(x, edges)[0] / x.size)
     assert fractions.sum() == pytest.approx(1)
-    assert legend(disp.ax_) == [f"{type(mlp).__name__}: {100 * np.mean(x == 0):.0f} % zeros, mean {x.mean():.2f}"]
+    assert legend_labels(disp.ax_) == [
+        f"{type(mlp).__name__}: {100 * np.mean(x == 0):.0f} % zeros, mean {x.mean():.2f}"
+    ]
 
 
-def test_blocks_and_sparse_rows_make_no_difference(monkeypatch):
+def test_activations_do_not_depend_on_blocks_or_sparsity(monkeypatch):
     model = classifier(batch_norm="before_activation").fit(X, y)
     whole = ActivationSparsityDisplay.from_estimator(model, X).activations
     predicted = model.predict_proba(X)
@@ -440,7 +444,7 @@ def test_blocks_and_sparse_rows_make_no_difference(monkeypatch):
 
 
 @pytest.mark.parametrize("convert", [np.asarray, pd.DataFrame, sparse.csr_array, np.ndarray.tolist])
-def test_subsample_draws_rows_at_random(convert):
+def test_subsample_draws_random_rows(convert):
     rows = convert(X)
     model = make_pipeline(StandardScaler(with_mean=False), classifier()).fit(rows, y)
     every = ActivationSparsityDisplay.from_estimator(model, rows, subsample=None).activations
@@ -452,13 +456,13 @@ def test_subsample_draws_rows_at_random(convert):
     assert not np.array_equal(some, other)
 
 
-def test_histograms_on_one_axis_share_their_bins():
+def test_histograms_on_one_axis_share_bins():
     first = ActivationSparsityDisplay(np.array([[0.0, 1.0, 2.0, 4.0]]), estimator_name="one").plot(bins=4)
     second = ActivationSparsityDisplay(np.array([[0.0, 0.0, -1.5, 7.0]])).plot(ax=first.ax_, name="two", color="red")
     fractions, edges, _ = second.histogram_.get_data()
     assert_allclose(edges, np.arange(-2, 9))
     assert_allclose(fractions, [0.25, 0, 0.5, 0, 0, 0, 0, 0, 0, 0.25])
-    assert legend(first.ax_) == ["one: 25 % zeros, mean 1.75", "two: 50 % zeros, mean 1.38"]
+    assert legend_labels(first.ax_) == ["one: 25 % zeros, mean 1.75", "two: 50 % zeros, mean 1.38"]
     third = ActivationSparsityDisplay(np.array([[0.0, 1e9]])).plot(ax=first.ax_)
     fractions, edges, _ = third.histogram_.get_data()
     assert len(edges) <= 1002
@@ -466,7 +470,7 @@ def test_histograms_on_one_axis_share_their_bins():
     assert ActivationSparsityDisplay(np.zeros((3, 2))).plot().histogram_.get_data().values.sum() == 1
 
 
-def test_means_of_the_units():
+def test_unit_means():
     disp = ActivationSparsityDisplay(np.array([[0.0, 1.0], [0.0, 3.0]])).plot(kind="means", bins=2)
     assert_allclose(disp.histogram_.get_data().values, [0.5, 0, 0.5])
     assert disp.ax_.get_ylabel() == "Fraction of units"
@@ -483,17 +487,17 @@ def test_means_of_the_units():
         ({"X": X[:, 1:]}, "X has 8 features, but DropoutMLPClassifier is expecting 9"),
     ],
 )
-def test_bad_activations(arguments, match):
+def test_invalid_activation_arguments_raise(arguments, match):
     model = classifier(max_iter=1).fit(X, y)
     with pytest.raises(ValueError, match=match):
         ActivationSparsityDisplay.from_estimator(model, **{"X": X, **arguments})
 
 
-# --- all ---
+# All displays
 
 
 @pytest.mark.parametrize("cls", [TrainingCurveDisplay, FirstLayerWeightsDisplay, ActivationSparsityDisplay])
-def test_estimators_without_a_perceptron_raise(cls):
+def test_estimators_without_mlp_raise(cls):
     data = [X] if cls is ActivationSparsityDisplay else []
     no_refit = GridSearchCV(LogisticRegression(), {}, cv=2, refit=False).fit(X, y)
     for model in (LogisticRegression().fit(X, y), no_refit):
@@ -511,7 +515,7 @@ def test_estimators_without_a_perceptron_raise(cls):
     ],
     ids=lambda disp: type(disp).__name__,
 )
-def test_plot_returns_the_display_and_needs_matplotlib(disp, monkeypatch):
+def test_plot_returns_display_and_needs_matplotlib(disp, monkeypatch):
     assert disp.plot() is disp
     assert disp.figure_ is disp.ax_.figure
     monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
@@ -519,7 +523,7 @@ def test_plot_returns_the_display_and_needs_matplotlib(disp, monkeypatch):
         disp.plot()
 
 
-def test_the_ring_is_the_choice_of_the_rule_when_several_rates_vary():
+def test_choice_when_several_rates_vary():
     scores = np.array([[0.9, 0.8], [0.89, 0.79], [0.91, 0.83]])
     params = [
         {"mlp__dropout": 0.0, "mlp__input_dropout": 0.4},
@@ -542,7 +546,7 @@ def test_the_ring_is_the_choice_of_the_rule_when_several_rates_vary():
     assert "input_dropout 0 ± s.e." in disp.ax_.get_legend_handles_labels()[1]
 
 
-def test_rate_without_values_raises_and_a_single_split_has_no_choice():
+def test_rate_without_values_raises_and_one_split_has_no_choice():
     results = {"split0_test_score": np.array([0.9, 0.8]), "mean_test_score": np.array([0.9, 0.8])}
     results |= {"param_dropout": np.ma.array([0.0, 0.5], mask=True), "param_input_dropout": np.array([0.0, 0.2])}
     results["params"] = [{"input_dropout": 0.0}, {"input_dropout": 0.2}]

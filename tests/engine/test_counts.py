@@ -1,4 +1,4 @@
-"""Cost of a training step in counts that do not depend on the machine: bytes, passes, random words."""
+"""Machine-independent costs of a training step: allocated bytes, passes over arrays, and random words."""
 
 import tracemalloc
 
@@ -20,34 +20,34 @@ pytestmark = pytest.mark.slow
 BATCH, WIDTH = 256, 400
 
 
-class Counting(np.ndarray):
-    """An array that counts the elements that ufuncs write into such arrays."""
+class CountingArray(np.ndarray):
+    """An array that counts the elements that ufuncs write."""
 
     written = 0
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=(), **kwargs):
         def plain(a):
-            return a.view(np.ndarray) if isinstance(a, Counting) else a
+            return a.view(np.ndarray) if isinstance(a, CountingArray) else a
 
         if out:
             kwargs["out"] = tuple(map(plain, out))
         result = getattr(ufunc, method)(*map(plain, inputs), **kwargs)
-        Counting.written += result.size
+        CountingArray.written += result.size
         return out[0] if out else result
 
 
 class CountingNumpy:
-    """NumPy, but new buffers are counting arrays."""
+    """NumPy with an `empty` that returns counting arrays."""
 
     def __getattr__(self, name):
         return getattr(np, name)
 
     def empty(self, *args):
-        return np.empty(*args).view(Counting)
+        return np.empty(*args).view(CountingArray)
 
 
 class CountingStream:
-    """A stream that counts its 64-bit draws."""
+    """A random stream that counts its 64-bit draws."""
 
     def __init__(self):
         self.source, self.drawn = np.random.SFC64(0), 0
@@ -58,7 +58,7 @@ class CountingStream:
         return self.source.random_raw(size)
 
 
-def make(rate, mask_sharing="sample", batch_norm=None):
+def make_backprop(rate, mask_sharing="sample", batch_norm=None):
     params = Params((WIDTH, WIDTH, WIDTH, 1), np.float32, normed=bool(batch_norm))
     initialize(params, ["relu"] * 3, np.random.RandomState(0))
     specs = [LayerSpec(WIDTH, "relu"), LayerSpec(WIDTH, "relu", rate=rate), LayerSpec(1, "identity", rate=rate)]
@@ -71,7 +71,7 @@ ROWS = np.ones((BATCH, WIDTH), np.float32), np.ones((BATCH, 1), np.float32), Non
 UNITS = 2 * BATCH * WIDTH
 
 
-def peak_of(function):
+def peak_memory(function):
     tracemalloc.start()
     function()
     peak = tracemalloc.get_traced_memory()[1]
@@ -89,17 +89,17 @@ def peak_of(function):
     ],
     ids=str,
 )
-def test_bytes_allocated_in_a_step(options, maximum):
-    backprop = make(**options)
+def test_bytes_allocated_per_step(options, maximum):
+    backprop = make_backprop(**options)
     rng = np.random.Generator(np.random.SFC64(0))
     params, gradient = backprop.params.vector, backprop.gradient
     optimizer = Adam(params.size, np.float32, 1e-3, 0.9, 0.999, 1e-8)
     for _ in range(30):  # the buffers of thinned layers grow to the largest number of kept units
         backprop.data_loss_and_grad(*ROWS, rng)
-    assert peak_of(lambda: backprop.data_loss_and_grad(*ROWS, rng)) / UNITS < maximum
+    assert peak_memory(lambda: backprop.data_loss_and_grad(*ROWS, rng)) / UNITS < maximum
     optimizer.step(params, gradient)
-    assert peak_of(lambda: optimizer.step(params, gradient)) < CHUNK * 4 + 10_000
-    assert peak_of(lambda: backprop.add_penalty(1.0)) < CHUNK * 4 + 10_000
+    assert peak_memory(lambda: optimizer.step(params, gradient)) < CHUNK * 4 + 10_000
+    assert peak_memory(lambda: backprop.add_penalty(1.0)) < CHUNK * 4 + 10_000
 
 
 @pytest.mark.parametrize(
@@ -107,8 +107,8 @@ def test_bytes_allocated_in_a_step(options, maximum):
     [({"rate": 0.0}, 0), ({"rate": 0.5}, 2 * BATCH * WIDTH), ({"rate": 0.5, "mask_sharing": "batch"}, 2 * WIDTH)],
     ids=str,
 )
-def test_random_words_drawn_in_a_step(options, words):
-    backprop, rng = make(**options), CountingStream()
+def test_random_words_drawn_per_step(options, words):
+    backprop, rng = make_backprop(**options), CountingStream()
     backprop.data_loss_and_grad(*ROWS, rng)
     assert 4 * rng.drawn == words  # one 16-bit word per unit and row, or per unit
 
@@ -116,19 +116,19 @@ def test_random_words_drawn_in_a_step(options, words):
 @pytest.mark.parametrize(
     ("options", "passes"),
     [
-        ({"rate": 0.0}, 4),  # bias, ReLU, its derivative, the product with it
-        ({"rate": 0.5}, 8),  # also: mask, product with it, scale (forward and backward)
-        ({"rate": 0.5, "mask_sharing": "batch"}, 4 * 0.5 + 2 * 0.5),  # half of the units, and no mask, only the scale
+        ({"rate": 0.0}, 4),  # bias, ReLU, its derivative, product with the derivative
+        ({"rate": 0.5}, 8),  # and mask, product with the mask, scale, forward and backward
+        ({"rate": 0.5, "mask_sharing": "batch"}, 4 * 0.5 + 2 * 0.5),  # half of the units; scale without a mask
     ],
     ids=str,
 )
-def test_passes_over_the_units_in_a_step(options, passes, monkeypatch):
+def test_passes_over_units_per_step(options, passes, monkeypatch):
     for module in (layers, thinned, buffers, base, activations):
         monkeypatch.setattr(module, "np", CountingNumpy())
-    backprop, rng = make(**options), np.random.Generator(np.random.SFC64(0))
-    Counting.written = 0
+    backprop, rng = make_backprop(**options), np.random.Generator(np.random.SFC64(0))
+    CountingArray.written = 0
     backprop.data_loss_and_grad(*ROWS, rng)
-    assert Counting.written / UNITS == pytest.approx(passes, rel=0.15 if "mask_sharing" in options else 0.01)
+    assert CountingArray.written / UNITS == pytest.approx(passes, rel=0.15 if "mask_sharing" in options else 0.01)
 
 
 @pytest.mark.parametrize(
@@ -141,18 +141,18 @@ def test_passes_over_the_units_in_a_step(options, passes, monkeypatch):
     ],
     ids=["sgd", "momentum", "nesterov", "adam"],
 )
-def test_passes_over_the_parameters_in_a_step(optimizer, passes, monkeypatch):
+def test_passes_over_parameters_per_step(optimizer, passes, monkeypatch):
     size = 2 * CHUNK + 1000
     monkeypatch.setattr(optimizers, "np", CountingNumpy())
     optimizer = optimizer(size)
     for name, value in vars(optimizer).items():
         if isinstance(value, np.ndarray):
-            setattr(optimizer, name, value.view(Counting))
-    params, gradient = (np.ones(size).view(Counting) for _ in range(2))
-    Counting.written = 0
+            setattr(optimizer, name, value.view(CountingArray))
+    params, gradient = (np.ones(size).view(CountingArray) for _ in range(2))
+    CountingArray.written = 0
     optimizer.step(params, gradient)
-    assert round(Counting.written / size, 3) == passes  # the check writes one number per chunk
-    Counting.written = 0
+    assert round(CountingArray.written / size, 3) == passes  # the check for finite values writes one number per chunk
+    CountingArray.written = 0
     penalty = Penalty(0.1, 0.0, size)
     optimizer.step(params, gradient, lambda part, scratch: penalty.add(params, gradient, 1.0, part, scratch))
-    assert round(Counting.written / size, 3) == passes + 2
+    assert round(CountingArray.written / size, 3) == passes + 2

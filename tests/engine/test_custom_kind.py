@@ -1,4 +1,4 @@
-"""A custom dropout kind: training, sampling, searches, and errors if it is not registered."""
+"""A custom dropout kind: training, sampling, searches, and errors without registration."""
 
 import pickle
 from math import sqrt
@@ -20,7 +20,7 @@ y = X[:, 0] + 0.3 * rng.normal(size=60)
 
 
 class Uniform(Multiplicative):
-    """x · u, u uniform around 1, with the variance of Bernoulli dropout."""
+    """Multiply by u, uniform around 1, with the variance of Bernoulli dropout."""
 
     def set_rate(self, rate):
         self.width = sqrt(3 * rate / (1 - rate))
@@ -45,7 +45,7 @@ def uniform(monkeypatch):
     )
 
 
-def test_a_registered_kind_trains_and_samples(uniform):
+def test_registered_kind_trains_and_samples(uniform):
     model = clone(uniform).fit(X, y)
     bernoulli = clone(uniform).set_params(dropout_kind="bernoulli").fit(X, y)
     assert not np.array_equal(model.coefs_[0], bernoulli.coefs_[0])
@@ -68,14 +68,14 @@ def test_a_registered_kind_trains_and_samples(uniform):
     ids=str,
 )
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
-def test_a_registered_kind_works_with_other_parameters(uniform, params, container):
+def test_registered_kind_with_other_parameters(uniform, params, container):
     model = uniform.set_params(**params).fit(container(X), y)
     mean, std = model.predict(container(X), return_std=True, n_samples=5)
     assert np.isfinite(mean).all()
     assert (std > 0).all()
 
 
-def test_a_registered_kind_in_a_search(uniform):
+def test_registered_kind_in_search(uniform):
     grid = {"dropout_kind": ["bernoulli", "uniform"], "dropout": [0.1, 0.3]}
     serial = GridSearchCV(uniform, grid, cv=2).fit(X, y)
     with joblib.parallel_config(backend="threading"):  # the kind is not registered in other processes
@@ -86,7 +86,7 @@ def test_a_registered_kind_in_a_search(uniform):
 
 
 @pytest.mark.parametrize("estimator", [DropoutMLPClassifier, DropoutMLPRegressor])
-def test_a_kind_that_is_not_registered_is_refused(estimator, uniform, monkeypatch):
+def test_unregistered_kind_raises(estimator, uniform, monkeypatch):
     fitted = estimator(dropout=0.2, dropout_kind="uniform", dropout_schedule="constant", max_iter=3)
     fitted.fit(X, y > 0)
     prediction = fitted.predict(X)

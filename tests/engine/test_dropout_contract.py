@@ -1,4 +1,4 @@
-"""The contract of engine/dropout/base.py, tested for every kind in DROPOUTS. Thresholds are five sigma."""
+"""The contract of engine/dropout/base.py for all kinds in DROPOUTS. Thresholds are five sigma."""
 
 import numpy as np
 import pytest
@@ -18,13 +18,14 @@ cases = pytest.mark.parametrize("kind", DROPOUTS), pytest.mark.parametrize("dtyp
 
 
 def every_kind(test):
+    """Parametrize a test over all kinds and dtypes."""
     for case in cases:
         test = case(test)
     return test
 
 
 class Untouchable:
-    """A generator that must not be used."""
+    """A generator that raises when used."""
 
     def __getattr__(self, name):
         raise AssertionError(f"used {name} of the wrong generator")
@@ -33,7 +34,7 @@ class Untouchable:
 def within_five_sigma(sample, expected, variance):
     """Compare the column means of `sample` (draws, elements) with `expected`."""
     sigma = np.sqrt(np.asarray(variance, float) / len(sample))
-    rounding = 1e-6 * np.abs(sample).max()  # where the variance is close to 0
+    rounding = 1e-6 * np.abs(sample).max()  # for variances close to 0
     np.testing.assert_array_less(np.abs(sample.mean(0, dtype=float) - expected), 5 * sigma + rounding)
 
 
@@ -51,7 +52,7 @@ def test_mean_and_variance(kind, dtype, rate):
 
 
 @every_kind
-def test_the_input_is_not_modified_and_the_output_does_not_share_its_memory(kind, dtype):
+def test_forward_does_not_modify_or_alias_input(kind, dtype):
     x = np.random.default_rng(0).normal(size=(6, 4)).astype(dtype)
     kept = x.copy()
     y = DROPOUTS[kind](0.5, dtype).forward(x, stream())
@@ -63,10 +64,10 @@ def test_the_input_is_not_modified_and_the_output_does_not_share_its_memory(kind
 
 @pytest.mark.parametrize("rate", RATES)
 @every_kind
-def test_backward_is_the_vector_jacobian_product_of_the_last_forward(kind, dtype, rate):
+def test_backward_is_vector_jacobian_product(kind, dtype, rate):
     rng = np.random.default_rng(0)
     dropout = DROPOUTS[kind](rate, np.float64)
-    for n in (8, 5, 8):  # short batches included
+    for n in (8, 5, 8):  # including a short batch
         x, d, h = rng.normal(size=(n, 3)), rng.normal(size=(n, 3)), 1e-6
         seed = int(rng.integers(1000))
         plus = dropout.forward(x + h * d, stream(seed)).copy()
@@ -77,20 +78,20 @@ def test_backward_is_the_vector_jacobian_product_of_the_last_forward(kind, dtype
 
 
 @every_kind
-def test_elements_rows_columns_and_calls_are_independent(kind, dtype):
+def test_noise_of_rows_columns_and_calls_is_independent(kind, dtype):
     n = 20_000
     dropout = DROPOUTS[kind](0.3, dtype)
     x, rng = np.ones((n, 4), dtype), stream()
     first = dropout.forward(x, rng).astype(float)
     second = dropout.forward(x, rng).astype(float)
-    pairs = [(first[:, i], first[:, j]) for i in range(4) for j in range(i)]  # columns: words of one 64-bit draw
-    pairs += [(first[:-1, 0], first[1:, 0]), (first[:, 0], second[:, 0])]  # rows, calls
+    pairs = [(first[:, i], first[:, j]) for i in range(4) for j in range(i)]  # columns, which share a 64-bit draw
+    pairs += [(first[:-1, 0], first[1:, 0]), (first[:, 0], second[:, 0])]  # rows and calls
     for a, b in pairs:
         assert abs(np.corrcoef(a, b)[0, 1]) < 5 / np.sqrt(len(a))
 
 
 @every_kind
-def test_all_random_numbers_are_drawn_from_rng(kind, dtype):
+def test_noise_comes_only_from_rng(kind, dtype):
     x = np.ones((50, 3), dtype)
     np.random.seed(0)
     first = DROPOUTS[kind](0.5, dtype).forward(x, stream(1)).copy()
@@ -103,7 +104,7 @@ def test_all_random_numbers_are_drawn_from_rng(kind, dtype):
 
 
 @every_kind
-def test_a_short_batch_draws_only_for_its_own_elements(kind, dtype):
+def test_short_batch_draws_only_for_its_elements(kind, dtype):
     dropout, fresh = DROPOUTS[kind](0.5, dtype), DROPOUTS[kind](0.5, dtype)
     x = np.random.default_rng(0).normal(size=(9, 5)).astype(dtype)
     dropout.forward(x, stream(0))
@@ -112,7 +113,7 @@ def test_a_short_batch_draws_only_for_its_own_elements(kind, dtype):
 
 @pytest.mark.parametrize("rate", RATES)
 @every_kind
-def test_extreme_rates_stay_finite(kind, dtype, rate):
+def test_extreme_rates_give_finite_output(kind, dtype, rate):
     y = DROPOUTS[kind](rate, dtype).forward(np.ones((100, 100), dtype), stream())
     assert np.isfinite(y).all()
 
@@ -130,7 +131,7 @@ def test_bernoulli_is_zero_or_scaled(rate):
     assert abs(np.mean(~kept) - rounded) < 5 * np.sqrt(rounded * (1 - rounded) / x.size) + 1e-12
 
 
-def test_bernoulli_mean_is_exact_for_the_rounded_rate():
+def test_bernoulli_mean_is_exact_for_rounded_rate():
     for rate in (0.1, 0.2, 0.3, 0.7):
         dropout = Bernoulli(rate, np.float64)
         assert (2**16 - dropout.keep.threshold) / 2**16 * dropout.scale == pytest.approx(1, rel=1e-15)
@@ -150,7 +151,7 @@ def test_bernoulli_threshold_is_exact():
     assert y.mean() == pytest.approx(1, rel=1e-15)
 
 
-def test_a_unit_takes_one_byte_and_a_quarter_of_a_draw():
+def test_mask_takes_1_byte_and_16_random_bits_per_unit():
     class Counter:
         drawn = 0
         bit_generator = property(lambda self: self)
@@ -166,7 +167,7 @@ def test_a_unit_takes_one_byte_and_a_quarter_of_a_draw():
     assert dropout.noise.shape == (100, 7)
 
 
-def test_the_contract_catches_a_biased_mask():
+def test_mean_check_detects_biased_mask():
     biased = Bernoulli(0.2, np.float64)
     biased.scale *= 1.01
     y = biased.forward(np.ones((100_000, 1)), stream())
@@ -175,7 +176,7 @@ def test_the_contract_catches_a_biased_mask():
 
 
 @every_kind
-def test_the_rate_can_change_between_two_calls_of_forward(kind, dtype):
+def test_rate_can_change_between_forward_calls(kind, dtype):
     x = np.random.default_rng(0).normal(size=(40, 5)).astype(dtype)
     changed, fresh = DROPOUTS[kind](0.1, dtype), DROPOUTS[kind](0.6, dtype)
     changed.forward(x, stream())
@@ -186,7 +187,7 @@ def test_the_rate_can_change_between_two_calls_of_forward(kind, dtype):
 
 
 @pytest.mark.parametrize("kind", [name for name, kind in DROPOUTS.items() if issubclass(kind, Multiplicative)])
-def test_sparse_input_gets_noise_on_its_stored_values(kind):
+def test_sparse_input_gets_noise_on_stored_values(kind):
     x = sparse.random_array((2000, 6), density=0.4, format="csr", random_state=np.random.default_rng(0))
     kept = x.copy()
     dropout = DROPOUTS[kind](0.5, np.float64)
@@ -197,18 +198,18 @@ def test_sparse_input_gets_noise_on_its_stored_values(kind):
     within_five_sigma(ratio, np.ones(1), dropout.variance(np.ones(1)))
 
 
-# Properties of single kinds
+# Single kinds
 
 
 @pytest.mark.parametrize(("rate", "sigma"), [(0.1, 1 / 3), (0.2, 0.5), (0.25, 0.577350269189626), (0.5, 1), (0.8, 2)])
-def test_gaussian_has_the_first_two_moments_of_bernoulli(rate, sigma):
+def test_gaussian_std_and_variance_match_bernoulli(rate, sigma):
     assert Gaussian(rate, np.float64).std == pytest.approx(sigma, rel=1e-15)
     x = np.array([-1.0, 0.5, 2.0])
     variances = [kind(rate, np.float64).variance(x) for kind in (Gaussian, Bernoulli)]
     np.testing.assert_allclose(*variances, rtol=2e-4)  # Bernoulli's rate is rounded to 2⁻¹⁶
 
 
-# rate, a, b, a kept 1, a dropped unit: DROPOUT.md section 5
+# rate, a, b, output of a kept unit with input 1, output of a dropped unit
 ALPHA_VALUES = [
     (0.05, 0.954844476005031, 0.083935572193810, 1.038780048198841, -1.594775871682393),
     (0.1, 0.921284516149712, 0.161970970057570, 1.083255486207282, -1.457738730518132),
@@ -220,7 +221,7 @@ ALPHA_VALUES = [
 
 
 @pytest.mark.parametrize(("rate", "a", "b", "kept", "dropped"), ALPHA_VALUES)
-def test_constants_of_alpha(rate, a, b, kept, dropped, monkeypatch):
+def test_alpha_constants(rate, a, b, kept, dropped, monkeypatch):
     rounding = {"abs": 4e-5 if rate != 0.5 else 1e-11}  # the rate is rounded to 2⁻¹⁶
     dropout = Alpha(rate, np.float64)
     assert (dropout.a, dropout.b) == (pytest.approx(a, **rounding), pytest.approx(b, **rounding))
@@ -228,7 +229,7 @@ def test_constants_of_alpha(rate, a, b, kept, dropped, monkeypatch):
     assert values == pytest.approx([dropped, kept], **rounding)
 
 
-def test_alpha_uses_the_limit_of_selu():
+def test_alpha_saturation_is_selu_limit():
     from skdropout.engine.activations import selu
 
     z = np.array([-1e3])
@@ -237,12 +238,12 @@ def test_alpha_uses_the_limit_of_selu():
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.2, 0.5, 0.8])
-def test_alpha_keeps_mean_zero_and_variance_one(rate):
+def test_alpha_preserves_zero_mean_and_unit_variance(rate):
     dropout, x = Alpha(rate, np.float64), stream(1).standard_normal((1_000_000, 1))
     y = dropout.forward(x, stream(2))
     assert abs(y.mean()) < 5 / 1000
     assert abs(y.var() - 1) < 5 * np.sqrt(np.var((y - y.mean()) ** 2)) / 1000
-    # exact values: E mean(x) and E variance(x) + Var mean(x), for E x = 0 and E x² = 1
+    # exact: E mean(x) = 0 and E variance(x) + Var mean(x) = 1 for E x = 0 and E x² = 1
     p = dropout.keep.rate
     assert dropout.a * p * SATURATION + dropout.b == pytest.approx(0, abs=1e-15)
     assert dropout.a**2 * ((1 - p) ** 2 + p * (1 - p) * (1 + SATURATION**2)) == pytest.approx(1, rel=1e-14)
@@ -251,11 +252,11 @@ def test_alpha_keeps_mean_zero_and_variance_one(rate):
 @pytest.mark.parametrize(
     ("mean", "variance", "expected"), [(0.5, 1, (0.3516, 1.2482)), (0, 4, (0, 2.8539)), (1, 0.25, (0.7031, 1.0947))]
 )
-def test_alpha_on_inputs_of_other_moments(mean, variance, expected):
-    """DROPOUT.md 1.6, at rate 0.2."""
+def test_alpha_moments_with_other_input_moments(mean, variance, expected):
+    """Mean and variance of the output at rate 0.2, for an input of two equally likely values."""
     dropout = Alpha(0.2, np.float64)
-    p, a, b = dropout.keep.rate, dropout.a, dropout.b
-    got = a * ((1 - p) * mean + p * SATURATION) + b, a**2 * (1 - p) * (p * (SATURATION - mean) ** 2 + variance)
+    x = mean + np.sqrt(variance) * np.array([-1, 1])
+    got = dropout.mean(x).mean(), dropout.variance(x).mean() + dropout.mean(x).var()
     assert got == pytest.approx(expected, abs=1e-4)
 
 
@@ -281,8 +282,8 @@ def test_spatial_without_groups_is_bernoulli():
     np.testing.assert_array_equal(a, b)
 
 
-def test_one_hot_columns_are_dropped_alike_with_and_without_groups():
-    """DROPOUT.md 1.7: one column of a one-hot group is not zero, so dropping this column or the group is the same."""
+def test_one_hot_rows_are_dropped_equally_often_with_groups():
+    """Each row of a one-hot group has one nonzero column, so dropping this column or the group is the same."""
     x = np.eye(3)[np.random.default_rng(0).integers(3, size=30_000)]
     dropped = [
         np.mean(kind.forward(x, stream(s)).sum(1) == 0)
@@ -291,7 +292,7 @@ def test_one_hot_columns_are_dropped_alike_with_and_without_groups():
     assert abs(dropped[0] - dropped[1]) < 5 * np.sqrt(2 * 0.3 * 0.7 / 30_000)
 
 
-def test_a_rate_is_never_rounded_to_0_or_1():
+def test_rate_is_never_rounded_to_0_or_1():
     mask = KeepMask()
     mask.set_rate(1e-9)
     assert 0 < mask.rate < 1e-4

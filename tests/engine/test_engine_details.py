@@ -1,4 +1,4 @@
-"""Details of the engine. Each test kills mutants that survive all other tests (mutants.md)."""
+"""Details of the engine. Each test kills mutants that survive the other tests (mutants.md)."""
 
 import tracemalloc
 
@@ -37,14 +37,14 @@ KINKS = {"relu": 0, "leaky_relu": 0.01, "elu": 1, "selu": 1.0507009873554805 * 1
 
 
 @pytest.mark.parametrize(("name", "derivative"), KINKS.items())
-def test_the_derivative_at_a_kink_is_the_left_derivative(name, derivative):
+def test_derivative_at_kink_is_left_derivative(name, derivative):
     out = np.empty(1, bool if ACTIVATIONS[name].binary_derivative else float)
     ACTIVATIONS[name].derivative(np.zeros(1), out)
     assert out[0] == pytest.approx(derivative, rel=1e-15)  # as in PyTorch
 
 
 @pytest.mark.parametrize("n_classes", [3, 63, 64, 65, 200])
-def test_softmax_subtracts_the_largest_of_each_row(n_classes):
+def test_softmax_subtracts_row_maximum(n_classes):
     z = np.random.default_rng(0).normal(size=(5, n_classes)) + 1000.0 * np.arange(-2, 3)[:, np.newaxis]
     expected = special.softmax(z, axis=1)
     softmax(z)
@@ -66,7 +66,7 @@ def test_initialize_sets_all_parameters(name):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_probabilities_are_clipped_to_the_resolution_of_their_dtype(dtype):
+def test_probabilities_are_clipped_to_dtype_eps(dtype):
     eps = float(np.finfo(dtype).eps)
     for codes, expected in ((0, -np.log(eps)), (1, -np.log1p(-eps))):
         loss = LOSSES["log_loss"].function(np.array([[0, 1]], dtype), np.array([codes]), None)
@@ -76,31 +76,31 @@ def test_probabilities_are_clipped_to_the_resolution_of_their_dtype(dtype):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_only_the_squared_error_is_reported_as_the_mean_over_outputs(name):
+def test_only_squared_error_is_averaged_over_outputs(name):
     assert LOSSES[name].reporting_scale(4) == (0.25 if name == "squared_error" else 1.0)
     assert LOSSES[name].bind().reporting_scale(4) == LOSSES[name].reporting_scale(4)
 
 
-def test_options_reach_the_function():
+def test_loss_options_reach_function():
     P, Y = np.array([[1.0], [2.0]]), np.array([[2.0], [2.0]])
     assert LOSSES["quantile"].bind(level=0.9).function(P, Y, None) == pytest.approx(0.45)
 
 
 @pytest.mark.parametrize("name", ["absolute_error", "huber", "quantile"])
-def test_the_gradient_of_an_exact_prediction_is_0(name):
+def test_gradient_of_exact_prediction_is_0(name):
     P = np.array([[1.0], [3.0]])
     LOSSES[name].function(P, np.array([[1.0], [2.0]]), None)
     assert P[0, 0] == 0 < P[1, 0]
 
 
-# Layers and their buffers
+# Layers and buffers
 
 SPECS = [
     LayerSpec(7, "relu", rate=0.1),
     LayerSpec(6, "identity", rate=0.2),
     LayerSpec(5, "relu", "gaussian", 0.0),
     LayerSpec(4, "silu", "gaussian", 0.3),
-    LayerSpec(3, "relu", rate=0.4),  # the activation of the output layer is that of the loss
+    LayerSpec(3, "relu", rate=0.4),  # the loss sets the output activation
 ]
 
 
@@ -113,7 +113,7 @@ def make_backprop(dtype, batch_norm=None, mask_sharing="sample", specs=SPECS, lo
     )
 
 
-LAYERS = {  # a plus marks noise that overwrites the output of the ReLU before it
+LAYERS = {  # + marks noise that overwrites the output of the preceding ReLU
     None: "Noise Affine Activate Noise+ Affine Affine Activate Noise Affine Activate Noise Affine",
     "before_activation": """Noise Affine BatchNorm Activate Noise+ Affine BatchNorm Affine BatchNorm Activate Noise
         Affine BatchNorm Activate Noise Affine""",
@@ -126,28 +126,30 @@ LAYERS = {  # a plus marks noise that overwrites the output of the ReLU before i
 
 @pytest.mark.parametrize("batch_norm", BATCH_NORMS)
 @pytest.mark.parametrize("mask_sharing", ["sample", "batch"])
-def test_the_order_of_the_layers(batch_norm, mask_sharing):
+def test_layer_order(batch_norm, mask_sharing):
     backprop = make_backprop(np.float64, batch_norm, mask_sharing)
     names = [type(layer).__name__ + "+" * getattr(layer, "after_relu", False) for layer in backprop.layers]
     assert names == LAYERS[batch_norm].split()
     assert {noise.dropout.shared for noise in backprop.noises} == {mask_sharing == "batch"}
 
 
-def arrays_of(thing, seen):
-    """Yield the arrays of an object of the engine, including buffers."""
-    if id(thing) in seen:
+def arrays_of(value, seen):
+    """Yield the arrays of an engine object, including buffers."""
+    if id(value) in seen:
         return
-    seen[id(thing)] = thing
-    if isinstance(thing, np.ndarray):
-        yield thing
-    elif isinstance(thing, list | tuple):
-        for part in thing:
+    seen[id(value)] = value
+    if isinstance(value, np.ndarray):
+        yield value
+    elif isinstance(value, list | tuple):
+        for part in value:
             yield from arrays_of(part, seen)
-    elif type(thing).__module__.startswith("skdropout."):
-        yield from arrays_of(list(vars(thing).values()), seen)
+    elif type(value).__module__.startswith("skdropout."):
+        yield from arrays_of(list(vars(value).values()), seen)
 
 
-def recorded(method, results):
+def record(method, results):
+    """Wrap a method to append its results to a list."""
+
     def wrapper(*args):
         results.append(method(*args))
         return results[-1]
@@ -156,7 +158,8 @@ def recorded(method, results):
 
 
 @pytest.fixture
-def thin(monkeypatch):
+def thin_always(monkeypatch):
+    """Thin networks of any size and rate."""
     for name in ("THIN_WORK", "THIN_ROWS", "THIN_RATE"):
         monkeypatch.setattr(f"skdropout.engine.backprop.{name}", 0)
 
@@ -164,15 +167,15 @@ def thin(monkeypatch):
 @pytest.mark.parametrize("batch_norm", BATCH_NORMS)
 @pytest.mark.parametrize("mask_sharing", ["sample", "batch"])
 @pytest.mark.parametrize("kind", DROPOUTS)
-@pytest.mark.usefixtures("thin")
-def test_a_float32_step_has_only_float32_arrays_and_reuses_its_buffers(kind, mask_sharing, batch_norm):
+@pytest.mark.usefixtures("thin_always")
+def test_float32_step_stays_float32_and_reuses_buffers(kind, mask_sharing, batch_norm):
     groups = {"groups": np.arange(8) // 3} if kind == "spatial" else {}
     specs = [LayerSpec(8, "relu", kind, 0.5, **groups), LayerSpec(8, "gelu", kind, 0.5, **groups)]
     backprop = make_backprop(np.float32, batch_norm, mask_sharing, [*specs, LayerSpec(3, "identity", kind, 0.5)])
     X, Y, seen = np.ones((9, 8), np.float32), np.zeros((9, 3), np.float32), []
     for layer in backprop.layers:
         for name in ("forward", "backward"):
-            setattr(layer, name, recorded(getattr(layer, name), seen))
+            setattr(layer, name, record(getattr(layer, name), seen))
     for _ in range(2):
         assert type(backprop.loss_and_grad(X, Y, None, stream())[1]) is float  # with the same masks
     arrays = [a for a in arrays_of([backprop.layers, backprop.gradient], {}) if a.dtype.kind == "f"]
@@ -183,14 +186,14 @@ def test_a_float32_step_has_only_float32_arrays_and_reuses_its_buffers(kind, mas
         assert (a is b is None) or np.shares_memory(a, b)
 
 
-def test_the_first_layer_has_no_buffer_for_the_gradient_with_respect_to_X():
+def test_first_layer_has_no_input_gradient_buffer():
     first, *others = [layer for layer in make_backprop(np.float64).layers if hasattr(layer, "dx")]
     assert first.dx is None
     assert all(layer.dx is not None for layer in others)
 
 
 @pytest.mark.parametrize("name", [name for name, activation in ACTIVATIONS.items() if activation.derivative])
-def test_dtype_and_argument_of_the_derivative(name):
+def test_derivative_dtype_and_argument(name):
     layer, z = Activate(name, np.float32), np.linspace(-2, 2, 9, dtype=np.float32)
     expected = z.copy()
     y = layer.forward(z, None, None)
@@ -200,7 +203,7 @@ def test_dtype_and_argument_of_the_derivative(name):
     assert layer.derivative_buffer((9,)).dtype == (bool if name == "relu" else np.float32)
 
 
-def test_a_rate_of_0_disables_the_noise_and_other_rates_are_set():
+def test_scale_rate_sets_rate_and_0_disables_noise():
     noise, x = Noise(LayerSpec(3, "tanh", rate=0.25), np.float64, shared=False), np.ones((4, 3))
     assert not noise.after_relu
     groups = np.array([0, 0, 1])
@@ -213,7 +216,7 @@ def test_a_rate_of_0_disables_the_noise_and_other_rates_are_set():
 
 
 @pytest.mark.parametrize("batch_norm", BATCH_NORMS)
-def test_a_weight_of_2_equals_2_rows(batch_norm):
+def test_weight_of_2_equals_2_rows(batch_norm):
     specs = [LayerSpec(7, "tanh"), LayerSpec(6, "relu"), LayerSpec(3, "identity")]
     rng = np.random.default_rng(0)
     X, Y, weights = rng.normal(size=(5, 8)), rng.normal(size=(5, 3)), np.array([1, 2, 1, 3, 2])
@@ -224,7 +227,7 @@ def test_a_weight_of_2_equals_2_rows(batch_norm):
     np.testing.assert_allclose(weighted.gradient, repeated.gradient, rtol=1e-9, atol=1e-13)
 
 
-def test_scratch_has_the_dtype_of_the_parameters():
+def test_scratch_has_parameter_dtype():
     dtypes, backprop = set(), make_backprop(np.float32)
 
     def add_penalty(*args):
@@ -238,7 +241,7 @@ def test_scratch_has_the_dtype_of_the_parameters():
     assert dtypes == {"f"}
 
 
-def test_there_is_no_penalty_by_default():
+def test_no_penalty_by_default():
     params = Params((8, 3), np.float64, np.ones(27))
     backprop = Backprop(params, [LayerSpec(3, "identity")], "squared_error", 9)
     assert backprop.add_penalty(1.0) == 0.0
@@ -246,7 +249,7 @@ def test_there_is_no_penalty_by_default():
 
 
 @pytest.mark.parametrize("size", [1, CHUNK, CHUNK + 3])
-def test_scratch_has_the_length_and_dtype_of_its_chunk(size):
+def test_scratch_has_chunk_length_and_dtype(size):
     chunks = []
     in_chunks(
         lambda part, scratch: chunks.append((part.stop - part.start, len(scratch), scratch.dtype)) or 0, size, "f"
@@ -255,7 +258,7 @@ def test_scratch_has_the_length_and_dtype_of_its_chunk(size):
     assert {(n, "f") for n, _, _ in chunks} == {(n, dtype.char) for _, n, dtype in chunks}
 
 
-def test_a_buffer_grows_only_when_needed():
+def test_buffer_grows_only_when_needed():
     buffer = GrowingBuffer(np.float32)
     large = buffer((3, 4))
     assert large.dtype == np.float32
@@ -263,7 +266,7 @@ def test_a_buffer_grows_only_when_needed():
     assert not np.shares_memory(buffer((3, 5)), large)
 
 
-def test_lists_of_the_wrong_length_are_errors():
+def test_lists_of_wrong_length_raise():
     params = Params((3, 2, 1), np.float64)
     with pytest.raises(ValueError, match="shorter"):
         initialize(params, ["relu"], np.random.RandomState(0))
@@ -274,7 +277,7 @@ def test_lists_of_the_wrong_length_are_errors():
 # Masks
 
 
-def test_masks_are_boolean_and_share_a_buffer():
+def test_keep_mask_threshold_dtype_and_buffer():
     keep = KeepMask()
     for rate, threshold in (
         (1e-9, 1),
@@ -292,26 +295,26 @@ def test_masks_are_boolean_and_share_a_buffer():
 
 
 @pytest.mark.parametrize("kind", DROPOUTS)
-def test_noise_is_not_wider_than_the_data(kind):
+def test_noise_dtype_and_output_buffer(kind):
     dropout = DROPOUTS[kind](0.3, np.float32)
     y = dropout.forward(np.ones((4, 3), np.float32), stream())
     again = dropout.forward(np.ones((4, 3), np.float32), stream())
-    assert np.shares_memory(y, again)  # the buffer of the kind
+    assert np.shares_memory(y, again)  # the buffer of the dropout object
     out = np.ones((4, 3), np.float32)
-    assert np.shares_memory(dropout.forward(out, stream(), out=out), out)  # or the given one
+    assert np.shares_memory(dropout.forward(out, stream(), out=out), out)  # the given buffer
     np.testing.assert_array_equal(out, again)
     assert (dropout.mask if kind == "alpha" else dropout.noise).dtype in (np.float32, bool)
 
 
 @pytest.mark.parametrize("rate", [0.25, 0.5])
 @pytest.mark.parametrize("kind", ["bernoulli", "gaussian", "spatial"])
-def test_input_and_gradient_are_multiplied_by_the_same_noise(kind, rate):
+def test_forward_and_backward_use_same_noise(kind, rate):
     dropout = DROPOUTS[kind](rate, np.float64)
     y = dropout.forward(np.ones((4, 3)), stream()).copy()
     np.testing.assert_array_equal(dropout.backward(np.ones((4, 3))), y)
 
 
-def test_grouped_noise_is_the_same_for_sparse_and_dense_rows():
+def test_grouped_noise_is_equal_for_sparse_and_dense():
     groups = np.array([0, 1, 1, 2, 0, 2])
     X = np.random.default_rng(0).normal(size=(40, 6)) * (np.random.default_rng(1).random((40, 6)) < 0.5)
     X[:, 5] = 0
@@ -328,7 +331,7 @@ def test_grouped_noise_is_the_same_for_sparse_and_dense_rows():
 
 
 @pytest.mark.parametrize("normed", [False, True])
-def test_parameters_have_their_dtype_and_initial_values(normed):
+def test_params_dtype_and_initial_values(normed):
     params = Params((3, 2, 1), np.float32, normed=normed)
     assert params.vector.dtype == params.dtype == np.float32
     assert [len(scale) for scale in params.scales] == [len(shift) for shift in params.shifts] == [2] * normed
@@ -339,7 +342,7 @@ def test_parameters_have_their_dtype_and_initial_values(normed):
     assert (given.vector == 7).all()
 
 
-def test_optimizers_without_a_penalty_and_without_momentum():
+def test_optimizers_without_penalty_or_momentum():
     for optimizer in (SGD(3, np.float64, 0.1, 0.0, False), Adam(3, np.float64, 0.1, 0.9, 0.99, 1e-8)):
         assert optimizer.step(np.ones(3), np.ones(3)) == 0.0
         optimizer.factor, w = 0.5, np.ones(3)
@@ -351,7 +354,7 @@ def test_optimizers_without_a_penalty_and_without_momentum():
 # Prediction
 
 
-def test_size_of_blocks_of_rows(monkeypatch):
+def test_row_block_size(monkeypatch):
     monkeypatch.setattr("skdropout.engine.network.BLOCK", 40)
     X, net = np.ones((9, 20), np.float32), Network([np.ones((20, 5), np.float32)], [np.zeros(5)], (), "identity")
     for rows, n in ((X, 2), (sparse.csr_array(X), 8), (X[:1], 1)):
@@ -390,18 +393,21 @@ def make_sampler(rates, units=(20, 10, 8, 3), dtype=np.float32, **options):
         ((0.5, 0, 0), 20, 7, 100, 3, MIN_PASSES),  # 1000 // 20 inputs: 50 rows with one pass, 3 rows with 16 passes
         ((0.5, 0, 0), 20, 2, 100, 2, 25),
         ((0.5, 0, 0), 5, 2, 100, 2, 50),  # 1000 // 10 units
-        ((0, 0.5, 0), 20, 2, 100, 2, 50),  # the inputs are used once
+        ((0, 0.5, 0), 20, 2, 100, 2, 50),  # inputs are used only once
         ((0, 0.5, 0), 500, 10, 100, 2, MIN_PASSES),  # 1000 // 500 inputs
         ((0, 0.5, 0), 5, 2, 7, 2, 7),
-        ((0, 0, 0), 5, 7, 50, 2, 50),  # without noise each row is computed once
+        ((0, 0, 0), 5, 7, 50, 2, 50),  # without noise, each row is computed once
         ((0.5, 0, 0), 5000, 2, 3, 1, 3),
     ],
+    ids=str,
 )
-def test_size_of_blocks_of_passes(rates, n_inputs, n_rows, n_passes, rows, passes, monkeypatch):
+def test_pass_block_size(rates, n_inputs, n_rows, n_passes, rows, passes, monkeypatch):
     monkeypatch.setattr("skdropout.engine.sampling.BLOCK", 1000)
     sampler = make_sampler(rates, (n_inputs, 10, 8, 3))
     X = np.ones((n_rows, n_inputs))
-    wide = sparse.csr_array(np.hstack([X, np.zeros((n_rows, 3 * n_inputs))]))  # stored values count, not columns
+    wide = sparse.csr_array(
+        np.hstack([X, np.zeros((n_rows, 3 * n_inputs))])
+    )  # block size depends on stored values, not columns
     for data in (X, wide):
         blocks = list(sampler.blocks(data, n_passes))
         assert (blocks[0][0], blocks[0][1]) == (slice(0, rows), slice(0, passes))
@@ -413,21 +419,21 @@ def test_size_of_blocks_of_passes(rates, n_inputs, n_rows, n_passes, rows, passe
 
 
 @pytest.mark.parametrize(
-    ("rates", "n_deterministic"), [((0, 0, 0), 3), ((0, 0.5, 0), 1), ((0.5, 0, 0.5), 0), ((0, 0, 0.5), 2)]
+    ("rates", "n_deterministic"), [((0, 0, 0), 3), ((0, 0.5, 0), 1), ((0.5, 0, 0.5), 0), ((0, 0, 0.5), 2)], ids=str
 )
 @pytest.mark.parametrize("shared", [False, True])
-def test_layers_before_the_first_noise_are_deterministic(rates, n_deterministic, shared):
+def test_layers_before_first_noise_are_deterministic(rates, n_deterministic, shared):
     sampler, X = make_sampler(rates, shared=shared), np.ones((4, 20))
     assert sampler.n_deterministic == n_deterministic
     y = sampler.sample(X, slice(1, 4), slice(2, 7), [0])
     assert y.shape == (5, 3, 3)
     assert y.dtype == np.float32
     assert (np.ptp(y, axis=0) > 0).any() == (n_deterministic < 3)
-    from_sparse = sampler.sample(sparse.csr_array(X), slice(1, 4), slice(2, 7), [0])  # X has no zeros
+    from_sparse = sampler.sample(sparse.csr_array(X), slice(1, 4), slice(2, 7), [0])  # all values of X are stored
     np.testing.assert_allclose(from_sparse, y, rtol=1e-5, atol=1e-6)
 
 
-def test_a_sampler_copies_only_weights_of_another_dtype():
+def test_sampler_copies_only_weights_of_other_dtype():
     params = Params((20, 10, 8, 3), np.float32)
     mixed = [params.coefs[0], params.coefs[1].astype(float), params.coefs[2]]
     sampler = Sampler(Network(mixed, params.intercepts, ("relu", "tanh"), "identity"), [("bernoulli", 0.5, None)] * 3)
@@ -437,7 +443,7 @@ def test_a_sampler_copies_only_weights_of_another_dtype():
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_passes_depend_on_the_seed_and_ignore_noise_of_rate_0(shared, monkeypatch):
+def test_passes_depend_on_seed_and_ignore_rate_0(shared, monkeypatch):
     rates = []
 
     def recorder(rate, *args):
@@ -451,10 +457,10 @@ def test_passes_depend_on_the_seed_and_ignore_noise_of_rate_0(shared, monkeypatc
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
     others = sampler.sample(np.ones((4, 20)), slice(2, 4), slice(0, 3), [0])
-    assert (first == others).all() == shared  # the same rows in another block
+    assert (first == others).all() == shared  # equal rows in another block
 
 
-def test_norms_are_applied_between_activation_and_noise():
+def test_norms_are_applied_after_activation():
     norms = [
         (np.full(10, 2, np.float32), np.full(10, 1, np.float32)),
         (np.full(8, 3, np.float32), np.zeros(8, np.float32)),
@@ -469,7 +475,7 @@ def test_norms_are_applied_between_activation_and_noise():
 # Random streams
 
 
-def test_random_numbers_of_a_seed_never_change():
+def test_random_numbers_of_fixed_seeds():
     rng = mask_stream(np.random.RandomState(0))
     assert rng.bit_generator.random_raw(2).tolist() == [10308669727985371300, 8937240358063486078]
     assert stream_of([1, 2], 3, 4).bit_generator.random_raw(2).tolist() == [10496676148266488318, 4184293323103803345]
@@ -478,7 +484,7 @@ def test_random_numbers_of_a_seed_never_change():
 # Schedules
 
 
-def test_properties_of_learning_rates():
+def test_learning_rate_properties():
     assert {name for name, cls in LEARNING_RATES.items() if cls.is_schedule} == {"cosine", "onecycle"}
     assert {LEARNING_RATES[name](2).factor(0.5) for name in ("constant", "invscaling", "adaptive")} == {1.0}
     assert LEARNING_RATES["invscaling"](2).after_epoch(1.0, 3) == 1.0  # 2 / 4 ** 0.5
@@ -494,16 +500,16 @@ def test_schedules_at_selected_points():
 # Thinned networks and batches
 
 
-def test_buffers_and_indices_of_a_thinned_layer():
+def test_thinned_layer_buffers_and_indices():
     W, b = np.ones((6, 4), np.float32), np.zeros(4, np.float32)
     layer = ThinAffine(W, b, W.copy(), b.copy(), 5, True, None, None)
     assert layer.dx is None
     assert layer.input_gradient
     assert KeptUnits(np.array([False, True, False, True])).inverse.tolist() == [2, 0, 2, 1]
-    assert KeptUnits(np.array([True])).index.tolist() == [0, 0]  # the index of the padding unit is valid
+    assert KeptUnits(np.array([True])).index.tolist() == [0, 0]  # the padding index is valid
 
 
-def test_dense_batches_share_a_buffer():
+def test_dense_batches_share_buffer():
     dense = np.ones((7, 3))
     kinds = [(dense.astype(dtype), True) for dtype in (float, np.float32, np.uint8)]
     for X, shared in (*kinds, (sparse.csr_array(dense), False)):
@@ -517,7 +523,7 @@ def test_dense_batches_share_a_buffer():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_clipping_only_reduces_the_norm(dtype):
+def test_clip_gradient_only_reduces_norm(dtype):
     for gradient, expected in (
         ([3.0, 4.0], [0.6, 0.8]),
         ([0.3, 0.4], [0.3, 0.4]),
@@ -531,7 +537,7 @@ def test_clipping_only_reduces_the_norm(dtype):
     assert exact.tolist() == [3.0, 4.0]
 
 
-def test_only_a_sparse_input_is_not_thinned():
+def test_sparse_input_is_not_thinned():
     X, rows = np.ones((4, 6)), sparse.csr_array(np.ones((4, 6)))
     for is_input in (False, True):
         noise = ThinNoise(LayerSpec(3, "tanh", rate=0.5), np.float64, 6, is_input)
@@ -550,7 +556,7 @@ def make_batches(batch_size=3, n_rows=8):
     return Batches(X, Y, weights, np.arange(n_rows), batch_size, np.float64, shuffle=False)
 
 
-def test_the_loss_of_an_epoch_is_the_mean_over_its_rows():
+def test_epoch_loss_is_mean_over_rows():
     backprop, batches = (
         make_backprop(np.float64, specs=[LayerSpec(4, "tanh"), LayerSpec(3, "identity")]),
         make_batches(),
@@ -565,7 +571,7 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_rows():
     assert steps == [0, 1, 2, 3, 4, 5]
 
 
-def test_clip_norm_limits_the_length_of_a_step():
+def test_clip_norm_limits_step_length():
     for clip_norm, expected in ((1e-3, 1e-3), (1e9, None), (None, None)):
         backprop = make_backprop(np.float64, specs=[LayerSpec(4, "tanh"), LayerSpec(3, "identity")])
         start, sgd = backprop.params.vector.copy(), SGD(backprop.params.vector.size, np.float64, 1.0, 0.0, False)

@@ -55,7 +55,7 @@ def regressor(**params):
     return DropoutMLPRegressor(**defaults | params)
 
 
-# --- kinds ---
+# Dropout kinds
 
 
 class Mask(Masking):
@@ -65,15 +65,15 @@ class Mask(Masking):
         return self.keep.draw(x.size, rng)
 
 
-def overriding(name, calls):
-    """A kind like `Mask` that overrides one method."""
+def override(name, calls):
+    """Return a subclass of `Mask` that overrides one method and records its calls."""
     inherited = getattr(Mask, name)
 
     def method(self, *args, **kwargs):
         calls.append(name)
         return inherited(self, *args, **kwargs)
 
-    return type("Own", (Mask,), {name: method})
+    return type("Custom", (Mask,), {name: method})
 
 
 METHODS = ["sample", "sample_units", "draw", "apply", "forward", "backward"]
@@ -81,9 +81,9 @@ PLACES = {
     "after relu": {},
     "after tanh": {"activation": "tanh"},
     "shared": {"mask_sharing": "batch"},
-    "shared, first": {"mask_sharing": "batch", "input_dropout": 0.3},
-    "after a norm": {"batch_norm": "after_activation"},
-    "before a norm": {"batch_norm": "after_dropout"},
+    "shared, with input noise": {"mask_sharing": "batch", "input_dropout": 0.3},
+    "after batch norm": {"batch_norm": "after_activation"},
+    "before batch norm": {"batch_norm": "after_dropout"},
     "two layers": {"hidden_layer_sizes": (6, 5), "dropout": (0.3, 0.4)},
     "two layers, shared": {"hidden_layer_sizes": (6, 5), "dropout": (0.3, 0.4), "mask_sharing": "batch"},
     "scheduled": {"dropout_schedule": "annealed", "mask_sharing": "batch"},
@@ -93,14 +93,14 @@ PLACES = {
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("method", METHODS)
-def test_an_overridden_method_is_always_called(method, place, container, monkeypatch):
+def test_overridden_method_is_always_called(method, place, container, monkeypatch):
     calls = []
-    monkeypatch.setitem(DROPOUTS, "own", overriding(method, calls))
+    monkeypatch.setitem(DROPOUTS, "custom", override(method, calls))
     monkeypatch.setattr(backprop_module, "THIN_ROWS", 1)
     monkeypatch.setattr(backprop_module, "THIN_WORK", 1)
     params = {"dropout": 0.3, "dropout_schedule": "constant", "batch_size": 30} | PLACES[place]
-    model = regressor(dropout_kind="own", **params).fit(container(X), y)
-    thins = params.get("mask_sharing") == "batch" and method in {"sample", "sample_units"}  # which may be thinned
+    model = regressor(dropout_kind="custom", **params).fit(container(X), y)
+    thins = params.get("mask_sharing") == "batch" and method in {"sample", "sample_units"}  # these may be thinned
     assert bool(calls) == (method != "sample_units" or params.get("mask_sharing") == "batch")
     expected = regressor(**params).fit(container(X), y)
     for W, V in zip(model.coefs_, expected.coefs_, strict=True):
@@ -113,7 +113,7 @@ def test_an_overridden_method_is_always_called(method, place, container, monkeyp
     np.testing.assert_allclose(samples, again, rtol=1e-5, atol=1e-7)
     noises = Backprop(
         Params((4, 80, 1), np.float64),
-        [LayerSpec(80, "relu"), LayerSpec(1, "identity", "own", 0.5)],
+        [LayerSpec(80, "relu"), LayerSpec(1, "identity", "custom", 0.5)],
         "squared_error",
         64,
         mask_sharing=sharing,
@@ -128,19 +128,19 @@ class StraightThrough(Mask):
         return d
 
 
-class Numbers(Mask):
-    """A kind whose masks are the numbers 0, 1 and 2: the mean is that of `Masking`, the values are not."""
+class NumericMask(Mask):
+    """Masks with values 0, 1 and 2 and the mean of `Masking`."""
 
     def sample(self, x, rng):
         return np.where(self.keep.draw(x.size, rng), 1.0, 0.0) * rng.integers(0, 3, x.size)
 
 
 def loss_and_gradient(kind, monkeypatch, activation, mask_sharing, seed=0):
-    """Return the parameters, the Backprop and the loss, a function, of a network with replayed noise."""
-    monkeypatch.setitem(DROPOUTS, "own", kind)
+    """Return the parameters, the Backprop and a loss function of a network with replayed noise."""
+    monkeypatch.setitem(DROPOUTS, "custom", kind)
     params = Params((4, 7, 2), np.float64)
     initialize(params, [activation] * 2, np.random.RandomState(seed))
-    specs = [LayerSpec(7, activation), LayerSpec(2, "identity", "own", 0.4)]
+    specs = [LayerSpec(7, activation), LayerSpec(2, "identity", "custom", 0.4)]
     backprop = Backprop(params, specs, "squared_error", len(X), mask_sharing=mask_sharing)
     Y = np.column_stack([y, -y])
     return params, backprop, lambda: backprop.loss_and_grad(X, Y, None, np.random.Generator(np.random.SFC64(3)))[0]
@@ -148,13 +148,13 @@ def loss_and_gradient(kind, monkeypatch, activation, mask_sharing, seed=0):
 
 @pytest.mark.parametrize("mask_sharing", ["sample", "batch"])
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_the_gradient_of_masks_that_are_numbers(activation, mask_sharing, monkeypatch):
+def test_gradient_with_numeric_masks(activation, mask_sharing, monkeypatch):
     monkeypatch.setattr(backprop_module, "THIN_ROWS", 1)
     monkeypatch.setattr(backprop_module, "THIN_WORK", 1)
-    params, backprop, value = loss_and_gradient(Numbers, monkeypatch, activation, mask_sharing)
+    params, backprop, value = loss_and_gradient(NumericMask, monkeypatch, activation, mask_sharing)
     loss = value()
     monkeypatch.setattr(backprop_module, "THIN_WORK", 1e9)
-    assert loss == pytest.approx(loss_and_gradient(Numbers, monkeypatch, activation, mask_sharing)[2](), rel=1e-12)
+    assert loss == pytest.approx(loss_and_gradient(NumericMask, monkeypatch, activation, mask_sharing)[2](), rel=1e-12)
     gradient, start, step = backprop.gradient.copy(), params.vector.copy(), 1e-6
     for i in range(0, len(start), 5):
         params.vector[:] = start
@@ -165,8 +165,8 @@ def test_the_gradient_of_masks_that_are_numbers(activation, mask_sharing, monkey
 
 
 @pytest.mark.parametrize("mask_sharing", ["sample", "batch"])
-def test_a_straight_through_gradient_after_a_relu(mask_sharing, monkeypatch):
-    """The gradient of the first layer is that without a mask in the backward pass."""
+def test_straight_through_gradient_after_relu(mask_sharing, monkeypatch):
+    """The backward pass to the first layer has no mask."""
     params, backprop, value = loss_and_gradient(StraightThrough, monkeypatch, "relu", mask_sharing)
     value()
     z = X @ params.coefs[0] + params.intercepts[0]
@@ -177,7 +177,7 @@ def test_a_straight_through_gradient_after_a_relu(mask_sharing, monkeypatch):
     np.testing.assert_allclose(backprop.gradient[: 4 * 7].reshape(4, 7), X.T @ d, rtol=1e-10, atol=1e-14)
 
 
-class Pairs(Mask):
+class Groups(Mask):
     """A kind that drops whole groups and does not support sparse rows."""
 
     uses_groups, takes_sparse = True, False
@@ -188,34 +188,33 @@ class Pairs(Mask):
         return kept[:, self.groups]
 
 
-def test_class_attributes_of_a_kind(monkeypatch):
-    monkeypatch.setitem(DROPOUTS, "pairs", Pairs)
-    params = {"dropout_kind": "pairs", "group_size": 2, "dropout": 0.3, "dropout_schedule": "constant"}
+def test_kind_class_attributes(monkeypatch):
+    monkeypatch.setitem(DROPOUTS, "groups", Groups)
+    params = {"dropout_kind": "groups", "group_size": 2, "dropout": 0.3, "dropout_schedule": "constant"}
     params |= {"input_dropout": 0.2, "input_groups": [0, 0, 1, 1]}
     model = regressor(**params).fit(X, y)
     spatial = regressor(**params).set_params(dropout_kind="spatial").fit(X, y)
     np.testing.assert_array_equal(model.coefs_[0], spatial.coefs_[0])
     np.testing.assert_array_equal(model.sample_y(X, 3), spatial.sample_y(X, 3))
-    with pytest.raises(ValueError, match="dropout_kind='pairs' with input_dropout > 0 would make a sparse X dense"):
+    with pytest.raises(ValueError, match="dropout_kind='groups' with input_dropout > 0 would make a sparse X dense"):
         regressor(**params).fit(sparse.csr_array(X), y)
-    model.n_features_in_ = 4
-    with pytest.raises(ValueError, match=r"dropout_kind='pairs' with input_dropout=0\.2 would make a sparse X dense"):
+    with pytest.raises(ValueError, match=r"dropout_kind='groups' with input_dropout=0\.2 would make a sparse X dense"):
         model.sample_y(sparse.csr_array(X))
 
 
 @pytest.mark.parametrize("method", ["forward", "apply"])
-def test_kinds_that_may_not_be_multiplicative_get_unscaled_inputs(method, monkeypatch):
-    """Otherwise the noise of training would differ from that of sampling."""
+def test_kind_overriding_forward_or_apply_gets_unscaled_input(method, monkeypatch):
+    """Otherwise the noise in training would differ from the noise in sampling."""
     seen, inherited = [], getattr(Mask, method)
 
-    def replace_by_one(self, x, *args, **kwargs):
+    def fill_with_ones(self, x, *args, **kwargs):
         seen.append(np.abs(x).max())
         out = inherited(self, x, *args, **kwargs)
         out[out == 0] = 1.0
         return out
 
-    monkeypatch.setitem(DROPOUTS, "own", type("Own", (Mask,), {method: replace_by_one}))
-    model = regressor(dropout_kind="own", input_dropout=0.3, dropout=0.0).fit(1000 * X, y)
+    monkeypatch.setitem(DROPOUTS, "custom", type("Custom", (Mask,), {method: fill_with_ones}))
+    model = regressor(dropout_kind="custom", input_dropout=0.3, dropout=0.0).fit(1000 * X, y)
     assert max(seen) == np.abs(1000 * X).max()
     seen.clear()
     model.sample_y(1000 * X, 2)
@@ -228,7 +227,7 @@ def test_is_plain():
     assert not hasattr(Dropout, "is_plain")
 
 
-# --- activations ---
+# Activations
 
 
 def softplus(z):
@@ -262,7 +261,7 @@ def with_mish(monkeypatch):
     ids=str,
 )
 @pytest.mark.parametrize("estimator", [DropoutMLPClassifier, DropoutMLPRegressor])
-def test_a_registered_activation_works_everywhere(estimator, params, tmp_path):
+def test_registered_activation(estimator, params, tmp_path):
     target = LABELS if estimator is DropoutMLPClassifier else y
     model = estimator(**{"hidden_layer_sizes": 8, "activation": "mish", "max_iter": 5, "random_state": 0} | params)
     model.fit(X, target)
@@ -279,7 +278,7 @@ def test_a_registered_activation_works_everywhere(estimator, params, tmp_path):
 
 
 @pytest.mark.usefixtures("with_mish")
-def test_a_registered_activation_in_a_search_with_threads():
+def test_registered_activation_in_threaded_search():
     grid = {"activation": ["mish", "relu", ["mish"]]}
     with joblib.parallel_config(backend="threading"):
         search = GridSearchCV(regressor(), grid, cv=2, n_jobs=2, error_score="raise").fit(X, y)
@@ -289,14 +288,14 @@ def test_a_registered_activation_in_a_search_with_threads():
 
 @pytest.mark.usefixtures("with_mish")
 @pytest.mark.parametrize("kind", [None, "bernoulli", "gaussian", "alpha"])
-def test_the_gradient_of_a_registered_activation(kind):
+def test_registered_activation_gradient(kind):
     specs = network("mish", kind or "bernoulli", 0.4 if kind else 0.0)
     assert directional_error(specs, "log_loss", DENSE, weighted=True) < 1e-6
     assert directional_error(specs, "squared_error", DENSE, weighted=True, batch_norm="before_activation") < 2e-6
 
 
 @pytest.mark.usefixtures("with_mish")
-def test_initial_weights_of_a_registered_activation(monkeypatch):
+def test_registered_activation_initial_weights(monkeypatch):
     one_step = {"learning_rate_init": 1e-12, "max_iter": 1, "hidden_layer_sizes": 50}
     scale = np.abs(regressor(activation="mish", **one_step).fit(X, y).coefs_[0]).max()
     assert scale == pytest.approx(np.abs(regressor(activation="tanh", **one_step).fit(X, y).coefs_[0]).max())
@@ -310,21 +309,21 @@ def test_initial_weights_of_a_registered_activation(monkeypatch):
     assert np.abs(regressor(activation="mish", **one_step).fit(X, y).coefs_[0]).max() < 1e-9
 
 
-def test_new_names_for_existing_functions(monkeypatch):
-    """The identity and the ReLU under other names, and a built-in name for another function."""
+def test_existing_functions_under_other_names(monkeypatch):
+    """Identity and ReLU under other names, and another function under a built-in name."""
     monkeypatch.setitem(ACTIVATIONS, "linear", ACTIVATIONS["identity"])
     monkeypatch.setitem(ACTIVATIONS, "rectifier", ACTIVATIONS["relu"])
-    for name, ours in {"linear": "identity", "rectifier": "relu"}.items():
+    for name, original in {"linear": "identity", "rectifier": "relu"}.items():
         params = {"dropout": 0.3, "dropout_schedule": "constant"}
-        weights = [regressor(activation=a, **params).fit(X, y).coefs_[0] for a in (name, ours)]
+        weights = [regressor(activation=a, **params).fit(X, y).coefs_[0] for a in (name, original)]
         np.testing.assert_array_equal(*weights)
-    monkeypatch.setitem(ACTIVATIONS, "relu", ACTIVATIONS["tanh"])  # its derivative cannot include the mask
+    monkeypatch.setitem(ACTIVATIONS, "relu", ACTIVATIONS["tanh"])  # not fused with the mask
     specs = [LayerSpec(3, "relu"), LayerSpec(1, "identity", rate=0.5)]
     (noise,) = Backprop(Params((4, 3, 1), np.float64), specs, "squared_error", 5).noises
     assert not noise.after_relu
 
 
-def test_an_activation_that_is_not_registered(with_mish, monkeypatch, tmp_path):
+def test_unregistered_activation_raises(with_mish, monkeypatch, tmp_path):
     model = regressor(activation="mish").fit(X, y)
     model.save_weights(tmp_path / "net.npz")
     monkeypatch.delitem(ACTIVATIONS, "mish")
@@ -340,7 +339,7 @@ def test_an_activation_that_is_not_registered(with_mish, monkeypatch, tmp_path):
             call(X, y)
 
 
-# --- losses ---
+# Losses
 
 
 def expectile(P, Y, sample_weight, level=0.5):
@@ -369,8 +368,8 @@ def with_expectile(monkeypatch):
     ],
     ids=str,
 )
-def test_a_registered_loss(params, tmp_path):
-    """At level 1/2 it is the squared error. Its option is a parameter of the estimator."""
+def test_registered_loss(params, tmp_path):
+    """At level 1/2, the expectile loss is the squared error. Its level is the parameter `quantile`."""
     model = regressor(loss="expectile", **params).fit(X, y)
     mean = regressor(**{"scoring": "loss"} | params).fit(X, y)
     np.testing.assert_allclose(model.predict(X), mean.predict(X), rtol=1e-5, atol=1e-7)
@@ -388,52 +387,52 @@ def test_a_registered_loss(params, tmp_path):
 
 @pytest.mark.usefixtures("with_expectile")
 @pytest.mark.parametrize("level", [0.5, 0.9])
-def test_the_gradient_of_a_registered_loss(level):
+def test_registered_loss_gradient(level):
     for weighted in (False, True):
         specs = network("tanh", "bernoulli", 0.4)
         assert directional_error(specs, "expectile", DENSE, weighted, loss_options={"level": level}) < 1e-6
 
 
 @pytest.mark.usefixtures("with_expectile")
-def test_a_registered_loss_in_a_search_and_in_early_stopping():
+def test_registered_loss_in_search_and_early_stopping():
     grid = {"loss": ["squared_error", "expectile"], "quantile": [0.5, 0.9]}
     with joblib.parallel_config(backend="threading"):
         search = GridSearchCV(regressor(), grid, cv=2, n_jobs=2, error_score="raise").fit(X, y)
-    assert len(set(search.cv_results_["mean_test_score"].round(9))) == 2  # the first three are the same fit
+    assert len(set(search.cv_results_["mean_test_score"].round(9))) == 2  # the first three fits are equal
     model = regressor(loss="expectile", early_stopping=True).fit(X, y)
     np.testing.assert_array_equal(model.validation_scores_, -np.array(model.validation_loss_curve_))
     LOSSES["expectile"] = LOSSES["expectile"]._replace(monitor=None)  # the fixture restores it
     model = clone(model).fit(X, y)
-    assert not np.allclose(model.validation_scores_, -np.array(model.validation_loss_curve_))  # they are R²
+    assert not np.allclose(model.validation_scores_, -np.array(model.validation_loss_curve_))  # R²
 
 
 def gamma(P, Y, sample_weight):
-    """Half of the gamma deviance, exponential output."""
+    """Compute half of the gamma deviance of an exponential output."""
     loss = _weighted_mean(Y / P - 1 - np.log(Y / P), sample_weight)
     P[:] = 1 - Y / P
     _residual_to_gradient(P, sample_weight)
     return loss
 
 
-def test_fields_of_a_loss(monkeypatch, tmp_path):
+def test_loss_fields(monkeypatch, tmp_path):
     monkeypatch.setitem(LOSSES, "gamma", Loss(gamma, "exp", min_target=0.01, smooth=False))
     positive = np.exp(y)
     model = regressor(loss="gamma").fit(X, positive)
     assert (model.predict(X) > 0).all()
-    assert model.to_sklearn().loss == "poisson"  # also has an exponential output
+    assert model.to_sklearn().loss == "poisson"  # the output is exponential, too
     np.testing.assert_allclose(model.to_sklearn().predict(X), model.predict(X))
     with pytest.raises(ValueError, match=r"`y` has values below 0\.01, but loss='gamma' needs y >= 0\.01"):
         clone(model).fit(X, y)
     with pytest.raises(ValueError, match="solver='lbfgs' needs a smooth loss, not loss='gamma'"):
         clone(model).set_params(solver="lbfgs").fit(X, positive)
-    with pytest.raises(InvalidParameterError, match=r"'loss' parameter .* Got 'log_loss'"):  # only for the classifier
+    with pytest.raises(InvalidParameterError, match=r"'loss' parameter .* Got 'log_loss'"):  # classifiers only
         regressor(loss="log_loss").fit(X, y)
     model.save_weights(tmp_path / "net.npz")
     with pytest.raises(ValueError, match=r"call set_params\(loss='poisson'\) first"):
         regressor().load_weights(tmp_path / "net.npz")
 
 
-def test_a_loss_with_a_custom_output_and_without_registration(monkeypatch, tmp_path):
+def test_custom_output_before_and_after_unregistering(monkeypatch, tmp_path):
     def softplus_in_place(z):
         np.logaddexp(0, z, out=z)
 
@@ -471,11 +470,11 @@ def test_a_loss_with_a_custom_output_and_without_registration(monkeypatch, tmp_p
         model.predict(X)
 
 
-# --- optimizers ---
+# Optimizers
 
 
 class RMSProp:
-    """w <- w - η g / (√v + ε), where v is a running mean of g² (Tieleman and Hinton, 2012)."""
+    """w <- w - η g / (√v + ε) with v the running mean of g² (Tieleman and Hinton, 2012)."""
 
     settings = "beta_2", "epsilon"
 
@@ -527,7 +526,7 @@ def with_optimizers(monkeypatch):
     ],
     ids=str,
 )
-def test_a_registered_optimizer(params):
+def test_registered_optimizer(params):
     model = regressor(solver="rmsprop", learning_rate_init=0.01, max_iter=40, **params).fit(X, y)
     assert model.loss_curve_[-1] < model.loss_curve_[0]
     assert diagnose(model, X, y).update_ratio.shape == (2,)
@@ -537,7 +536,7 @@ def test_a_registered_optimizer(params):
 
 
 @pytest.mark.usefixtures("with_optimizers")
-def test_a_registered_optimizer_receives_its_settings_and_continues():
+def test_registered_optimizer_gets_settings_and_continues():
     params = {"solver": "rmsprop", "shuffle": False, "dropout_schedule": "constant", "beta_2": 0.9}
     whole = regressor(max_iter=5, **params).fit(X, y)
     parts = regressor(max_iter=5, **params)
@@ -552,7 +551,7 @@ def test_a_registered_optimizer_receives_its_settings_and_continues():
 
 
 @pytest.mark.usefixtures("with_optimizers", "with_mish", "with_expectile")
-def test_a_fit_with_registered_names_resumes_from_a_checkpoint(tmp_path):
+def test_fit_with_registered_names_resumes_from_checkpoint(tmp_path):
     pytest.importorskip("sklearn.callback")
     names = {"solver": "rmsprop", "activation": "mish", "loss": "expectile", "learning_rate": "constant"}
     params = names | {"dropout": 0.1, "dropout_kind": "bernoulli", "max_iter": 6}
@@ -577,17 +576,17 @@ def test_a_fit_with_registered_names_resumes_from_a_checkpoint(tmp_path):
 
 
 @pytest.mark.usefixtures("with_optimizers")
-@pytest.mark.parametrize("solver", ["adam", "adamw", "mine"])
-def test_a_custom_optimizer_class_with_a_built_in_name(solver, monkeypatch):
-    monkeypatch.setitem(OPTIMIZERS, "mine", type("Adam", (OPTIMIZERS["rmsprop"],), {}))
+@pytest.mark.parametrize("solver", ["adam", "adamw", "custom"])
+def test_custom_optimizer_class_with_built_in_name(solver, monkeypatch):
+    monkeypatch.setitem(OPTIMIZERS, "custom", type("Adam", (OPTIMIZERS["rmsprop"],), {}))
     model = regressor(solver=solver).partial_fit(X, y)
     loaded = pickle.loads(pickle.dumps(model))
     assert type(loaded._optimizer) is type(model._optimizer)
     np.testing.assert_array_equal(loaded.partial_fit(X, y).coefs_[0], model.partial_fit(X, y).coefs_[0])
 
 
-class Lazy:
-    """Momentum whose state is created in the first step."""
+class LazyMomentum:
+    """Momentum that creates its state in the first step."""
 
     settings = ("momentum",)
 
@@ -602,9 +601,9 @@ class Lazy:
         return penalty
 
 
-def test_a_checkpoint_contains_optimizer_state_created_during_training(tmp_path, monkeypatch):
+def test_checkpoint_contains_optimizer_state_created_late(tmp_path, monkeypatch):
     pytest.importorskip("sklearn.callback")
-    monkeypatch.setitem(OPTIMIZERS, "lazy", Lazy)
+    monkeypatch.setitem(OPTIMIZERS, "lazy", LazyMomentum)
 
     class Stop:
         def setup(self, estimator, context):
@@ -620,7 +619,7 @@ def test_a_checkpoint_contains_optimizer_state_created_during_training(tmp_path,
     expected = regressor(**params).fit(X, y)
     with pytest.raises(RuntimeError, match="killed"):
         regressor(**params).set_callbacks(Checkpoint(path), Stop()).fit(X, y)
-    for _ in "resumed", "done":
+    for _ in "resumed", "finished":
         resumed = regressor(**params).set_callbacks(Checkpoint(path)).fit(X, y)
         np.testing.assert_array_equal(resumed.coefs_[0], expected.coefs_[0])
         assert len(resumed._optimizer.norms) == 18
@@ -629,7 +628,7 @@ def test_a_checkpoint_contains_optimizer_state_created_during_training(tmp_path,
 
 
 @pytest.mark.parametrize(
-    ("parameter", "like"),
+    ("parameter", "name"),
     [
         ("solver", "sgd"),
         ("activation", "tanh"),
@@ -639,15 +638,17 @@ def test_a_checkpoint_contains_optimizer_state_created_during_training(tmp_path,
         ("dropout_schedule", "late"),
     ],
 )
-def test_a_checkpoint_with_an_unregistered_name_is_not_reported_as_damaged(parameter, like, tmp_path, monkeypatch):
+def test_checkpoint_with_unregistered_name_error(parameter, name, tmp_path, monkeypatch):
     pytest.importorskip("sklearn.callback")
     table = TABLES[parameter]
-    monkeypatch.setitem(table, "own", table[like])
-    model = regressor(**{"dropout": 0.2, parameter: "own"}).set_callbacks(Checkpoint(tmp_path / "net.ckpt")).fit(X, y)
+    monkeypatch.setitem(table, "custom", table[name])
+    model = (
+        regressor(**{"dropout": 0.2, parameter: "custom"}).set_callbacks(Checkpoint(tmp_path / "net.ckpt")).fit(X, y)
+    )
     expected = model.predict(X)
-    monkeypatch.delitem(table, "own")
+    monkeypatch.delitem(table, "custom")
     with pytest.raises(
-        ValueError, match=rf"^The {table.component} 'own' is not registered in this process: add it to "
+        ValueError, match=rf"^The {table.component} 'custom' is not registered in this process: add it to "
     ):
         Checkpoint.load(tmp_path / "net.ckpt")
     if parameter != "activation":
@@ -655,7 +656,7 @@ def test_a_checkpoint_with_an_unregistered_name_is_not_reported_as_damaged(param
         np.testing.assert_array_equal(loaded.predict(X), expected)
 
 
-def test_an_optimizer_that_is_not_registered(with_optimizers, monkeypatch):
+def test_unregistered_optimizer_raises(with_optimizers, monkeypatch):
     model = regressor(solver="rmsprop").fit(X, y)
     prediction = model.predict(X)
     monkeypatch.delitem(OPTIMIZERS, "rmsprop")
@@ -665,7 +666,7 @@ def test_an_optimizer_that_is_not_registered(with_optimizers, monkeypatch):
     assert model.to_sklearn().solver == "adam"
 
 
-# --- schedules ---
+# Schedules
 
 
 class Linear(Constant):
@@ -678,7 +679,7 @@ class Linear(Constant):
 
 
 class Halving(Constant):
-    """Half of the rate after each epoch."""
+    """Halve the rate after each epoch."""
 
     def after_epoch(self, learning_rate, t):
         return learning_rate / 2
@@ -693,7 +694,7 @@ def with_schedules(monkeypatch):
 
 @pytest.mark.usefixtures("with_schedules")
 @pytest.mark.parametrize("solver", ["sgd", "adam", "adamw"])
-def test_registered_learning_rates_work_with_every_solver(solver):
+def test_registered_learning_rates_with_every_solver(solver):
     params = {"solver": solver, "max_iter": 6, "learning_rate_init": 0.01}
     constant = regressor(**params).fit(X, y)
     for name in ("linear", "halving"):
@@ -710,7 +711,7 @@ def test_registered_learning_rates_work_with_every_solver(solver):
 @pytest.mark.usefixtures("with_schedules")
 @pytest.mark.parametrize("name", ["linear", "halving"])
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
-def test_registered_learning_rates_continue_in_partial_fit(solver, name):
+def test_registered_learning_rates_in_partial_fit(solver, name):
     params = {"solver": solver, "learning_rate": name, "shuffle": False, "max_iter": 4, "learning_rate_init": 0.01}
     whole = regressor(**params).fit(X, y)
     parts = regressor(**params)
@@ -720,35 +721,35 @@ def test_registered_learning_rates_continue_in_partial_fit(solver, name):
 
 
 @pytest.mark.usefixtures("with_schedules")
-def test_a_registered_dropout_schedule():
+def test_registered_dropout_schedule():
     params = {"dropout": 0.4, "max_iter": 6}
     model = regressor(dropout_schedule="cosine", **params).fit(X, y)
     called = regressor(dropout_schedule=DROPOUT_SCHEDULES["cosine"], **params).fit(X, y)
     np.testing.assert_array_equal(model.coefs_[0], called.coefs_[0])
     assert model.dropout_curve_ == called.dropout_curve_
     assert max(model.dropout_) < 1e-9
-    np.testing.assert_array_equal(model.sample_y(X), called.sample_y(X))  # at the initial rates
+    np.testing.assert_array_equal(model.sample_y(X), called.sample_y(X))  # with the initial rates
     assert model.sample_y(X, 50).std(axis=1).min() > 0
 
 
-# --- all tables ---
+# All tables
 
 
 @pytest.mark.parametrize("parameter", TABLES)
-def test_newly_registered_names_are_accepted_immediately(parameter, monkeypatch):
+def test_registered_names_are_accepted_immediately(parameter, monkeypatch):
     table = TABLES[parameter]
-    estimator = regressor(**{parameter: "mine"}, max_iter=2)
-    with pytest.raises(InvalidParameterError, match=rf"The '{parameter}' parameter .* Got 'mine'"):
+    estimator = regressor(**{parameter: "custom"}, max_iter=2)
+    with pytest.raises(InvalidParameterError, match=rf"The '{parameter}' parameter .* Got 'custom'"):
         estimator.fit(X, y)
     name = {"dropout_kind": "gaussian", "loss": "huber", "solver": "adam"}.get(parameter, next(iter(table)))
-    monkeypatch.setitem(table, "mine", table[name])
+    monkeypatch.setitem(table, "custom", table[name])
     estimator.fit(X, y)
-    monkeypatch.delitem(table, "mine")
-    with pytest.raises(InvalidParameterError, match=rf"The '{parameter}' parameter .* Got 'mine'"):
+    monkeypatch.delitem(table, "custom")
+    with pytest.raises(InvalidParameterError, match=rf"The '{parameter}' parameter .* Got 'custom'"):
         clone(estimator).fit(X, y)
 
 
-def test_a_missing_name_is_an_error_that_says_where_to_register_it():
+def test_missing_name_error_says_where_to_register():
     for table in [*TABLES.values(), INITIALIZERS, OUTPUTS]:
         assert isinstance(table, Registry)
         module, _, name = table.path.rpartition(".")
@@ -760,14 +761,14 @@ def test_a_missing_name_is_an_error_that_says_where_to_register_it():
             table["nothing"]
 
 
-def test_rows_of_the_wrong_type_are_refused():
+def test_table_rows_of_wrong_type_raise():
     with pytest.raises(TypeError, match=r"activations\.ACTIVATIONS\['mish'\] must be of type Activation, got <func"):
         ACTIVATIONS["mish"] = mish
-    with pytest.raises(TypeError, match=r"losses\.LOSSES\['mine'\] must be of type Loss, got <function"):
-        LOSSES["mine"] = expectile
-    with pytest.raises(TypeError, match=r"optimizers\.OPTIMIZERS\['mine'\] must be of type Callable, got 'adam'"):
-        OPTIMIZERS["mine"] = "adam"
-    assert not {"mish", "mine"} & {*ACTIVATIONS, *LOSSES, *OPTIMIZERS}
+    with pytest.raises(TypeError, match=r"losses\.LOSSES\['custom'\] must be of type Loss, got <function"):
+        LOSSES["custom"] = expectile
+    with pytest.raises(TypeError, match=r"optimizers\.OPTIMIZERS\['custom'\] must be of type Callable, got 'adam'"):
+        OPTIMIZERS["custom"] = "adam"
+    assert not {"mish", "custom"} & {*ACTIVATIONS, *LOSSES, *OPTIMIZERS}
 
 
 MODULE = """
@@ -794,12 +795,12 @@ assert (model.predict(X) == expected).all()
 """
 
 
-def test_loading_a_subclass_registers_the_names_of_its_module(tmp_path, monkeypatch):
-    """Unpickling the subclass imports its module in any process, as the guide recommends."""
-    (tmp_path / "mine.py").write_text(MODULE)
+def test_loading_subclass_registers_names_of_its_module(tmp_path, monkeypatch):
+    """Unpickling a subclass imports its module, as the user guide recommends."""
+    (tmp_path / "custom_module.py").write_text(MODULE)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(ACTIVATIONS, "sine", ACTIVATIONS["tanh"])  # removes it after the test
-    from mine import SineRegressor
+    monkeypatch.setitem(ACTIVATIONS, "sine", ACTIVATIONS["tanh"])  # removed after the test
+    from custom_module import SineRegressor
 
     model = SineRegressor(hidden_layer_sizes=5, activation="sine", max_iter=3).fit(X, y)
     path = tmp_path / "model.pickle"

@@ -1,4 +1,4 @@
-"""Gradients of whole networks by central differences with replayed noise, and of kernels by the complex step."""
+"""Gradients of networks by central differences with replayed noise, and of kernels by the complex step method."""
 
 import itertools
 
@@ -69,18 +69,18 @@ DENSE = np.random.default_rng(1).normal(size=(N_ROWS, N_FEATURES))
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("kind", DROPOUTS)
-def test_whole_networks(loss, activation, kind):
+def test_network_gradient(loss, activation, kind):
     X_sparse = sparse.csr_array(DENSE * (DENSE > 0))
     for X, rate, weighted in itertools.product((DENSE, X_sparse), (0.0, 0.4), (False, True)):
         if kind == "alpha" and X is X_sparse:
-            continue  # alpha dropout makes it dense; the estimators refuse it
+            continue  # alpha dropout makes X dense; the estimators raise
         assert directional_error(network(activation, kind, rate), loss, X, weighted) < 1e-6
 
 
 @pytest.mark.parametrize("position", ["before_activation", "after_activation", "after_dropout"])
 @pytest.mark.parametrize("activation", ["tanh", "identity", "relu"])
 @pytest.mark.parametrize("n_rows", [N_ROWS, 2, 1])
-def test_batch_norm(position, activation, n_rows):
+def test_batch_norm_gradient(position, activation, n_rows):
     for kind, rate, weighted in itertools.product(DROPOUTS, (0.0, 0.4), (False, True)):
         specs = network(activation, kind, rate)
         error = directional_error(specs, "squared_error", DENSE[:n_rows], weighted, batch_norm=position)
@@ -88,7 +88,7 @@ def test_batch_norm(position, activation, n_rows):
 
 
 @pytest.mark.parametrize("options", [{"l1_ratio": 1.0}, {"l1_ratio": 0.3}, {"alpha": 0.0}], ids=str)
-def test_penalties(options):
+def test_penalty_gradient(options):
     assert directional_error(network("tanh", "bernoulli", 0.4), "squared_error", DENSE, True, **options) < 1e-6
 
 
@@ -100,14 +100,15 @@ def test_penalties(options):
         ("quantile", {"level": 0.9}),
         ("huber", {"delta": 0.3}),
     ],
+    ids=["log_loss", "binary_log_loss", "quantile", "huber"],
 )
-def test_options_of_losses(loss, options):
+def test_loss_option_gradients(loss, options):
     for weighted in (False, True):
         specs = network("tanh", "bernoulli", 0.4)
         assert directional_error(specs, loss, DENSE, weighted, loss_options=options) < 1e-6
 
 
-def test_the_check_detects_a_relative_error_of_a_thousandth(monkeypatch):
+def test_check_detects_relative_error_of_1e_3(monkeypatch):
     specs = network("tanh", "bernoulli", 0.4)
     right = LOSSES["squared_error"].function
 
@@ -120,14 +121,14 @@ def test_the_check_detects_a_relative_error_of_a_thousandth(monkeypatch):
     assert directional_error(specs, "squared_error", DENSE, weighted=False) > 1e-4
 
 
-def test_the_check_detects_a_mask_missing_in_backward(monkeypatch):
+def test_check_detects_missing_mask_in_backward(monkeypatch):
     monkeypatch.setattr(bernoulli.Bernoulli, "backward", lambda self, d: d)
     assert directional_error(network("tanh", "bernoulli", 0.4), "squared_error", DENSE, weighted=False) > 1e-3
 
 
-# References in complex arithmetic: the imaginary part at x + ih is h times the derivative, without cancellation.
+# References for the complex step method: the imaginary part of f(x + ih) is h f'(x), without cancellation.
 H = 1e-30
-SMOOTH = {
+COMPLEX_ACTIVATIONS = {
     "identity": lambda z: z,
     "logistic": lambda z: 1 / (1 + np.exp(-z)),
     "tanh": np.tanh,
@@ -143,7 +144,7 @@ SMOOTH = {
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activation_kernels(name):
     activation, z = ACTIVATIONS[name], np.linspace(-6, 6, 100)
-    reference = SMOOTH[name](z + 1j * H)
+    reference = COMPLEX_ACTIVATIONS[name](z + 1j * H)
     y = z.copy()
     activation.forward(y)
     np.testing.assert_allclose(y, reference.real, rtol=1e-12, atol=1e-14)
@@ -156,7 +157,7 @@ def test_activation_kernels(name):
 
 
 def _reference_loss(name, Z, Y):
-    """Return the loss of each row, given the output before its activation, in complex arithmetic."""
+    """Return the loss of each row from `Z`, the complex output before the output activation."""
     R = Z - Y[:, np.newaxis] if Y.ndim < Z.ndim else Z - Y
     if name == "squared_error":
         return (R**2).sum(1) / 2
@@ -204,7 +205,7 @@ def test_loss_kernels(name, weighted):
 )
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @np.errstate(all="ignore")
-def test_the_poisson_loss_at_the_limits_of_the_float_range(dtype, z, y, expected):
+def test_poisson_loss_at_float_range_limits(dtype, z, y, expected):
     P, Y = np.full((1, 2), z, dtype), np.full((1, 2), y, dtype)
     P[0, 1], Y[0, 1] = 0, 1  # its loss is 0
     OUTPUTS["exp"](P)

@@ -30,8 +30,8 @@ X_diabetes, y_diabetes = load_diabetes(return_X_y=True, scaled=True)
 
 
 @pytest.fixture
-def thin(monkeypatch):
-    """Thin networks of any size."""
+def thin_always(monkeypatch):
+    """Thin networks of any size and rate."""
     monkeypatch.setattr(backprop_module, "THIN_WORK", 0)
     monkeypatch.setattr(backprop_module, "THIN_ROWS", 0)
     monkeypatch.setattr(backprop_module, "THIN_RATE", 0)
@@ -54,24 +54,25 @@ RATES = [(0.3, 0.5, 0.4), (0.0, 0.5, 0.5), (0.4, 0.0, 0.0), (0.0, 0.0, 0.6)]
 @pytest.mark.parametrize(
     ("activation", "rates", "kind", "as_sparse", "weighted"),
     covering(list(ACTIVATIONS), RATES, ("bernoulli", "spatial"), (False, True), (False, True)),
+    ids=str,
 )
-def test_a_thin_network_equals_the_multiplied_one(activation, rates, kind, as_sparse, weighted, monkeypatch):
+def test_thinned_network_equals_masked_network(activation, rates, kind, as_sparse, weighted, monkeypatch):
     rows, weights = X_SPARSE if as_sparse else X, np.linspace(0, 2, N) if weighted else None
-    multiplied = make_backprop(rates, activation, kind)
+    masked = make_backprop(rates, activation, kind)
     monkeypatch.setattr(backprop_module, "THIN_WORK", 0)
     monkeypatch.setattr(backprop_module, "THIN_ROWS", 0)
-    thin = make_backprop(rates, activation, kind)
-    assert not any(isinstance(layer, ThinAffine) for layer in multiplied.layers)
-    assert any(isinstance(layer, ThinAffine) for layer in thin.layers)
+    thinned = make_backprop(rates, activation, kind)
+    assert not any(isinstance(layer, ThinAffine) for layer in masked.layers)
+    assert any(isinstance(layer, ThinAffine) for layer in thinned.layers)
     for seed, n in enumerate((N, 4, N, N)):  # including a short batch
         batch = rows[:n], Y[:n], None if weights is None else weights[:n]
-        a, b = (b.loss_and_grad(*batch, stream(seed)) for b in (multiplied, thin))
+        a, b = (b.loss_and_grad(*batch, stream(seed)) for b in (masked, thinned))
         assert a == pytest.approx(b, rel=1e-13)
-        np.testing.assert_allclose(thin.gradient, multiplied.gradient, rtol=1e-11, atol=1e-15)
+        np.testing.assert_allclose(thinned.gradient, masked.gradient, rtol=1e-11, atol=1e-15)
 
 
-@pytest.mark.usefixtures("thin")
-def test_the_gradient_of_a_thin_network():
+@pytest.mark.usefixtures("thin_always")
+def test_thinned_network_gradient():
     backprop, rng = make_backprop((0.3, 0.5, 0.4), "tanh"), np.random.default_rng(3)
     for seed in range(5):
         backprop.loss_and_grad(X, Y, None, stream(seed))
@@ -86,24 +87,24 @@ def test_the_gradient_of_a_thin_network():
 
 
 @pytest.mark.parametrize("kept", [0, 1, 8])
-def test_no_unit_one_unit_or_all_units_kept(kept, monkeypatch):
+def test_thinned_network_with_0_1_or_all_units_kept(kept, monkeypatch):
     monkeypatch.setattr(DROPOUTS["bernoulli"], "sample_units", lambda self, n_units, rng: np.arange(n_units) < kept)
-    multiplied = make_backprop((0.0, 0.5, 0.0))
+    masked = make_backprop((0.0, 0.5, 0.0))
     for limit in ("THIN_WORK", "THIN_ROWS"):
         monkeypatch.setattr(backprop_module, limit, 0)
-    thin = make_backprop((0.0, 0.5, 0.0))
-    assert len(thin._thin_noises) == 1
-    assert not multiplied._thin_noises
-    losses = [b.loss_and_grad(X, Y, None, None) for b in (thin, multiplied)]
+    thinned = make_backprop((0.0, 0.5, 0.0))
+    assert len(thinned._thin_noises) == 1
+    assert not masked._thin_noises
+    losses = [b.loss_and_grad(X, Y, None, None) for b in (thinned, masked)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-13)
-    np.testing.assert_allclose(thin.gradient, multiplied.gradient, rtol=1e-11, atol=1e-15)
+    np.testing.assert_allclose(thinned.gradient, masked.gradient, rtol=1e-11, atol=1e-15)
 
 
 @pytest.mark.parametrize(
     ("rate", "batch_size", "width", "thins"),
     [(0.5, 64, 200, True), (0.5, 63, 200, False), (0.5, 64, 50, False), (0.1, 64, 200, False)],
 )
-def test_layers_are_thinned_only_where_it_is_faster(rate, batch_size, width, thins):
+def test_layers_are_thinned_only_where_faster(rate, batch_size, width, thins):
     params = Params((200, width, width, 1), np.float32)
     specs = [LayerSpec(width, "relu"), LayerSpec(width, "relu", rate=rate), LayerSpec(1, "identity", rate=rate)]
     backprop = Backprop(params, specs, "squared_error", batch_size, mask_sharing="batch")
@@ -111,7 +112,7 @@ def test_layers_are_thinned_only_where_it_is_faster(rate, batch_size, width, thi
     assert len(backprop.noises) == 2
 
 
-def test_a_wide_sparse_input_needs_no_dense_buffer():
+def test_wide_sparse_input_needs_no_dense_buffer():
     params = Params((20_000, 20, 1), np.float32)
     specs = [LayerSpec(20, "relu"), LayerSpec(1, "identity", rate=0.5)]
     rows = sparse.random_array((200, 20_000), density=1e-3, format="csr", dtype=np.float32, random_state=0)
@@ -121,7 +122,7 @@ def test_a_wide_sparse_input_needs_no_dense_buffer():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert backprop._thin_noises
-    assert peak < 2.5 * params.vector.nbytes  # gradient and SciPy's product; a dense batch would need ten times as much
+    assert peak < 2.5 * params.vector.nbytes  # gradient and SciPy's product; a dense batch needs ten times as much
 
 
 def test_kept_units_are_bernoulli():
@@ -137,14 +138,14 @@ def test_kept_units_are_bernoulli():
         assert abs(np.corrcoef(a, b)[0, 1]) < 5 / np.sqrt(n - 1)
 
 
-def test_indices_of_kept_units():
+def test_kept_unit_indices():
     kept = KeptUnits(np.array([True, False, True, True]))
     assert list(kept.index[:-1]) == [0, 2, 3]
     assert list(kept.inverse) == [0, 3, 1, 2]
 
 
 @pytest.mark.parametrize("kind", DROPOUTS)
-def test_shared_noise_is_equal_for_all_rows_and_new_in_each_call(kind):
+def test_shared_noise_is_equal_for_rows_and_new_per_call(kind):
     dropout, rng = DROPOUTS[kind](0.4, np.float64, shared=True), stream()
     first, second = (dropout.forward(np.ones((50, 30)), rng).copy() for _ in range(2))
     assert (first == first[0]).all()
@@ -158,7 +159,7 @@ def test_shared_noise_is_equal_for_all_rows_and_new_in_each_call(kind):
 
 
 @pytest.mark.parametrize("kind", ["bernoulli", "gaussian", "spatial"])
-def test_shared_noise_of_sparse_columns(kind):
+def test_shared_noise_is_equal_for_sparse_and_dense(kind):
     dropout = DROPOUTS[kind](0.5, np.float64, shared=True)
     dense = dropout.forward(X_SPARSE.toarray(), stream(4)).copy()
     np.testing.assert_allclose(dropout.forward(X_SPARSE, stream(4)).toarray(), dense)
@@ -169,6 +170,7 @@ def test_shared_noise_of_sparse_columns(kind):
 MODELS = pytest.mark.parametrize(
     ("estimator", "data"),
     [(DropoutMLPClassifier, (X_iris, y_iris)), (DropoutMLPRegressor, (X_diabetes, y_diabetes))],
+    ids=["classifier", "regressor"],
 )
 
 
@@ -187,14 +189,14 @@ MODELS = pytest.mark.parametrize(
 )
 @pytest.mark.parametrize("rows", [np.asarray, sparse.csr_array], ids=["dense", "sparse"])
 @MODELS
-def test_thin_fits_equal_multiplied_fits(estimator, data, rows, params, request):
+def test_thinned_fit_equals_masked_fit(estimator, data, rows, params, request):
     settings = {"hidden_layer_sizes": (20, 10), "mask_sharing": "batch", "batch_size": 32, "random_state": 0}
     settings |= {"dropout": 0.2} | params
     X, y = rows(data[0] * (data[0] > 0)), data[1]
-    multiplied = estimator(max_iter=3, **settings).fit(X, y).partial_fit(X, y)
-    request.getfixturevalue("thin")
-    thin = estimator(max_iter=3, **settings).fit(X, y).partial_fit(X, y)
-    for V, W in zip(thin.coefs_, multiplied.coefs_, strict=True):
+    masked = estimator(max_iter=3, **settings).fit(X, y).partial_fit(X, y)
+    request.getfixturevalue("thin_always")
+    thinned = estimator(max_iter=3, **settings).fit(X, y).partial_fit(X, y)
+    for V, W in zip(thinned.coefs_, masked.coefs_, strict=True):
         np.testing.assert_allclose(V, W, rtol=1e-8, atol=1e-11)
 
 
@@ -208,7 +210,7 @@ def test_thin_fits_equal_multiplied_fits(estimator, data, rows, params, request)
     ids=str,
 )
 @MODELS
-def test_training_with_other_shared_noise(estimator, data, params):
+def test_shared_noise_training_is_reproducible(estimator, data, params):
     settings = {
         "hidden_layer_sizes": (20, 10),
         "batch_size": 32,
@@ -227,25 +229,25 @@ def test_training_with_other_shared_noise(estimator, data, params):
 
 
 @MODELS
-def test_a_large_fit_is_thin_and_equals_the_multiplied_fit(estimator, data, monkeypatch):
+def test_large_fit_is_thinned_and_equals_masked_fit(estimator, data, monkeypatch):
     X, y = np.tile(data[0], (2, 1)), np.tile(data[1], 2)
     X[len(data[0]) :] += 0.1
     settings = {"hidden_layer_sizes": (120, 100), "dropout": 0.5, "mask_sharing": "batch", "batch_size": 100}
-    seen, forward = [], ThinAffine.forward
-    monkeypatch.setattr(ThinAffine, "forward", lambda self, *args: seen.append(1) or forward(self, *args))
-    thin = estimator(max_iter=3, random_state=0, **settings).fit(X, y)
-    assert seen
+    thin_passes, forward = [], ThinAffine.forward
+    monkeypatch.setattr(ThinAffine, "forward", lambda self, *args: thin_passes.append(1) or forward(self, *args))
+    thinned = estimator(max_iter=3, random_state=0, **settings).fit(X, y)
+    assert thin_passes
     monkeypatch.setattr(backprop_module, "THIN_ROWS", 101)
-    seen.clear()
-    multiplied = estimator(max_iter=3, random_state=0, **settings).fit(X, y)
-    assert not seen
-    for V, W in zip(thin.coefs_, multiplied.coefs_, strict=True):
+    thin_passes.clear()
+    masked = estimator(max_iter=3, random_state=0, **settings).fit(X, y)
+    assert not thin_passes
+    for V, W in zip(thinned.coefs_, masked.coefs_, strict=True):
         np.testing.assert_allclose(V, W, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.filterwarnings("ignore:mask_sharing='batch' has no effect")
 @MODELS
-def test_without_dropout_mask_sharing_changes_nothing(estimator, data):
+def test_mask_sharing_has_no_effect_without_dropout(estimator, data):
     a, b = (
         estimator(dropout=0, mask_sharing=sharing, max_iter=5, random_state=0).fit(*data)
         for sharing in ("batch", "sample")
@@ -255,6 +257,6 @@ def test_without_dropout_mask_sharing_changes_nothing(estimator, data):
 
 
 @MODELS
-def test_an_invalid_value(estimator, data):
+def test_invalid_mask_sharing_raises(estimator, data):
     with pytest.raises(ValueError, match=r"'mask_sharing' parameter.*must be a str among.*Got 'row'"):
         estimator(mask_sharing="row").fit(*data)

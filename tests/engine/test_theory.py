@@ -1,4 +1,4 @@
-"""Known theoretical results: Srivastava et al. (2014, sections 9.1 and 10). Thresholds are five sigma."""
+"""Theoretical results of Srivastava et al. (2014, sections 9.1 and 10). Thresholds are five sigma."""
 
 import itertools
 
@@ -50,8 +50,8 @@ class Replay:
 
 
 @pytest.mark.parametrize("rate", [0.25, 0.5, 0.75])
-def test_input_dropout_of_a_linear_model_is_exactly_ridge(rate):
-    """Over all 2^D masks: E loss = ½ (|y - Xw - b|² + p/q sum_j (sum_i x_ij²) w_j²) / N."""
+def test_input_dropout_of_linear_model_is_ridge(rate):
+    """Averaged over all 2^D masks: E loss = ½ (|y - Xw - b|² + p/q sum_j (sum_i x_ij²) w_j²) / N."""
     backprop, q = linear_network(rate), 1 - rate
     loss = gradient = 0.0
     for keep in itertools.product((0, 1), repeat=D):
@@ -67,7 +67,7 @@ def test_input_dropout_of_a_linear_model_is_exactly_ridge(rate):
 
 
 @pytest.mark.parametrize("kind", UNBIASED)
-def test_the_expected_gradient_of_a_linear_model_is_ridge_for_every_kind(kind):
+def test_expected_gradient_of_linear_model_is_ridge(kind):
     rate, copies = 0.3, 4000
     backprop = linear_network(rate, kind)
     gradients = np.empty((copies, D + 1))
@@ -83,7 +83,7 @@ def test_the_expected_gradient_of_a_linear_model_is_ridge_for_every_kind(kind):
 
 
 @pytest.mark.parametrize("kind", UNBIASED)
-def test_the_mean_of_stochastic_passes_of_a_linear_network_is_its_prediction(kind):
+def test_mean_of_linear_stochastic_passes_is_prediction(kind):
     copies = 20_000
     backprop = linear_network(0.4, kind, copies)
     rows = np.tile(X, (copies, 1))
@@ -93,8 +93,8 @@ def test_the_mean_of_stochastic_passes_of_a_linear_network_is_its_prediction(kin
     assert (np.abs(passes.mean(0) - prediction) < 5 * sigma).all()
 
 
-def test_weight_scaling_is_the_geometric_mean_before_a_softmax():
-    """The normalized geometric mean of all 32 subnetworks of 5 units, dropout 0.5 before the softmax, exactly."""
+def test_weight_scaling_is_geometric_mean_before_softmax():
+    """The normalized geometric mean of all 32 subnetworks of 5 units with dropout 0.5 before the softmax."""
     h, V, c = rng.random((N, 5)), rng.normal(size=(5, 4)), rng.normal(size=4)
     backprop = Backprop(Params.pack([V], [c], float), [LayerSpec(4, "identity", rate=0.5)], "log_loss", N)
     logs = [
@@ -106,8 +106,8 @@ def test_weight_scaling_is_the_geometric_mean_before_a_softmax():
     np.testing.assert_allclose(mean, Network([V], [c], (), "softmax").predict(h), rtol=1e-12)
 
 
-def test_classic_dropout_is_inverted_dropout_rescaled():
-    """Hinton's dropout (masks without scale, weights times q at test time) with W/q and learning rate/q², under SGD."""
+def test_classic_dropout_is_rescaled_inverted_dropout():
+    """SGD with Hinton's dropout (unscaled masks, weights times q at test time), weights W/q and learning rate / q²."""
     rate = q = 0.5
     inverted = Params.pack([W], [B], float)
     backprop = Backprop(inverted, [LayerSpec(1, "identity", rate=rate)], "squared_error", N)
@@ -124,8 +124,8 @@ def test_classic_dropout_is_inverted_dropout_rescaled():
     np.testing.assert_allclose(inverted.intercepts[0], classic_b, rtol=1e-12)
 
 
-def test_known_values():
-    """DROPOUT.md 5: kept units and scale for a mask from given uniform numbers."""
+def test_bernoulli_known_values():
+    """Kept units and scale for masks from given uniform numbers."""
     u = np.array([[0.05, 0.3, 0.71, 0.99], [0.2, 0.1, 0.5, 0.84]])
     h = np.array([[1, -2, 3, 4], [0.5, 0.6, -0.7, 0.8]])
     for rate, expected in {

@@ -1,4 +1,4 @@
-"""Values encoded without pickle are decoded with the same types and bits; anything else is refused."""
+"""Encoding without pickle restores types and bits and raises for other values."""
 
 import json
 import math
@@ -17,12 +17,12 @@ from sklearn.preprocessing import LabelBinarizer
 from skdropout._codec import LENGTH, NotSerializable, SequenceOf, check, check_stream_state, decode, encode
 
 
-def there_and_back(value):
+def roundtrip(value):
     return decode(b"".join(map(bytes, encode(value))))
 
 
 def identical(a, b):
-    """The same types all the way down, and the same bits."""
+    """Return whether nested values have the same types and bits."""
     if type(a) is not type(b):
         return False
     if isinstance(a, np.ndarray):
@@ -46,11 +46,11 @@ def identical(a, b):
 NAN_WITH_SIGN_AND_PAYLOAD = struct.unpack("<d", bytes.fromhex("efbeadde0000f8ff"))[0]
 VALUES = {
     "numbers": [None, True, False, 0, -1, 2**63, -(2**100), 0.1, -0.0, 5e-324, 1e308],
-    "floats that JSON lacks": [math.inf, -math.inf, math.nan, NAN_WITH_SIGN_AND_PAYLOAD, "no list of floats"],
-    "a curve": [0.1, -0.0, math.inf, NAN_WITH_SIGN_AND_PAYLOAD],
-    "a curve of tuples": [(0.1, -0.0), (math.nan, 1e-320)],
-    "tuples of other lengths": [(0.1,), (0.1, 0.2)],
-    "a float and an int": [0.5, 1],
+    "floats without JSON": [math.inf, -math.inf, math.nan, NAN_WITH_SIGN_AND_PAYLOAD, "not only floats"],
+    "curve": [0.1, -0.0, math.inf, NAN_WITH_SIGN_AND_PAYLOAD],
+    "curve of tuples": [(0.1, -0.0), (math.nan, 1e-320)],
+    "tuples of different lengths": [(0.1,), (0.1, 0.2)],
+    "float and int": [0.5, 1],
     "text": ["", "ä\0\n\x1b", "\ud800", "float", b"", b"\x80\x04."],
     "containers": ([], (), {}, [[]], ([1], (2, [()])), {"a": {"b": []}}),
     "keys": {1: 1, "1": 2, 1.5: 3, (1, "x"): 4, None: 5, np.int64(7): 6, np.str_("s"): 7, b"b": 8},
@@ -64,30 +64,30 @@ VALUES = {
         np.timedelta64(3, "25s"),
     ],
     "arrays": [np.arange(6.0).reshape(2, 3), np.zeros((0, 3), np.float32), np.array(2.5), np.zeros((2, 0, 2), bool)],
-    "orders": [np.asfortranarray(np.arange(6.0).reshape(2, 3)), np.arange(12.0)[::3].copy()],
-    "bytes in another order": np.arange(3, dtype=">i2"),
+    "memory orders": [np.asfortranarray(np.arange(6.0).reshape(2, 3)), np.arange(12.0)[::3].copy()],
+    "other byte order": np.arange(3, dtype=">i2"),
     "text in arrays": [np.array(["a", "äöü"]), np.array([b"a", b""]), np.array([], dtype=str)],
     "dates": np.array(["2026-01-01", "NaT"], dtype="datetime64[ns]"),
     "objects": [np.array(["a", 1, 1.5, None, True], dtype=object), np.empty((2, 0), dtype=object)],
     "dtypes": [np.float32, np.float64, np.dtype("float32"), float],
     "random states": [np.random.RandomState(1), np.random.RandomState(np.random.PCG64(1))],
     "more random states": [np.random.RandomState(getattr(np.random, name)(3)) for name in ("Philox", "SFC64")],
-    "state of a stream": (np.random.RandomState(1).get_state(), np.random.SFC64(1).state),
+    "stream states": (np.random.RandomState(1).get_state(), np.random.SFC64(1).state),
     "binarizers": [LabelBinarizer().fit(y) for y in ([2, 0, 1], ["a", "b"], np.eye(3, dtype=int))],
 }
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_decoding_restores_types_and_bits(name):
-    assert identical(there_and_back(VALUES[name]), VALUES[name])
+def test_roundtrip_restores_types_and_bits(name):
+    assert identical(roundtrip(VALUES[name]), VALUES[name])
 
 
-def test_arrays_can_be_written_to_and_own_their_memory():
-    a = there_and_back({"a": np.arange(3.0)})["a"]
+def test_decoded_arrays_are_writable_and_own_memory():
+    a = roundtrip({"a": np.arange(3.0)})["a"]
     a += 1
     assert a.flags.owndata
     assert a.tolist() == [1, 2, 3]
-    transposed = there_and_back(np.arange(12.0).reshape(3, 4)[:, ::2])
+    transposed = roundtrip(np.arange(12.0).reshape(3, 4)[:, ::2])
     np.testing.assert_array_equal(transposed, [[0, 2], [4, 6], [8, 10]])
 
 
@@ -105,8 +105,8 @@ trees = st.recursive(
 
 
 @given(trees)
-def test_any_tree_is_restored(value):
-    assert identical(there_and_back(value), value)
+def test_roundtrip_of_random_trees(value):
+    assert identical(roundtrip(value), value)
 
 
 class Number(IntEnum):
@@ -135,14 +135,15 @@ class Number(IntEnum):
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_the_error_says_where_a_value_is_not_plain(value):
+def test_error_locates_unsupported_value(value):
     with pytest.raises(
         NotSerializable, match=r"(?s)^content\['a'\]\[1\](\[0\])?=.*, which is of type \w+ and not plain"
     ):
         encode({"a": [0, value]})
 
 
-def file_of(tree, data=b""):
+def encoded_file(tree, data=b""):
+    """Return an encoded file from its JSON header and data."""
     text = json.dumps(tree).encode()
     return LENGTH.pack(len(text)) + text + data
 
@@ -150,7 +151,7 @@ def file_of(tree, data=b""):
 @pytest.mark.parametrize(
     "tree",
     [
-        {"array": ["<f8", [2**60], "C"]},  # more memory than the machine has
+        {"array": ["<f8", [2**60], "C"]},  # exceeds the memory
         {"array": ["<f8", [2**31, 2**31, 2], "C"]},
         {"array": ["<f8", [-1], "C"]},
         {"array": ["<f8", [1.0], "C"]},
@@ -180,16 +181,16 @@ def file_of(tree, data=b""):
         {"dict": [[[], 1]]},
         {"floats": ["<f4", [2], "C"]},
         {"str_": ["a"]},
-        1,  # bytes are left over
+        1,  # unused bytes
     ],
     ids=str,
 )
-def test_invalid_content_is_refused(tree):
+def test_invalid_content_raises(tree):
     with pytest.raises((ValueError, TypeError, AttributeError, KeyError)):
-        decode(file_of(tree, b"\xff" * 8))
+        decode(encoded_file(tree, b"\xff" * 8))
 
 
-def test_deeply_nested_or_truncated_json_is_refused():
+def test_deeply_nested_or_truncated_json_raises():
     with pytest.raises(RecursionError):
         decode(LENGTH.pack(200_000) + b"[" * 200_000)
     for data in (b"", b"\0" * 7, LENGTH.pack(2**63), LENGTH.pack(3) + b"[1"):
@@ -198,7 +199,7 @@ def test_deeply_nested_or_truncated_json_is_refused():
 
 
 @pytest.mark.parametrize("position", [-1, 625, 2**31 - 1, 1.0, None])
-def test_positions_beyond_the_state_of_a_stream_are_refused(position):
+def test_invalid_stream_position_raises(position):
     """NumPy accepts them and then reads out of bounds."""
     name, key, _, *rest = np.random.RandomState(0).get_state()
     with pytest.raises(ValueError, match="not the state of a random stream"):
@@ -230,7 +231,7 @@ def test_positions_beyond_the_state_of_a_stream_are_refused(position):
     ],
     ids=str,
 )
-def test_check_refuses(value, expected):
+def test_check_raises(value, expected):
     with pytest.raises(ValueError, match=r"^it is not as expected"):
         check(value, expected, "it")
 

@@ -1,4 +1,4 @@
-"""The table of fitted attributes: one row is all that a new attribute needs."""
+"""The table of fitted attributes: a new attribute needs only one row."""
 
 import copy
 import pickle
@@ -17,27 +17,26 @@ from skdropout._base import BaseDropoutMLP
 from skdropout._fit.history import History
 from skdropout._fitted import FITTED, Attribute, having, required
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 rng = np.random.RandomState(0)
 X = rng.normal(size=(40, 4))
 LABELS = np.array(["a", "b"])[(X[:, 0] > 0).astype(int)]
 
 
 @pytest.fixture
-def add(monkeypatch):
-    """Add a row for the private attribute ``_depth``, which fit then sets to the number of coefs_."""
+def add_attribute(monkeypatch):
+    """Add a row for the private attribute ``_depth``, which fit sets to the number of weight matrices."""
 
-    def add(**facts):
+    def add_row(**fields):
         finalize = BaseDropoutMLP._finalize
 
         def set_depth(self, plan):
             finalize(self, plan)
             self._depth = float(len(self.coefs_))
 
-        monkeypatch.setitem(FITTED, "_depth", Attribute("_depth", **facts))
+        monkeypatch.setitem(FITTED, "_depth", Attribute("_depth", **fields))
         monkeypatch.setattr(BaseDropoutMLP, "_finalize", set_depth)
 
-    return add
+    return add_row
 
 
 COPIES = {
@@ -49,13 +48,13 @@ COPIES = {
 
 
 @pytest.mark.parametrize("name", COPIES)
-def test_a_new_attribute_is_copied(add, name):
-    add()
+def test_new_attribute_is_copied(add_attribute, name):
+    add_attribute()
     assert COPIES[name](classifier().fit(X, LABELS))._depth == 3
 
 
-def test_a_new_attribute_is_forgotten_by_the_next_fit(add, monkeypatch):
-    add()
+def test_new_attribute_is_reset_by_next_fit(add_attribute, monkeypatch):
+    add_attribute()
     clf = classifier().fit(X, LABELS)
     assert "_depth" in clf._fitted()
     assert not hasattr(clone(clf), "_depth")
@@ -64,16 +63,16 @@ def test_a_new_attribute_is_forgotten_by_the_next_fit(add, monkeypatch):
     assert not hasattr(clf.fit(X, LABELS), "_depth")
 
 
-def test_a_new_attribute_is_saved_with_the_weights(add, tmp_path):
-    add(npz=True)
+def test_new_attribute_is_saved_with_weights(add_attribute, tmp_path):
+    add_attribute(npz=True)
     clf = classifier().fit(X, LABELS)
     clf.save_weights(tmp_path / "weights.npz")
     assert classifier().load_weights(tmp_path / "weights.npz")._depth == 3
 
 
 @pytest.mark.skipif(not HAVE_CALLBACKS, reason="callbacks need scikit-learn 1.9")
-def test_a_new_attribute_is_in_checkpoints_and_is_checked(add, tmp_path, monkeypatch):
-    add(schema=Real)
+def test_new_attribute_is_in_checkpoints_and_checked(add_attribute, tmp_path, monkeypatch):
+    add_attribute(schema=Real)
     classifier().set_callbacks(Checkpoint(tmp_path / "a.ckpt")).fit(X, LABELS)
     assert Checkpoint.load(tmp_path / "a.ckpt")._depth == 3
     monkeypatch.setitem(FITTED, "_depth", Attribute("_depth", schema=str))
@@ -81,35 +80,35 @@ def test_a_new_attribute_is_in_checkpoints_and_is_checked(add, tmp_path, monkeyp
         Checkpoint.load(tmp_path / "a.ckpt")
 
 
-def test_a_new_attribute_that_scikit_learn_has_is_converted(add):
-    add(sklearn=True)
+def test_new_attribute_is_converted_to_sklearn(add_attribute):
+    add_attribute(sklearn=True)
     assert classifier().fit(X, LABELS).to_sklearn()._depth == 3
 
 
-def test_a_pickle_without_a_required_attribute_is_refused(add, monkeypatch):
+def test_pickle_without_required_attribute_raises(add_attribute, monkeypatch):
     data = pickle.dumps(classifier().fit(X, LABELS))
-    add(required="classifier")
+    add_attribute(required="classifier")
     monkeypatch.setattr(skdropout._persistence.pickling, "__version__", "0.2.0")
     with pytest.raises(ValueError, match=r"fitted by skdropout .*, without _depth, which 0\.2\.0 needs"):
         pickle.loads(data)
 
 
-def test_a_new_attribute_of_streams_is_pickled_after_partial_fit_only(add):
-    add(stream=True)
+def test_new_stream_attribute_is_pickled_only_after_partial_fit(add_attribute):
+    add_attribute(stream=True)
     clf = classifier().fit(X, LABELS)
     assert not hasattr(COPIES["pickle"](clf), "_depth")
     assert COPIES["pickle"](clf.partial_fit(X, LABELS))._depth == 3
 
 
-def test_a_new_stochastic_attribute_is_not_kept_by_lbfgs(add, monkeypatch):
-    add(stochastic=True)
+def test_new_stochastic_attribute_is_not_kept_by_lbfgs(add_attribute, monkeypatch):
+    add_attribute(stochastic=True)
     clf = classifier(warm_start=True, dropout=0).fit(X, LABELS)
     monkeypatch.undo()
     monkeypatch.setitem(FITTED, "_depth", Attribute("_depth", stochastic=True))
     assert not hasattr(clf.set_params(solver="lbfgs").fit(X, LABELS), "_depth")
 
 
-def test_a_new_curve_is_published_and_resumed(monkeypatch, tmp_path):
+def test_new_curve_is_published_and_saved(monkeypatch, tmp_path):
     add_epoch, init = History.add_epoch, History.__init__
 
     def start(self, plan, *args, **kwargs):
@@ -129,20 +128,20 @@ def test_a_new_curve_is_published_and_resumed(monkeypatch, tmp_path):
     assert regressor().load_weights(tmp_path / "weights.npz").square_curve_ == reg.square_curve_
 
 
-def test_every_attribute_that_fit_leaves_is_in_the_table():
-    """Public names count as fitted by scikit-learn's convention, but the table must have them too."""
-    left = set()
+def test_all_fitted_attributes_are_in_table():
+    """Public attributes count as fitted by scikit-learn's convention, but the table must have them, too."""
+    names = set()
     for clf in (
         classifier(batch_norm="before_activation", early_stopping=True, class_weight="balanced").fit(X, LABELS),
         regressor().fit(X, X[:, 0]).partial_fit(X, X[:, 0]),
     ):
-        left |= clf._fitted()
-        assert not {name for name in vars(clf) if name.startswith("_")} - left - {"_skl_callbacks"}
-    assert left <= FITTED.keys()
-    assert FITTED.keys() - left == {"_learning_rate", "feature_names_in_"}
+        names |= clf._fitted()
+        assert not {name for name in vars(clf) if name.startswith("_")} - names - {"_skl_callbacks"}
+    assert names <= FITTED.keys()
+    assert FITTED.keys() - names == {"_learning_rate", "feature_names_in_"}
 
 
-def test_facts_of_the_table():
+def test_table_columns():
     assert set(having("history")) >= {"loss_curve_", "n_iter_", "dropout_"}
     assert set(required("regressor")) - set(required("classifier")) == {"noise_variance_"}
 

@@ -1,4 +1,4 @@
-"""Networks converted to ONNX give the same results, on their own, in pipelines and in searches."""
+"""Networks converted to ONNX give the same results, also in pipelines, searches and ensembles."""
 
 import sys
 
@@ -53,10 +53,11 @@ TOLERANCE = {np.float32: 1e-5, np.float64: 1e-12}
 @pytest.fixture(autouse=True, scope="module")
 def _register():
     register_onnx()
-    register_onnx()  # a second call changes nothing
+    register_onnx()  # a second call has no effect
 
 
 def run(model, X, **options):
+    """Return the outputs of the converted model for X and their declared shapes."""
     onnx = skl2onnx.to_onnx(model, X[:1], **options)
     session = onnxruntime.InferenceSession(onnx.SerializeToString(), providers=["CPUExecutionProvider"])
     declared = [output.shape for output in session.get_outputs()]
@@ -93,7 +94,7 @@ def test_labels_and_probabilities(target, dtype):
     check_classifier(model, X.astype(dtype))
 
 
-# gelu in float64: onnxruntime computes the error function with float32 precision
+# onnxruntime computes the error function of gelu with float32 precision
 GELU_TOLERANCE = {("gelu", np.float64): 1e-6}
 
 
@@ -105,7 +106,7 @@ def test_activations(activation, dtype):
     check_regressor(model.fit(X_wide, SCORE), X_wide, GELU_TOLERANCE.get((activation, dtype)))
 
 
-def test_every_activation_and_output_of_the_engine_has_onnx_operators():
+def test_all_activations_and_outputs_have_onnx_operators():
     assert {row.forward for row in ACTIVATIONS.values()} | set(OUTPUTS.values()) == set(OPERATORS)
 
 
@@ -141,7 +142,7 @@ def test_architectures(cls, hidden, activation, batch_norm, trained_in, run_in):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n_outputs", [1, 3])
 @pytest.mark.parametrize("loss", [name for name, row in LOSSES.items() if not row.for_classifier])
-def test_losses_and_several_outputs(loss, n_outputs, dtype):
+def test_losses_and_number_of_outputs(loss, n_outputs, dtype):
     y = np.round(np.abs(np.column_stack([SCORE, X[:, 2], X[:, 3]])))
     y = y[:, 0] if n_outputs == 1 else y
     model = DropoutMLPRegressor(loss, 6, max_iter=5, random_state=0).fit(X.astype(dtype), y)
@@ -164,7 +165,7 @@ CONTAINERS = {
     "calibrated": CalibratedClassifierCV(pipe, cv=2),
     "bagging": BaggingClassifier(pipe, n_estimators=2, random_state=0),
     "stacking": make_pipeline(StandardScaler(), StackingClassifier([("mlp", clf)], cv=2)),
-    "one against the rest": make_pipeline(StandardScaler(), OneVsRestClassifier(clf)),
+    "one-vs-rest": make_pipeline(StandardScaler(), OneVsRestClassifier(clf)),
 }
 
 
@@ -217,7 +218,11 @@ def test_transformed_targets(case, dtype):
     check_regressor(model.fit(rows, y), rows)
 
 
-@pytest.mark.parametrize("transformer", [PowerTransformer(), PCA(), FunctionTransformer(np.arcsinh, np.sinh)])
+@pytest.mark.parametrize(
+    "transformer",
+    [PowerTransformer(), PCA(), FunctionTransformer(np.arcsinh, np.sinh)],
+    ids=["power", "pca", "function"],
+)
 def test_nonlinear_target_transformers_raise(transformer):
     y = np.column_stack([SCORE, SCORE + X[:, 1]])
     reg = DropoutMLPRegressor(hidden_layer_sizes=6, max_iter=4, random_state=0)
@@ -226,7 +231,7 @@ def test_nonlinear_target_transformers_raise(transformer):
         run(model, X)
 
 
-def test_options():
+def test_conversion_options():
     rows = X.astype(np.float32)
     model = clone(clf).fit(rows, TARGETS["words"])
     outputs, _ = run(model, rows, options={"zipmap": "columns"})
