@@ -10,9 +10,9 @@ from skdropout._codec import encode
 HEAD = len(checkpoint_file.MAGIC) + 32  # including the hash of the fingerprint
 
 
-def sealed(body, label=None, magic=checkpoint_file.MAGIC):
-    """The bytes of a file with this body."""
-    data = magic + (label or joblib.hash({}).encode()) + body
+def sealed(body, fingerprint_hash=None, magic=checkpoint_file.MAGIC):
+    """Return the bytes of a checkpoint file with this body and a correct checksum."""
+    data = magic + (fingerprint_hash or joblib.hash({}).encode()) + body
     return data + hashlib.sha256(data).digest()
 
 
@@ -20,34 +20,34 @@ def body(path):
     return path.read_bytes()[HEAD:-32]
 
 
-def label(path):
+def fingerprint_hash(path):
     return path.read_bytes()[HEAD - 32 : HEAD]
 
 
 def content(path):
-    """The content of a file, as plain data."""
+    """Return the content of a checkpoint file as plain data."""
     return checkpoint_file.read(path, "")
 
 
 def write(path, content):
-    """A whole file that holds `content`."""
+    """Write a valid checkpoint file that holds `content`."""
     training = content.get("training")
     fingerprint = training.get("fingerprint") if isinstance(training, dict) else None
     path.write_bytes(sealed(b"".join(map(bytes, encode(content))), joblib.hash(fingerprint).encode()))
 
 
-def leaves(tree, path=()):
-    """The places in a tree of dict, list and tuple, inner ones included."""
+def item_paths(tree, path=()):
+    """Yield the paths of all items in a tree of dict, list and tuple, including inner nodes."""
     if path:
         yield path
     if isinstance(tree, dict | list | tuple):
         pairs = tree.items() if isinstance(tree, dict) else enumerate(tree)
         for key, item in pairs:
-            yield from leaves(item, (*path, key))
+            yield from item_paths(item, (*path, key))
 
 
 def replaced(tree, path, value):
-    """A copy of a tree with another value in one place."""
+    """Return a copy of a tree with the value at one path replaced."""
     if not path:
         return value
     key, *rest = path

@@ -1,4 +1,4 @@
-"""Fits to be interrupted, and what is left of them, for bit by bit comparison."""
+"""Fits to interrupt and resume, and digests of their fitted state for bitwise comparison."""
 
 import copy
 import hashlib
@@ -15,14 +15,14 @@ images, digits = load_digits(return_X_y=True)
 images, digits = images[:300] / 16, digits[:300]
 patients, progression = load_diabetes(return_X_y=True)
 patients, progression = patients[:200] * 20, progression[:200] / 100
-names = np.array([f"digit {d}" for d in digits])
-shades = np.column_stack([images[:, 20] > 0.5, images[:, 30] > 0.5]).astype(int)
+digit_names = np.array([f"digit {d}" for d in digits])
+bright_pixels = np.column_stack([images[:, 20] > 0.5, images[:, 30] > 0.5]).astype(int)
 
 COMMON = {"hidden_layer_sizes": (12, 9), "max_iter": 8, "n_iter_no_change": 20, "random_state": 3}
 NOISY = COMMON | {"dropout": 0.3, "dropout_schedule": "constant"}
-# (class, parameters, X, y, keyword arguments of fit): every kind, solver, place of batch norm, schedule, way to stop
+# (class, parameters, X, y, fit arguments): all dropout kinds, solvers and batch_norm positions, several schedules
 FITS = {
-    "defaults": (DropoutMLPClassifier, {"max_iter": 8, "random_state": 0}, images, names, {}),
+    "defaults": (DropoutMLPClassifier, {"max_iter": 8, "random_state": 0}, images, digit_names, {}),
     "bernoulli, sgd": (DropoutMLPClassifier, NOISY | {"solver": "sgd", "input_dropout": 0.1}, images, digits, {}),
     "gaussian, adamw, clipped": (
         DropoutMLPClassifier,
@@ -45,7 +45,7 @@ FITS = {
         digits,
         {},
     ),
-    "groups of columns, warm-up": (
+    "column groups, warm-up": (
         DropoutMLPClassifier,
         NOISY | {"input_dropout": 0.2, "input_groups": np.arange(64) // 8, "warmup_fraction": 0.4, "max_norm": 1.5},
         images,
@@ -73,21 +73,21 @@ FITS = {
         progression,
         {},
     ),
-    "batch norm last, validation rows": (
+    "batch norm last, validation set": (
         DropoutMLPRegressor,
         NOISY | {"batch_norm": "after_dropout", "learning_rate": "cosine", "l1_ratio": 0.5},
         patients,
         progression,
         {"X_val": patients[:50], "y_val": progression[:50]},
     ),
-    "early stopping by the loss": (
+    "early stopping on the loss": (
         DropoutMLPRegressor,
         NOISY | {"early_stopping": True, "scoring": "loss", "learning_rate_init": 0.02, "max_iter": 30, "tol": 0.01},
         patients,
         np.column_stack([progression, -progression]),
         {},
     ),
-    "patience without noise": (
+    "noise-free convergence check": (
         DropoutMLPClassifier,
         NOISY | {"n_iter_no_change": 4, "tol": 0.05, "max_iter": 40, "batch_size": 50},
         images,
@@ -98,7 +98,7 @@ FITS = {
         DropoutMLPClassifier,
         NOISY | {"input_dropout": 0.1, "solver": "sgd", "learning_rate": "invscaling"},
         sparse.csr_array(images),
-        shades,
+        bright_pixels,
         {},
     ),
     "no dropout, random_state=None": (
@@ -114,42 +114,42 @@ FITS = {
         DropoutMLPClassifier,
         COMMON | {"solver": "lbfgs", "dropout": 0, "dtype": "float32", "max_iter": 30},
         images,
-        names,
+        digit_names,
         {},
     ),
 }
 
 
 def make(name):
-    """A new estimator, as in a new process, and what to fit it to."""
+    """Return a new estimator, as in a new process, and its data."""
     cls, params, X, y, kwargs = FITS[name]
     return cls(**copy.deepcopy(params)), X, y, kwargs
 
 
-def fit_and_tell(name, path, sender, limit):
-    """Fit in a process of its own, with a checkpoint; send what is left, or the number of the system's error."""
+def fit_and_send(name, path, sender, limit):
+    """Fit in a separate process with a checkpoint; send the fitted state, or the errno of an OSError."""
     import resource  # not on Windows
 
     warnings.simplefilter("ignore")
-    np.random.seed(8 if path is not None and path.exists() else 7)  # another process, another global stream
+    np.random.seed(8 if path is not None and path.exists() else 7)  # each process has its own global stream
     estimator, X, y, kwargs = make(name)
     if path is not None:
         estimator.set_callbacks(Checkpoint(path))
     if limit is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
-    sender.send("begins")
+    sender.send("started")
     try:
-        sender.send(leavings(estimator.fit(X, y, **kwargs)))
+        sender.send(fitted_state(estimator.fit(X, y, **kwargs)))
     except OSError as error:
         sender.send(error.errno)
 
 
-def leavings(estimator):
-    """All that a fit has left, as digests by name: the optimizer and the random streams too."""
-    found = {name: getattr(estimator, name) for name in estimator._fitted()}
-    found["optimizer"] = vars(found.pop("_optimizer")) if "_optimizer" in found else None
-    found["random_state"] = estimator.random_state
-    return {name: digest(value) for name, value in found.items()}
+def fitted_state(estimator):
+    """Return digests of the fitted attributes by name, including the optimizer and the random streams."""
+    state = {name: getattr(estimator, name) for name in estimator._fitted()}
+    state["optimizer"] = vars(state.pop("_optimizer")) if "_optimizer" in state else None
+    state["random_state"] = estimator.random_state
+    return {name: digest(value) for name, value in state.items()}
 
 
 def digest(value):
@@ -157,7 +157,7 @@ def digest(value):
 
 
 def _plain(value):
-    """Free of identities, so that equal values have equal pickles."""
+    """Convert to plain values without object identity, so that equal values have equal pickles."""
     if isinstance(value, np.ndarray):
         return str(value.dtype), value.shape, _plain(value.tolist()) if value.dtype == object else value.tobytes()
     if isinstance(value, np.random.RandomState):

@@ -1,4 +1,4 @@
-"""Watching a fit: tasks and copies handed to callbacks, those of scikit-learn and ours, and the lines of verbose."""
+"""Callbacks: the tasks and copies they receive, those of scikit-learn and ours, and verbose output."""
 
 import copy
 import pickle
@@ -30,33 +30,33 @@ SmallRegressor = partial(
 
 
 class Record:
-    """Notes every call; asks to stop after `stop_after` epochs."""
+    """Record every call; ask to stop after `stop_after` epochs."""
 
     def __init__(self, stop_after=None, wants_copies=True):
         self.stop_after, self.calls, self.fitted = stop_after, [], []
         if not wants_copies:
             self.on_fit_task_end = self._end
 
-    def _note(self, hook, estimator, context, **given):
+    def _record(self, hook, estimator, context, **given):
         self.calls.append((hook, context.task_name, id(estimator), given))
 
     def setup(self, estimator, context):
-        self._note("setup", estimator, context)
+        self._record("setup", estimator, context)
 
     def teardown(self, estimator, context):
-        self._note("teardown", estimator, context)
+        self._record("teardown", estimator, context)
 
     def on_fit_task_begin(self, estimator, context, *, X=None, y=None, metadata=None):
-        self._note("begin", estimator, context, X=X, y=y, metadata=metadata)
+        self._record("begin", estimator, context, X=X, y=y, metadata=metadata)
 
     def on_fit_task_end(self, estimator, context, *, X=None, y=None, metadata=None, fitted_estimator=None):
-        self._note("end", estimator, context, X=X, y=y, metadata=metadata)
+        self._record("end", estimator, context, X=X, y=y, metadata=metadata)
         if context.task_name == "epoch" and fitted_estimator is not None:
             self.fitted.append(fitted_estimator)
             return len(self.fitted) == self.stop_after
 
     def _end(self, estimator, context):
-        self._note("end", estimator, context)
+        self._record("end", estimator, context)
 
     @property
     def tasks(self):
@@ -83,14 +83,14 @@ def test_partial_fit_is_one_epoch():
 
 
 @needs_callbacks
-def test_lbfgs_that_converges_ends_what_it_began():
+def test_lbfgs_that_converges_ends_every_task():
     record = Record()
     DropoutMLPClassifier(4, dropout=0, solver="lbfgs", random_state=0).set_callbacks(record).fit(X, y)
     assert record.tasks.count(("begin", "epoch")) == record.tasks.count(("end", "epoch"))
 
 
 @needs_callbacks
-def test_callbacks_see_the_data_of_the_user():
+def test_callbacks_receive_the_original_data():
     record, frame, weights = Record(), pd.DataFrame(X, columns=list("abcd")), np.ones(150)
     Small().set_callbacks(record).fit(frame, y, weights)
     given = [given for hook, *_, given in record.calls if hook in ("begin", "end")]
@@ -107,14 +107,14 @@ def test_callbacks_see_the_data_of_the_user():
         (SmallRegressor, {"solver": "lbfgs", "dropout": 0, "random_state": 0}),
     ],
 )
-def test_the_copy_of_an_epoch_is_what_fit_returns_if_it_stops_there(make, params):
+def test_copy_of_an_epoch_equals_a_fit_stopped_there(make, params):
     record = Record(stop_after=3)
     model = make(**params)
     stopped = clone(model).set_callbacks(record).fit(X, y)
     assert stopped.n_iter_ == 3
     whole = Record()
     clone(model).set_callbacks(whole).fit(X, y)
-    for est in (record.fitted[-1], whole.fitted[2]):  # later epochs leave the copy alone
+    for est in (record.fitted[-1], whole.fitted[2]):  # later epochs do not change the copy
         for name in stopped._fitted() - {"_optimizer", "_random_state"}:
             assert pickle.dumps(getattr(est, name)) == pickle.dumps(getattr(copy.deepcopy(stopped), name)), name
         np.testing.assert_array_equal(est.predict(X), stopped.predict(X))
@@ -124,17 +124,17 @@ def test_the_copy_of_an_epoch_is_what_fit_returns_if_it_stops_there(make, params
 
 
 @needs_callbacks
-def test_watching_changes_nothing():
+def test_callbacks_do_not_change_the_results():
     plain = Small().fit(X, y)
     for record in (Record(), Record(wants_copies=False)):
-        watched = Small().set_callbacks(record).fit(X, y)
-        np.testing.assert_array_equal(plain.coefs_[0], watched.coefs_[0])
-        assert plain.loss_curve_ == watched.loss_curve_
+        with_callbacks = Small().set_callbacks(record).fit(X, y)
+        np.testing.assert_array_equal(plain.coefs_[0], with_callbacks.coefs_[0])
+        assert plain.loss_curve_ == with_callbacks.loss_curve_
 
 
 @needs_callbacks
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_a_callback_that_returns_true_stops_the_fit_without_a_warning(solver):
+def test_callback_returning_true_stops_the_fit_without_a_warning(solver):
     record = Record(stop_after=2)
     with warnings.catch_warnings(action="error"):
         clf = Small(solver=solver, dropout=0).set_callbacks(record).fit(X, y)
@@ -143,24 +143,24 @@ def test_a_callback_that_returns_true_stops_the_fit_without_a_warning(solver):
 
 
 @needs_callbacks
-def test_the_noise_of_the_copy_is_that_of_the_rows_held_out():
+def test_copy_estimates_its_noise_variance_on_the_validation_set():
     record = Record(stop_after=3)
     reg = SmallRegressor(random_state=0).set_callbacks(record).fit(X, y, X_val=X[:20], y_val=y[:20] + 3)
     assert record.fitted[-1].noise_variance_ == reg.noise_variance_ > 1
 
 
 @needs_callbacks
-def test_stopped_by_a_callback_the_best_weights_come_back():
+def test_fit_stopped_by_a_callback_restores_the_best_weights():
     record = Record(stop_after=4)
     params = {"early_stopping": True, "learning_rate_init": 1.0, "solver": "sgd", "random_state": 1}
     clf = Small(**params).set_callbacks(record).fit(X, y)
     best = int(np.argmin(clf.validation_loss_curve_))
-    assert best < 3, "or the test shows nothing"
+    assert best < 3, "otherwise the test shows nothing"
     np.testing.assert_array_equal(clf.coefs_[0], record.fitted[best].coefs_[0])
 
 
 @needs_callbacks
-def test_a_fit_that_fails_is_torn_down_and_leaves_the_estimator_as_it_was():
+def test_failed_fit_calls_teardown_and_leaves_the_estimator_unchanged():
     record = Record()
     clf = Small(solver="sgd").set_callbacks(record).fit(X, y)
     before = dict(vars(clf))
@@ -171,11 +171,11 @@ def test_a_fit_that_fails_is_torn_down_and_leaves_the_estimator_as_it_was():
     n_calls = len(record.calls)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         clf.fit(X, y[:-1])
-    assert len(record.calls) == n_calls, "bad input is refused before callbacks hear of a fit"
+    assert len(record.calls) == n_calls, "bad input is rejected before any callback is called"
 
 
 @needs_callbacks
-def test_callbacks_are_cloned_and_leave_nothing_behind():
+def test_callbacks_are_cloned_and_leave_no_attributes_behind():
     record = Record()
     clf = Small().set_callbacks(record)
     assert clone(clf)._skl_callbacks == [record]
@@ -185,11 +185,11 @@ def test_callbacks_are_cloned_and_leave_nothing_behind():
 
 
 @needs_callbacks
-def test_scoring_monitor_has_one_row_an_epoch():
+def test_scoring_monitor_has_one_row_per_epoch():
     from sklearn.callback import ScoringMonitor
 
     monitor = ScoringMonitor(scoring="accuracy")
-    frame = pd.DataFrame(X, columns=list("abcd"))  # scorers of a copy without names would warn
+    frame = pd.DataFrame(X, columns=list("abcd"))  # scorers would warn about copies without column names
     clf = Small().set_callbacks(monitor).fit(frame, y)
     log = monitor.get_logs().data_as_pandas
     assert log.task_name.tolist() == ["fit"] + ["epoch"] * 6
@@ -211,11 +211,11 @@ def test_scoring_monitor_in_a_search():
 
 @needs_callbacks
 @pytest.mark.parametrize("depth", [0, 2])
-def test_progress_bar_shows_epochs_inside_of_a_search(depth, capsys):
+def test_progress_bar_shows_epochs_in_a_search(depth, capsys):
     pytest.importorskip("rich")
     from sklearn.callback import ProgressBar
 
-    model = make_pipeline(StandardScaler(), Small())  # which support callbacks
+    model = make_pipeline(StandardScaler(), Small())  # both support callbacks
     search = GridSearchCV(model, {"dropoutmlpclassifier__dropout": [0.1, 0.3]}, cv=2)
     ended = []
 
@@ -232,7 +232,7 @@ def test_progress_bar_shows_epochs_inside_of_a_search(depth, capsys):
 
 
 @pytest.mark.skipif(HAVE_CALLBACKS, reason="for scikit-learn < 1.9")
-def test_older_versions_say_what_is_needed():
+def test_set_callbacks_needs_scikit_learn_1_9():
     with pytest.raises(NotImplementedError, match=r"need scikit-learn >= 1\.9"):
         Small().set_callbacks(Record())
 
@@ -242,27 +242,26 @@ def test_older_versions_say_what_is_needed():
 
 @needs_callbacks
 @pytest.mark.parametrize("scoring", [None, "neg_log_loss"])
-def test_early_stopping_is_that_of_the_estimator(scoring):
-    rows, held_out = np.arange(150) % 3 > 0, np.arange(150) % 3 == 0
+def test_early_stopping_callback_matches_the_parameter(scoring):
+    train, val = np.arange(150) % 3 > 0, np.arange(150) % 3 == 0
     params = {"learning_rate_init": 0.05, "max_iter": 100, "n_iter_no_change": 4, "batch_norm": "before_activation"}
-    own = Small(early_stopping=True, scoring=scoring, **params).fit(
-        X[rows], y[rows], X_val=X[held_out], y_val=y[held_out]
-    )
-    stopping = EarlyStopping(X[held_out], y[held_out], scoring=scoring, n_iter_no_change=4)
-    clf = Small(**{**params, "n_iter_no_change": np.inf}).set_callbacks(stopping).fit(X[rows], y[rows])
-    assert clf.n_iter_ == own.n_iter_ < 100
-    scores = own.validation_scores_ if scoring else np.negative(own.validation_loss_curve_)  # with dropout, by the loss
+    expected = Small(early_stopping=True, scoring=scoring, **params).fit(X[train], y[train], X_val=X[val], y_val=y[val])
+    stopping = EarlyStopping(X[val], y[val], scoring=scoring, n_iter_no_change=4)
+    clf = Small(**{**params, "n_iter_no_change": np.inf}).set_callbacks(stopping).fit(X[train], y[train])
+    assert clf.n_iter_ == expected.n_iter_ < 100
+    # With dropout, the loss decides
+    scores = expected.validation_scores_ if scoring else np.negative(expected.validation_loss_curve_)
     np.testing.assert_allclose(stopping.scores_, scores, rtol=1e-9)
     assert stopping.best_score_ == max(stopping.scores_) == stopping.scores_[stopping.best_epoch_ - 1]
-    assert own.best_validation_score_ == own.validation_scores_[stopping.best_epoch_ - 1]
-    np.testing.assert_array_equal(clf.predict_proba(X), own.predict_proba(X))
-    np.testing.assert_array_equal(stopping.best_estimator_.predict_proba(X), own.predict_proba(X))
+    assert expected.best_validation_score_ == expected.validation_scores_[stopping.best_epoch_ - 1]
+    np.testing.assert_array_equal(clf.predict_proba(X), expected.predict_proba(X))
+    np.testing.assert_array_equal(stopping.best_estimator_.predict_proba(X), expected.predict_proba(X))
     assert not {"_skl_callbacks", "_callback_fit_ctx"} & set(vars(stopping.best_estimator_))
     assert stopping.best_epoch_ < clf.n_iter_
 
 
 @needs_callbacks
-def test_all_that_predicts_samples_or_trains_on_is_put_back():
+def test_early_stopping_callback_restores_the_complete_best_model():
     params = {"batch_norm": "after_activation", "dropout_schedule": "annealed", "learning_rate_init": 0.3}
     stopping, record = EarlyStopping(X, y, n_iter_no_change=1), Record()
     reg = SmallRegressor(max_iter=30, random_state=0, **params).set_callbacks(record, stopping).fit(X, y)
@@ -274,7 +273,7 @@ def test_all_that_predicts_samples_or_trains_on_is_put_back():
 
 
 @needs_callbacks
-def test_ctrl_c_while_early_stopping_takes_note_of_the_first_epoch(monkeypatch):
+def test_ctrl_c_while_early_stopping_records_the_first_epoch(monkeypatch):
     def ctrl_c(estimator):
         raise KeyboardInterrupt
 
@@ -286,7 +285,7 @@ def test_ctrl_c_while_early_stopping_takes_note_of_the_first_epoch(monkeypatch):
 
 
 @needs_callbacks
-def test_early_stopping_weighs_its_rows():
+def test_early_stopping_callback_uses_sample_weight():
     weights = np.where(y == 0, 0.0, 1.0)
     stopping = EarlyStopping(X, y, scoring="accuracy", sample_weight=weights)
     clf = Small().set_callbacks(stopping).fit(X, y)
@@ -308,7 +307,7 @@ def test_early_stopping_weighs_its_rows():
     ],
 )
 @pytest.mark.parametrize("scoring", [None, "accuracy"])
-def test_early_stopping_refuses_the_weights_that_fit_refuses(weights, match, scoring):
+def test_early_stopping_callback_rejects_the_weights_that_fit_rejects(weights, match, scoring):
     with pytest.raises((ValueError, TypeError), match=match):
         Small().fit(X, y, sample_weight=weights)
     with pytest.raises(ValueError, match=f"^X_val, y_val and scoring of EarlyStopping: .*{match}"):
@@ -316,7 +315,7 @@ def test_early_stopping_refuses_the_weights_that_fit_refuses(weights, match, sco
 
 
 @needs_callbacks
-def test_early_stopping_takes_the_weights_that_fit_takes():
+def test_early_stopping_callback_accepts_the_weights_that_fit_accepts():
     weights = np.arange(150) % 3 + 1.0
     scores = []
     for given in (weights, weights.astype(object), weights.astype(str), [Decimal(int(w)) for w in weights]):
@@ -328,7 +327,7 @@ def test_early_stopping_takes_the_weights_that_fit_takes():
 
 @needs_callbacks
 @pytest.mark.parametrize("backend", ["sequential", "threading"])
-def test_early_stopping_in_a_search_keeps_the_fits_apart(backend):
+def test_early_stopping_callback_separates_the_fits_of_a_search(backend):
     stopping = EarlyStopping(X, y, scoring="neg_log_loss", n_iter_no_change=1)
     model = Small(learning_rate_init=0.1, max_iter=50)
     grid = {"dropout": [0.0, 0.3, 0.6]}
@@ -342,7 +341,7 @@ def test_early_stopping_in_a_search_keeps_the_fits_apart(backend):
 
 
 @needs_callbacks
-def test_early_stopping_of_another_estimator_keeps_the_best():
+def test_early_stopping_callback_keeps_the_best_of_another_estimator():
     from sklearn.linear_model import LogisticRegression
 
     stopping = EarlyStopping(X, y, scoring="neg_log_loss")
@@ -351,7 +350,7 @@ def test_early_stopping_of_another_estimator_keeps_the_best():
 
 
 @needs_callbacks
-def test_early_stopping_says_what_is_wrong():
+def test_early_stopping_callback_errors():
     with pytest.raises(ValueError, match="n_iter_no_change == 0"):
         EarlyStopping(X, y, n_iter_no_change=0)
     with pytest.raises(ValueError, match="'nonsense'"):
@@ -375,7 +374,7 @@ def test_checkpoint_after_early_stopping_has_the_best_weights(tmp_path):
 
 @pytest.mark.slow
 @needs_callbacks
-def test_callbacks_in_processes(tmp_path):
+def test_callbacks_in_parallel_processes(tmp_path):
     from sklearn.callback import ScoringMonitor
 
     monitor, stopping = ScoringMonitor(scoring="accuracy"), EarlyStopping(X, y, n_iter_no_change=1)
@@ -395,7 +394,7 @@ def test_callbacks_in_processes(tmp_path):
 @pytest.mark.parametrize(
     "outer", [lambda mlp: make_pipeline(StandardScaler(), mlp), lambda mlp: GridSearchCV(mlp, {}, cv=2)]
 )
-def test_set_on_what_fits_the_network_they_say_that_they_do_nothing(make, outer):
+def test_callbacks_set_on_a_meta_estimator_warn(make, outer):
     with pytest.warns(UserWarning, match=rf"^{type(make()).__name__} has no effect on \w+, .*on the network inside"):
         outer(Small()).set_callbacks(make()).fit(X, y)
 
@@ -417,7 +416,7 @@ def test_set_on_what_fits_the_network_they_say_that_they_do_nothing(make, outer)
     ],
     ids=["plain", "validation", "loss", "cosine", "lbfgs"],
 )
-def test_verbose_prints_one_line_an_epoch(model, pattern, capsys):
+def test_verbose_prints_one_line_per_epoch(model, pattern, capsys):
     model = clone(model).set_params(verbose=1).fit(X, y)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == model.n_iter_
@@ -425,7 +424,7 @@ def test_verbose_prints_one_line_an_epoch(model, pattern, capsys):
         assert re.fullmatch(rf"Iteration {i + 1}/6  {pattern}", line), line
 
 
-def test_the_rates_of_verbose_are_those_in_force(capsys):
+def test_verbose_prints_the_current_rates(capsys):
     model = Small(solver="sgd", learning_rate="cosine", learning_rate_init=0.1, dropout_schedule="annealed", verbose=1)
     curve = model.fit(X, y).dropout_curve_
     lines = capsys.readouterr().out.splitlines()
@@ -434,7 +433,7 @@ def test_the_rates_of_verbose_are_those_in_force(capsys):
     assert float(shown[-1][0]) < 1e-3 < 0.09 < float(shown[0][0])
 
 
-def test_digits_are_aligned_in_verbose(capsys):
+def test_verbose_aligns_the_epoch_numbers(capsys):
     images, digits = load_digits(return_X_y=True)
     DropoutMLPClassifier(4, max_iter=10, verbose=1, random_state=0).fit(images[:100] / 16, digits[:100])
     lines = capsys.readouterr().out.splitlines()

@@ -13,9 +13,9 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
-from forgery import body, content, label, leaves, replaced, sealed, write
+from forgery import body, content, fingerprint_hash, item_paths, replaced, sealed, write
 from helpers import needs_callbacks
-from resumable import FITS, digits, images, leavings, make, names, patients, progression
+from resumable import FITS, digit_names, digits, fitted_state, images, make, patients, progression
 from sklearn.metrics import accuracy_score, make_scorer
 from test_checkpoint import FailAfter, Other, PowerFailure, mlp
 
@@ -27,7 +27,7 @@ OLD = b"skdropout checkpoint 1\n"
 
 
 class Payload:
-    """Leaves a file behind when it is unpickled."""
+    """Create a file when it is unpickled."""
 
     def __init__(self, trace):
         self.trace = trace
@@ -38,7 +38,7 @@ class Payload:
 
 @pytest.fixture
 def path(tmp_path):
-    """The checkpoint of a fit that is half done."""
+    """Return the path of the checkpoint of an interrupted fit."""
     fit(tmp_path / "mlp.ckpt", FailAfter(3))
     return tmp_path / "mlp.ckpt"
 
@@ -50,7 +50,7 @@ def trace(tmp_path):
 
 @pytest.fixture
 def payload(trace):
-    """A pickle that runs code when loaded, which is verified here."""
+    """Return a pickle that runs code when it is loaded, and verify that it does."""
     payload = pickle.dumps(Payload(trace))
     pickle.loads(payload)
     assert trace.exists()
@@ -68,15 +68,15 @@ def fit(path, *callbacks, estimator=None):
         return None
 
 
-def refused(path, match=None):
-    """Check that both readers refuse a file."""
+def assert_rejected(path, match=None):
+    """Check that all readers reject a file."""
     for read in Checkpoint.load, fit, lambda path: Checkpoint.load(path, mlp()):
         with pytest.raises(ValueError, match=match):
             read(path)
 
 
-def read_if_plain(path):
-    """Run both readers, which may raise nothing but a ValueError."""
+def read_or_value_error(path):
+    """Run both readers, which may raise only ValueError; return how many of them succeed."""
     n_read = 0
     for read in Checkpoint.load, fit:
         try:
@@ -90,18 +90,18 @@ def read_if_plain(path):
 # Pickles
 
 
-def test_a_pickle_in_place_of_the_file_is_refused_and_not_executed(path, payload, trace):
-    _, estimator_and_progress = body(path), pickle.dumps((mlp(), Payload(trace)))
-    for data in payload, estimator_and_progress, b"".join([b"\x80\x05", path.read_bytes()]):
+def test_pickle_instead_of_a_checkpoint_is_rejected_and_not_executed(path, payload, trace):
+    estimator_and_payload = pickle.dumps((mlp(), Payload(trace)))
+    for data in payload, estimator_and_payload, b"".join([b"\x80\x05", path.read_bytes()]):
         path.write_bytes(data)
-        refused(path, r"mlp\.ckpt' is not a checkpoint of this release of skdropout: it begins with ")
+        assert_rejected(path, r"mlp\.ckpt' is not a checkpoint of this release of skdropout: it begins with ")
     joblib.dump(Payload(trace), path)
-    refused(path, "is not a checkpoint of this release")
+    assert_rejected(path, "is not a checkpoint of this release")
     assert not trace.exists()
 
 
-def test_a_file_of_the_previous_format_is_refused_and_not_executed(path, payload, trace):
-    path.write_bytes(sealed(payload, label(path), OLD))
+def test_previous_format_is_rejected_and_not_executed(path, payload, trace):
+    path.write_bytes(sealed(payload, fingerprint_hash(path), OLD))
     text = r"mlp\.ckpt' is not a checkpoint of this release .*, but of an older one: a pickle, .* and is not read\."
     with pytest.raises(ValueError, match=rf"{text} Delete it to start from scratch, or give Checkpoint another"):
         fit(path)
@@ -110,28 +110,28 @@ def test_a_file_of_the_previous_format_is_refused_and_not_executed(path, payload
     assert not trace.exists()
 
 
-def test_a_pickle_with_a_correct_checksum_is_refused_and_not_executed(path, payload, trace):
+def test_pickle_with_a_correct_checksum_is_rejected_and_not_executed(path, payload, trace):
     for forged in payload, body(path) + payload, LENGTH.pack(len(payload)) + payload, payload + body(path):
-        path.write_bytes(sealed(forged, label(path)))
-        refused(path, r"The checkpoint '.*mlp\.ckpt' is damaged")
+        path.write_bytes(sealed(forged, fingerprint_hash(path)))
+        assert_rejected(path, r"The checkpoint '.*mlp\.ckpt' is damaged")
     assert not trace.exists()
 
 
-def test_a_pickle_in_any_place_is_not_executed(path, payload, trace):
+def test_pickle_at_any_position_is_not_executed(path, payload, trace):
     """Overwrite bytes of the JSON, of the arrays, and at the boundary between them."""
     whole = body(path)
     (length,) = LENGTH.unpack(whole[: LENGTH.size])
     rng = random.Random(0)
     for at in [*range(LENGTH.size + 1), length, length + LENGTH.size, *rng.choices(range(len(whole)), k=20)]:
-        path.write_bytes(sealed(whole[:at] + payload + whole[at + len(payload) :], label(path)))
-        read_if_plain(path)
+        path.write_bytes(sealed(whole[:at] + payload + whole[at + len(payload) :], fingerprint_hash(path)))
+        read_or_value_error(path)
     path.write_bytes(payload + path.read_bytes()[len(payload) :])
-    refused(path)
+    assert_rejected(path)
     assert not trace.exists()
 
 
-def test_a_pickle_as_any_array_is_not_executed(path, payload, trace):
-    """The dtype is object, which NumPy writes as a pickle, or bytes; the pickle is at the start of the data."""
+def test_pickle_in_place_of_any_array_is_not_executed(path, payload, trace):
+    """Put the pickle at the start of the data, with dtype object, which NumPy writes as a pickle, or bytes."""
     whole = body(path)
     (length,) = LENGTH.unpack(whole[: LENGTH.size])
     text, data = whole[LENGTH.size : LENGTH.size + length].decode(), whole[LENGTH.size + length :]
@@ -140,38 +140,38 @@ def test_a_pickle_as_any_array_is_not_executed(path, payload, trace):
         planted = data[:at] + payload + data[at + len(payload) :]
         for dtype, shape in ("|O", [1]), ("|V8", [1]), (f"|S{len(payload)}", []):
             forged = f'{text[: place.start()]}["{dtype}",{shape},"C"]{text[place.end() :]}'.encode()
-            path.write_bytes(sealed(LENGTH.pack(len(forged)) + forged + planted, label(path)))
-            read_if_plain(path)
-        path.write_bytes(sealed(whole[: LENGTH.size + length] + planted, label(path)))
-        read_if_plain(path)
+            path.write_bytes(sealed(LENGTH.pack(len(forged)) + forged + planted, fingerprint_hash(path)))
+            read_or_value_error(path)
+        path.write_bytes(sealed(whole[: LENGTH.size + length] + planted, fingerprint_hash(path)))
+        read_or_value_error(path)
         at += np.dtype(place[1]).itemsize * math.prod(json.loads(place[2]))
     assert at == len(data)
     assert len(places) > 10
     assert not trace.exists()
 
 
-def test_a_pickle_as_any_value_is_not_executed(path, payload, trace):
+def test_pickle_in_place_of_any_value_is_not_executed(path, payload, trace):
     whole = content(path)
-    places = list(leaves(whole))
+    places = list(item_paths(whole))
     rng = random.Random(0)
     for place in rng.sample(places, 20):
         for value in payload, np.array(payload), payload.decode("latin1"):
             write(path, replaced(whole, place, value))
-            read_if_plain(path)
+            read_or_value_error(path)
     assert not trace.exists()
 
 
-WATCHED = """
+AUDITED = """
 import sys
 from pathlib import Path
 from test_checkpoint_forged import Checkpoint, fit, pickle
 
 events = []
-watched = {"pickle.find_class", "exec", "os.system", "subprocess.Popen"}
-fit(Path(sys.argv[1]).with_name("first.ckpt"))  # imports are over
-sys.addaudithook(lambda event, args: events.append(event) if event in watched else None)
+audited = {"pickle.find_class", "exec", "os.system", "subprocess.Popen"}
+fit(Path(sys.argv[1]).with_name("first.ckpt"))  # all imports happen here
+sys.addaudithook(lambda event, args: events.append(event) if event in audited else None)
 Checkpoint.load(sys.argv[1])
-for _ in "half done", "done":
+for _ in "interrupted", "finished":
     fit(sys.argv[1])
 assert not events, events
 pickle.loads(pickle.dumps(Path.touch))
@@ -181,18 +181,18 @@ print(events)
 
 def test_nothing_is_unpickled_or_executed(path):
     """Audit hooks report every class and function that an unpickler looks up."""
-    command = [sys.executable, "-W", "ignore", "-c", WATCHED, str(path)]
+    command = [sys.executable, "-W", "ignore", "-c", AUDITED, str(path)]
     env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert "pickle.find_class" in done.stdout
+    result = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    assert "pickle.find_class" in result.stdout
 
 
 # Names
 
 
 @pytest.mark.parametrize("name", ["os.system", "system", "Checkpoint", "EarlyStopping", "builtins.eval", "object", ""])
-def test_only_the_two_classes_are_made_from_a_name(path, name):
+def test_only_the_two_estimators_are_created_from_a_class_name(path, name):
     write(path, content(path) | {"class": name})
     with pytest.raises(
         ValueError, match=r"is of an estimator with the class .*: Checkpoint\.load\(path, estimator\)\."
@@ -205,18 +205,18 @@ def test_fit_takes_class_and_parameters_from_the_estimator(path):
     """The class and the parameters in the file are ignored."""
     whole = content(path)
     write(path, whole | {"class": "Nonsense", "params": {"hidden_layer_sizes": 7}, "texts": {"solver": "\x1b[2J"}})
-    assert leavings(fit(path)) == leavings(fit(path.with_name("new.ckpt")))
+    assert fitted_state(fit(path)) == fitted_state(fit(path.with_name("new.ckpt")))
 
 
 @pytest.mark.parametrize("name", ["predict", "_skl_callbacks", "_optimizer", "__class__", "alpha", "__reduce__", 1])
-def test_a_file_sets_only_fitted_attributes(path, name):
+def test_file_sets_only_fitted_attributes(path, name):
     whole = content(path)
     write(path, replaced(whole, ("state",), whole["state"] | {name: 1}))
-    refused(path, "is damaged")
+    assert_rejected(path, "is damaged")
 
 
 @pytest.mark.parametrize("name", ["system", "__init__", "self"])
-def test_parameters_that_no_release_has_are_refused(path, name):
+def test_unknown_parameters_are_rejected(path, name):
     whole = content(path)
     write(path, replaced(whole, ("params",), whole["params"] | {name: 1}))
     with pytest.raises(
@@ -225,7 +225,7 @@ def test_parameters_that_no_release_has_are_refused(path, name):
         Checkpoint.load(path)
 
 
-def test_text_from_a_file_contains_no_escape_sequences_in_messages(path):
+def test_messages_escape_text_from_the_file(path):
     forged = content(path) | {"texts": {"alpha": "\x1b[2J", "beta_1": "\u202e"}, "class": "\x1b[2J"}
     write(path, replaced(forged, ("training", "fingerprint"), forged["training"]["fingerprint"] | {"\x1b[2J": ""}))
     for read in Checkpoint.load, lambda path: fit(path, estimator=mlp(alpha=0.5, beta_1=0.5)):
@@ -239,7 +239,7 @@ def test_text_from_a_file_contains_no_escape_sequences_in_messages(path):
 
 @pytest.mark.parametrize("name", ["batch norm before, early stopping", "lbfgs", "sparse, two labels", "a RandomState"])
 @pytest.mark.parametrize("n_epochs", [3, None])
-def test_whatever_is_changed_raises_a_value_error_or_nothing(tmp_path, name, n_epochs):
+def test_random_changes_raise_only_value_errors(tmp_path, name, n_epochs):
     path, rng = tmp_path / "mlp.ckpt", random.Random(name)
 
     def fit(*callbacks):
@@ -251,14 +251,14 @@ def test_whatever_is_changed_raises_a_value_error_or_nothing(tmp_path, name, n_e
             fit(FailAfter(n_epochs))
     else:
         fit()
-    whole, plain, of_fit = body(path), content(path), label(path)
+    whole, plain, hash_of_fit = body(path), content(path), fingerprint_hash(path)
     (length,) = LENGTH.unpack(whole[: LENGTH.size])
     junk = [None, True, "x", -1, 10**30, float("nan"), 0.5, [], (), {}, np.zeros(3), np.array("a"), b"x", [(1, "a")]]
-    places, n_read = list(leaves(plain)), 0
+    places, n_read = list(item_paths(plain)), 0
     for i in range(24):
         if i % 2:
             at = rng.randrange(LENGTH.size + length)
-            damaged = sealed(whole[:at] + bytes([whole[at] ^ (1 << rng.randrange(8))]) + whole[at + 1 :], of_fit)
+            damaged = sealed(whole[:at] + bytes([whole[at] ^ (1 << rng.randrange(8))]) + whole[at + 1 :], hash_of_fit)
         else:
             write(path, replaced(plain, rng.choice(places), rng.choice(junk)))
             damaged = path.read_bytes()
@@ -272,30 +272,30 @@ def test_whatever_is_changed_raises_a_value_error_or_nothing(tmp_path, name, n_e
     assert n_read < 48
 
 
-def test_a_forged_number_of_epochs_does_not_run_forever(path):
+def test_forged_number_of_epochs_is_rejected(path):
     write(path, replaced(content(path), ("state", "n_iter_"), 10**12))
     with pytest.raises(ValueError, match=r"is damaged .*1000000000000 epochs of 6"):
         fit(path)
 
 
-def test_a_curve_that_cannot_grow_is_refused(path):
+def test_curve_that_is_not_a_list_is_rejected(path):
     whole = content(path)
     for name in "loss_curve_", "validation_scores_", "dropout_curve_":
         write(path, replaced(whole, ("state", name), tuple(whole["state"][name])))
-        refused(path, rf"is damaged \(ValueError: {name} is not as expected")
+        assert_rejected(path, rf"is damaged \(ValueError: {name} is not as expected")
 
 
-def test_a_position_beyond_the_random_state_is_refused(path):
+def test_invalid_position_of_the_random_state_is_rejected(path):
     whole = content(path)
     for name in "initial_random_state", "random_state":
         state = whole["training"][name]
         write(path, replaced(whole, ("training", name), (*state[:2], 10**6, *state[3:])))
-        refused(path, r"is damaged .*not the state of a random stream: 'MT19937' at position 1000000")
+        assert_rejected(path, r"is damaged .*not the state of a random stream: 'MT19937' at position 1000000")
 
 
-def test_the_hash_at_the_beginning_must_match_the_fingerprint(path):
+def test_hash_in_the_header_must_match_the_fingerprint(path):
     path.write_bytes(sealed(body(path), b"0" * 32))
-    refused(path, "is damaged .*the hash of the fingerprint")
+    assert_rejected(path, "is damaged .*the hash of the fingerprint")
 
 
 # Loading
@@ -305,9 +305,9 @@ def half(t):
     return 0.5 + 0.5 * t
 
 
-def loses_nothing(loaded, estimator):
-    expected, left = leavings(estimator), leavings(loaded)
-    assert {name: left[name] for name in expected} == expected
+def assert_same_state(loaded, estimator):
+    expected, state = fitted_state(estimator), fitted_state(loaded)
+    assert {name: state[name] for name in expected} == expected
 
 
 @pytest.mark.parametrize(
@@ -319,7 +319,7 @@ def loses_nothing(loaded, estimator):
             r"scoring=make_scorer\(accuracy_score, .*\)",
         ),
     ],
-    ids=["a function", "a scorer"],
+    ids=["function", "scorer"],
 )
 def test_parameters_that_are_not_plain_data_come_from_the_estimator(tmp_path, params, text):
     path, estimator = tmp_path / "mlp.ckpt", mlp(**params)
@@ -331,23 +331,23 @@ def test_parameters_that_are_not_plain_data_come_from_the_estimator(tmp_path, pa
         Checkpoint.load(path)
     given = mlp(**params)
     loaded = Checkpoint.load(path, given)
-    loses_nothing(loaded, estimator)
+    assert_same_state(loaded, estimator)
     assert not given._fitted()
     with pytest.raises(ValueError, match=r"differs in dropout_schedule \(.* there, .* here\)"):
         mlp(**params | {"dropout_schedule": "curriculum"}).set_callbacks(Checkpoint(path)).fit(images, digits)
 
 
-def test_a_subclass_comes_from_the_estimator(tmp_path):
+def test_subclass_comes_from_the_estimator(tmp_path):
     path = tmp_path / "mlp.ckpt"
     estimator = Other(12, max_iter=3, random_state=0).set_callbacks(Checkpoint(path)).fit(images, digits)
     with pytest.raises(ValueError, match=r"the class test_checkpoint\.Other, but the file holds"):
         Checkpoint.load(path)
     loaded = Checkpoint.load(path, Other(12, random_state=0))
     assert type(loaded) is Other
-    loses_nothing(loaded, estimator)
+    assert_same_state(loaded, estimator)
 
 
-def test_the_estimator_must_match_the_file(path):
+def test_estimator_must_match_the_file(path):
     with pytest.raises(
         ValueError, match=r"does not match this DropoutMLPClassifier with hidden_layer_sizes=\(7,\): call "
     ):
@@ -364,7 +364,7 @@ def test_the_estimator_must_match_the_file(path):
         Checkpoint.load(path, mlp(alpha=-1))
 
 
-def test_the_optimizer_continues_only_with_the_solver_of_the_file(tmp_path):
+def test_optimizer_is_loaded_only_for_a_compatible_solver(tmp_path):
     path = tmp_path / "mlp.ckpt"
     stream = mlp().set_callbacks(Checkpoint(path)).partial_fit(images, digits, classes=range(10))
     stream.partial_fit(images, digits)
@@ -372,26 +372,26 @@ def test_the_optimizer_continues_only_with_the_solver_of_the_file(tmp_path):
     assert loaded.max_iter == 9
     stream.set_callbacks().partial_fit(images, digits)
     loaded.set_params(verbose=False).partial_fit(images, digits)
-    assert leavings(loaded) == leavings(stream)
+    assert fitted_state(loaded) == fitted_state(stream)
     assert Checkpoint.load(path, mlp(solver="adamw"))._optimizer.t > 0
     for solver in "sgd", "lbfgs":
         assert not hasattr(Checkpoint.load(path, mlp(solver=solver)), "_optimizer")
 
 
-def test_a_random_state_given_with_the_estimator_continues_too(tmp_path):
+def test_random_state_of_a_given_estimator_continues(tmp_path):
     path, stream = tmp_path / "mlp.ckpt", mlp(random_state=np.random.RandomState(4))
     stream.set_callbacks(Checkpoint(path)).partial_fit(images, digits, classes=range(10))
     given = mlp(random_state=np.random.RandomState(4))
     loaded = [Checkpoint.load(path), Checkpoint.load(path, given)]
     stream.set_callbacks().partial_fit(images, digits)
     for estimator in loaded:
-        assert leavings(estimator.partial_fit(images, digits)) == leavings(stream)
+        assert fitted_state(estimator.partial_fit(images, digits)) == fitted_state(stream)
     assert given.random_state.randint(1000) == np.random.RandomState(4).randint(1000)
 
 
 PARAMS = {
-    "dtypes": {"dtype": np.float32},
-    "a dtype": {"dtype": "float32", "activation": ["tanh"], "dropout_kind": ("gaussian",)},
+    "dtype class": {"dtype": np.float32},
+    "names": {"dtype": "float32", "activation": ["tanh"], "dropout_kind": ("gaussian",)},
     "scalars": {"hidden_layer_sizes": np.int64(12), "alpha": np.float32(1e-4), "max_iter": np.int16(3)},
     "arrays": {
         "hidden_layer_sizes": np.array([12]),
@@ -399,60 +399,60 @@ PARAMS = {
         "input_dropout": 0.1,
         "input_groups": np.arange(64) // 8,
     },
-    "a dict": {"class_weight": {i: np.float64(1 + i / 10) for i in np.arange(10)}},
+    "dict": {"class_weight": {i: np.float64(1 + i / 10) for i in np.arange(10)}},
 }
 
 
 @pytest.mark.parametrize("name", PARAMS)
-def test_plain_parameters_come_back_as_they_were(tmp_path, name):
+def test_plain_parameters_round_trip(tmp_path, name):
     estimator = mlp(max_iter=3).set_params(**PARAMS[name])
     estimator.set_callbacks(Checkpoint(tmp_path / "mlp.ckpt")).fit(images, digits)
     loaded = Checkpoint.load(tmp_path / "mlp.ckpt")
     for key, value in estimator.get_params().items():
         assert type(loaded.get_params()[key]) is type(value)
         np.testing.assert_equal(loaded.get_params()[key], value)
-    loses_nothing(loaded, estimator)
+    assert_same_state(loaded, estimator)
 
 
 LABELS = {
-    "text": names,
-    "objects": names.astype(object),
+    "text": digit_names,
+    "objects": digit_names.astype(object),
     "bool": digits > 4,
     "float": digits / 1.0,
-    "small and unsigned": digits.astype(np.uint8),
-    "in another byte order": digits.astype(">i4"),
-    "one": np.ones(300, int),
+    "uint8": digits.astype(np.uint8),
+    "big-endian": digits.astype(">i4"),
+    "one class": np.ones(300, int),
     "dates": np.datetime64("2026-01-01") + digits,
-    "labels": np.column_stack([digits > 2, digits > 5, digits % 2]).astype(int),
+    "multilabel": np.column_stack([digits > 2, digits > 5, digits % 2]).astype(int),
 }
 
 
 @pytest.mark.parametrize("name", LABELS)
-def test_all_labels_that_the_classifier_takes_come_back(tmp_path, name):
+def test_all_types_of_labels_round_trip(tmp_path, name):
     y, path = LABELS[name], tmp_path / "mlp.ckpt"
     whole = mlp(max_iter=4).fit(images, y)
     with pytest.raises(PowerFailure):
         mlp(max_iter=4).set_callbacks(Checkpoint(path), FailAfter(2)).fit(images, y)
-    assert leavings(mlp(max_iter=4).set_callbacks(Checkpoint(path)).fit(images, y)) == leavings(whole)
+    assert fitted_state(mlp(max_iter=4).set_callbacks(Checkpoint(path)).fit(images, y)) == fitted_state(whole)
     loaded = Checkpoint.load(path)
-    loses_nothing(loaded, whole)
+    assert_same_state(loaded, whole)
     assert vars(loaded._label_binarizer).keys() == vars(whole._label_binarizer).keys()
     assert loaded.predict(images).dtype == whole.predict(images).dtype
     np.testing.assert_array_equal(loaded.predict(images), whole.predict(images))
 
 
-def test_fitted_attributes_that_are_not_plain_data_are_refused_before_training(tmp_path):
+def test_fitted_attributes_that_are_not_plain_data_fail_before_training(tmp_path):
     estimator = mlp(max_iter=1, warm_start=True).fit(images, digits)
-    estimator.scaler_, before = [object()], leavings(estimator)["coefs_"]
+    estimator.scaler_, before = [object()], fitted_state(estimator)["coefs_"]
     estimator.set_callbacks(FailAfter(1), Checkpoint(tmp_path / "mlp.ckpt"))
     with pytest.raises(
         ValueError, match=r"^Checkpoint cannot write scaler_\[0\]=<object .*>, which is of type object and not "
     ):
         estimator.fit(images, digits)
-    assert leavings(estimator)["coefs_"] == before
+    assert fitted_state(estimator)["coefs_"] == before
 
 
-def test_names_of_columns_come_back(tmp_path):
+def test_column_names_round_trip(tmp_path):
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(patients).add_prefix("x")
     mlp = DropoutMLPRegressor(hidden_layer_sizes=5, max_iter=2, random_state=0)
@@ -462,14 +462,14 @@ def test_names_of_columns_come_back(tmp_path):
     assert loaded.feature_names_in_.tolist() == frame.columns.tolist()
 
 
-def test_a_newer_release_in_the_file_is_named(path):
+def test_file_of_a_newer_release_warns(path):
     write(path, content(path) | {"skdropout": "99.0"})
     with pytest.warns(UserWarning, match=r"was written by skdropout 99\.0, and this is"):
         Checkpoint.load(path)
 
 
 def test_every_fit_is_written_as_plain_data(tmp_path):
-    """Reading and writing it again gives the same bytes."""
+    """Reading a file and writing it again gives the same bytes."""
     for name in FITS:
         path = tmp_path / "mlp.ckpt"
         estimator, X, y, kwargs = make(name)

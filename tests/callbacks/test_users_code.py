@@ -1,6 +1,6 @@
-"""Schedules, scorers and callbacks run under the user's floating-point settings, and their exceptions pass unchanged.
+"""Schedules, scorers and callbacks run under the user's floating-point settings, and their exceptions propagate.
 
-And an exception in the middle of sampling leaves nothing behind in the process.
+After an exception during sampling, the BLAS threads of the process are restored.
 """
 
 import threading
@@ -28,14 +28,14 @@ CASES = {DropoutMLPClassifier: LABELS, DropoutMLPRegressor: VALUES}
 estimators = pytest.mark.parametrize("estimator", CASES)
 
 
-def few(estimator, **params):
+def small(estimator, **params):
     return estimator(**{"hidden_layer_sizes": 6, "max_iter": 3, "dropout": 0.2, "random_state": 0} | params)
 
 
-# Exceptions and floating-point settings of the user
+# The user's exceptions and floating-point settings
 
 
-def fails(error):
+def raising(error):
     def code(*args, **kwargs):
         raise error
 
@@ -50,27 +50,27 @@ def underflows(*args, **kwargs):
     return float(1 + np.float64(1e-300) * np.float64(1e-300))
 
 
-def by_schedule(estimator, code, **params):
-    return few(estimator, dropout_schedule=code, **params).fit(X, CASES[estimator])
+def in_schedule(estimator, code, **params):
+    return small(estimator, dropout_schedule=code, **params).fit(X, CASES[estimator])
 
 
-def by_partial_fit(estimator, code, **params):
-    return few(estimator, dropout_schedule=code, **params).partial_fit(
+def in_partial_fit(estimator, code, **params):
+    return small(estimator, dropout_schedule=code, **params).partial_fit(
         X, CASES[estimator], **({"classes": [0, 1, 2]} if estimator is DropoutMLPClassifier else {})
     )
 
 
-def by_scorer(estimator, code, **params):
-    return few(estimator, early_stopping=True, scoring=code, **params).fit(X, CASES[estimator])
+def in_scorer(estimator, code, **params):
+    return small(estimator, early_stopping=True, scoring=code, **params).fit(X, CASES[estimator])
 
 
-def by_warm_start(estimator, code, **params):
-    """Which scores the weights that it starts from."""
-    model = few(estimator, warm_start=True, **params).fit(X, CASES[estimator])
+def in_warm_start(estimator, code, **params):
+    """Run `code` as the scorer of a warm start, which first scores its initial weights."""
+    model = small(estimator, warm_start=True, **params).fit(X, CASES[estimator])
     return model.set_params(scoring=code).fit(X, CASES[estimator], X_val=X, y_val=CASES[estimator])
 
 
-def by_callback(hook, solver="adam"):
+def in_callback(hook, solver="adam"):
     def call(estimator, code, **params):
         from skdropout._callbacks.tasks import Callback
 
@@ -81,31 +81,31 @@ def by_callback(hook, solver="adam"):
 
         setattr(Calls, hook, lambda self, *args, **kwargs: code() and None)
         rate = {"solver": "lbfgs", "dropout": 0} if solver == "lbfgs" else {}
-        return few(estimator, **rate, **params).set_callbacks(Calls()).fit(X, CASES[estimator])
+        return small(estimator, **rate, **params).set_callbacks(Calls()).fit(X, CASES[estimator])
 
     return call
 
 
-def by_early_stopping_callback(estimator, code, **params):
+def in_early_stopping_callback(estimator, code, **params):
     from skdropout import EarlyStopping
 
     stopping = EarlyStopping(X, CASES[estimator], scoring=code)
-    return few(estimator, **params).set_callbacks(stopping).fit(X, CASES[estimator])
+    return small(estimator, **params).set_callbacks(stopping).fit(X, CASES[estimator])
 
 
-PLACES = {"schedule": by_schedule, "partial_fit": by_partial_fit, "scorer": by_scorer, "warm start": by_warm_start}
+PLACES = {"schedule": in_schedule, "partial_fit": in_partial_fit, "scorer": in_scorer, "warm start": in_warm_start}
 try:
     import sklearn.callback  # noqa: F401
 except ImportError:  # scikit-learn < 1.9
     pass
 else:
     PLACES |= {
-        "setup": by_callback("setup"),
-        "begin": by_callback("on_fit_task_begin"),
-        "end": by_callback("on_fit_task_end"),
-        "teardown": by_callback("teardown"),
-        "lbfgs": by_callback("on_fit_task_end", "lbfgs"),
-        "EarlyStopping": by_early_stopping_callback,
+        "setup": in_callback("setup"),
+        "begin": in_callback("on_fit_task_begin"),
+        "end": in_callback("on_fit_task_end"),
+        "teardown": in_callback("teardown"),
+        "lbfgs": in_callback("on_fit_task_end", "lbfgs"),
+        "EarlyStopping": in_early_stopping_callback,
     }
 places = pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
 
@@ -113,16 +113,16 @@ places = pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
 @pytest.mark.parametrize("error", [OverflowError("math range error"), FloatingPointError("mine"), KeyError("mine")])
 @places
 @estimators
-def test_an_exception_of_the_user_passes_unchanged(estimator, place, error):
+def test_user_exceptions_propagate_unchanged(estimator, place, error):
     with pytest.raises(type(error)) as caught:
-        place(estimator, fails(error))
+        place(estimator, raising(error))
     assert caught.value is error
     assert str(caught.value) == str(error)
 
 
 @places
 @estimators
-def test_the_user_s_errstate_is_in_force_in_the_user_s_code(estimator, place):
+def test_user_code_runs_under_the_users_errstate(estimator, place):
     with np.errstate(over="raise"), pytest.raises(FloatingPointError, match="overflow"):
         place(estimator, overflows)
     with np.errstate(under="raise"), pytest.raises(FloatingPointError, match="underflow"):
@@ -131,12 +131,12 @@ def test_the_user_s_errstate_is_in_force_in_the_user_s_code(estimator, place):
     with np.errstate(all="call", call=lambda *args: seen.append(args)):
         place(estimator, underflows)
     assert seen
-    assert {what for what, _ in seen} == {"underflow"}
+    assert {kind for kind, _ in seen} == {"underflow"}
 
 
 @places
 @estimators
-def test_what_the_user_ignores_is_ignored(estimator, place):
+def test_ignored_floating_point_errors_stay_ignored(estimator, place):
     with np.errstate(all="ignore"):
         place(estimator, underflows)
 
@@ -144,11 +144,11 @@ def test_what_the_user_ignores_is_ignored(estimator, place):
 @pytest.mark.parametrize("solver", ["adam", "adamw", "sgd", "lbfgs"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @estimators
-def test_our_numerics_raise_no_floating_point_error(estimator, dtype, solver):
+def test_internal_computations_raise_no_floating_point_error(estimator, dtype, solver):
     """Inputs of 1e-25 underflow in float32 as soon as they are squared."""
     params = {"dropout": 0} if solver == "lbfgs" else {"early_stopping": True, "batch_norm": "before_activation"}
     tiny, y = (X * np.where(np.arange(5) == 1, 1e-25, 1)).astype(dtype), CASES[estimator]
-    model = few(estimator, solver=solver, dtype=dtype, hidden_layer_sizes=(6, 4), **params)
+    model = small(estimator, solver=solver, dtype=dtype, hidden_layer_sizes=(6, 4), **params)
     expected = clone(model).fit(tiny, y)
     with np.errstate(all="raise"):
         model.fit(tiny, y)
@@ -164,56 +164,56 @@ def test_our_numerics_raise_no_floating_point_error(estimator, dtype, solver):
     assert_array_equal(model.coefs_[0], expected.coefs_[0])
 
 
-def test_exceptions_of_custom_kinds_and_activations_pass_unchanged(monkeypatch):
+def test_exceptions_of_custom_kinds_and_activations_propagate_unchanged(monkeypatch):
     class Kind(DROPOUTS["bernoulli"]):
-        forward = apply = draw = fails(OverflowError("of the kind"))
+        forward = apply = draw = raising(OverflowError("of the kind"))
 
     monkeypatch.setitem(DROPOUTS, "failing", Kind)
     with pytest.raises(OverflowError, match=r"^of the kind$"):
-        few(DropoutMLPRegressor, dropout_kind="failing", activation="tanh").fit(X, VALUES)
-    monkeypatch.setitem(ACTIVATIONS, "tanh", Activation(fails(OverflowError("of the activation")), None))
+        small(DropoutMLPRegressor, dropout_kind="failing", activation="tanh").fit(X, VALUES)
+    monkeypatch.setitem(ACTIVATIONS, "tanh", Activation(raising(OverflowError("of the activation")), None))
     with pytest.raises(OverflowError, match=r"^of the activation$"):
-        few(DropoutMLPRegressor, activation="tanh").fit(X, VALUES)
+        small(DropoutMLPRegressor, activation="tanh").fit(X, VALUES)
 
 
-def test_a_class_weight_dict_may_run_the_user_s_code():
+def test_exceptions_of_a_class_weight_dict_propagate_unchanged():
     class Weights(dict):
         def __getitem__(self, label):
             raise OverflowError("of the weights")
 
     with pytest.raises(OverflowError, match=r"^of the weights$"):
-        few(DropoutMLPClassifier, class_weight=Weights({0: 1.0, 1: 1.0, 2: 1.0})).fit(X, LABELS)
+        small(DropoutMLPClassifier, class_weight=Weights({0: 1.0, 1: 1.0, 2: 1.0})).fit(X, LABELS)
     with pytest.raises(ValueError, match="class_weight must be finite"):
-        few(DropoutMLPClassifier, class_weight={0: 10**400, 1: 1, 2: 1}).fit(X, LABELS)
+        small(DropoutMLPClassifier, class_weight={0: 10**400, 1: 1, 2: 1}).fit(X, LABELS)
 
 
-def test_a_sample_weight_beyond_the_floats_is_named():
+def test_sample_weight_beyond_the_range_of_floats_is_named():
     with pytest.raises(ValueError, match="`sample_weight` is beyond the range of floats"):
-        few(DropoutMLPRegressor).fit(X, VALUES, [10**400] * 90)
+        small(DropoutMLPRegressor).fit(X, VALUES, [10**400] * 90)
 
 
-def test_a_fit_in_a_callback_keeps_the_settings_of_both():
+def test_fit_within_a_fit_keeps_the_errstate_of_both():
     data = X, VALUES
 
     def scorer(estimator, X, y):
         with np.errstate(over="ignore"):
-            few(DropoutMLPRegressor, early_stopping=True, scoring=overflows).fit(*data)
+            small(DropoutMLPRegressor, early_stopping=True, scoring=overflows).fit(*data)
         return overflows()
 
     with np.errstate(over="raise"):
         with pytest.raises(FloatingPointError, match="overflow"):
-            by_scorer(DropoutMLPRegressor, scorer)
+            in_scorer(DropoutMLPRegressor, scorer)
         assert np.geterr()["over"] == "raise"
 
 
-# What a failure in the middle of sampling leaves behind
+# Failures during sampling
 
 
 def blas_threads():
     return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
 
 
-ASKED = {
+SAMPLING_CALLS = {
     "return_std": lambda m: m.predict(X, return_std=True),
     "return_std in threads": lambda m: m.predict(X, return_std=True, n_jobs=2),
     "sample_y": lambda m: m.sample_y(X, 50),
@@ -223,25 +223,25 @@ ASKED = {
 }
 
 
-def sampled(name, schedule):
+def fit_for(name, schedule):
     estimator = DropoutMLPClassifier if "_" in name and name.split("_")[1] in {"uncertainty", "proba"} else None
     estimator = estimator or DropoutMLPRegressor
-    return few(estimator, dropout_schedule=schedule).fit(X, CASES[estimator])
+    return small(estimator, dropout_schedule=schedule).fit(X, CASES[estimator])
 
 
 @pytest.mark.parametrize(
     ("name", "schedule", "where", "error"),
     covering(
-        ASKED,
+        SAMPLING_CALLS,
         ["constant", "flat_cos"],
         ["in a block", "between two blocks"],
         [KeyboardInterrupt, ValueError, MemoryError],
         strength=2,
     ),
 )
-def test_blas_has_its_threads_back_while_the_traceback_lives(monkeypatch, name, schedule, where, error):
+def test_blas_threads_are_restored_while_the_traceback_is_alive(monkeypatch, name, schedule, where, error):
     monkeypatch.setattr(skdropout.engine.sampling, "BLOCK", 6 * 200)
-    model, n_calls = sampled(name, schedule), 0
+    model, n_calls = fit_for(name, schedule), 0
 
     def failing(function):
         def call(*args):
@@ -256,31 +256,31 @@ def test_blas_has_its_threads_back_while_the_traceback_lives(monkeypatch, name, 
     if where == "in a block":
         monkeypatch.setattr(skdropout._sampling.Sampler, "sample", failing(skdropout._sampling.Sampler.sample))
     else:
-        honest = skdropout._sampling.islice
-        monkeypatch.setattr(skdropout._sampling, "islice", failing(honest))
+        original = skdropout._sampling.islice
+        monkeypatch.setattr(skdropout._sampling, "islice", failing(original))
     n_threads = threading.active_count()
     with threadpool_limits(2, "blas"):
         with pytest.raises(error) as caught:
-            ASKED[name](model)
-        assert caught.tb is not None  # and with it, all frames
+            SAMPLING_CALLS[name](model)
+        assert caught.tb is not None  # it keeps all frames alive
         assert n_calls >= 3
         assert blas_threads() == {2}
         assert skdropout._sampling.ONE_BLAS_THREAD.n_active == 0
-        ASKED[name](model)
+        SAMPLING_CALLS[name](model)
         assert blas_threads() == {2}
     assert threading.active_count() <= n_threads + 2
 
 
-def test_threads_that_sample_while_others_fail_leave_blas_as_it_was(monkeypatch):
+def test_blas_threads_are_restored_when_some_sampling_threads_fail(monkeypatch):
     monkeypatch.setattr(skdropout.engine.sampling, "BLOCK", 6 * 200)
-    model = sampled("return_std", "flat_cos")
+    model = fit_for("return_std", "flat_cos")
     expected = model.predict(X, return_std=True)
-    honest = skdropout._sampling.pass_moments
+    original = skdropout._sampling.pass_moments
 
     def failing(outputs, rows):
         if threading.current_thread().name.endswith("_1"):
             raise KeyboardInterrupt
-        return honest(outputs, rows)
+        return original(outputs, rows)
 
     monkeypatch.setattr("skdropout._regressor.pass_moments", failing)
 

@@ -1,4 +1,4 @@
-"""Digests of what training leaves and what prediction gives, to compare between processes: ``python digests.py``."""
+"""Digests of fitted weights and predictions, to compare between processes: ``python digests.py``."""
 
 import hashlib
 import json
@@ -54,32 +54,33 @@ def digest(*parts):
     return sha.hexdigest()
 
 
-def of_classifier(clf, X):
+def digest_classifier(clf, X):
     weights = *clf.coefs_, *clf.intercepts_, clf.loss_
     return digest(*weights, clf.predict(X), clf.predict_proba(X), *clf.predict_uncertainty(X, n_samples=20).values())
 
 
-def of_regressor(reg, X):
+def digest_regressor(reg, X):
     return digest(*reg.coefs_, *reg.intercepts_, reg.loss_, *reg.predict(X, return_std=True, n_samples=20))
 
 
 def all_digests():
     digests = {
-        name: of_classifier(classifier(**params).fit(data, y), data) for name, (params, data, y) in CLASSIFIERS.items()
+        name: digest_classifier(classifier(**params).fit(data, y), data)
+        for name, (params, data, y) in CLASSIFIERS.items()
     }
     reg = DropoutMLPRegressor(
         hidden_layer_sizes=8, dropout=0.2, dropout_schedule="curriculum", max_iter=4, random_state=0
     )
-    digests["regressor"] = of_regressor(reg.fit(X, Y), X)
-    digests["regressor, partial_fit"] = of_regressor(reg.partial_fit(X, Y).partial_fit(X, Y), X)
+    digests["regressor"] = digest_regressor(reg.fit(X, Y), X)
+    digests["regressor, partial_fit"] = digest_regressor(reg.partial_fit(X, Y).partial_fit(X, Y), X)
 
     columns = ColumnTransformer([("tag", OneHotEncoder(), [6]), ("rest", StandardScaler(), list(range(6)))])
     pipe = make_pipeline(columns, classifier())
     space = {"dropoutmlpclassifier__dropout": DropoutRates(2), "dropoutmlpclassifier__alpha": [1e-4, 1e-2]}
     search = RandomizedSearchCV(pipe, space, n_iter=2, cv=2, random_state=0)
     table = np.column_stack([X.astype(object), TAGS])
-    found = search.fit(table, LABELS)
-    digests["search"] = digest(found.cv_results_["mean_test_score"], found.predict_proba(table))
+    fitted = search.fit(table, LABELS)
+    digests["search"] = digest(fitted.cv_results_["mean_test_score"], fitted.predict_proba(table))
     return digests
 
 

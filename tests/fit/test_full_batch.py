@@ -1,4 +1,4 @@
-"""A weight of k equals k copies: exactly in full-batch training, in expectation with mini-batches."""
+"""A row of weight k equals k copies: exactly in full-batch training, in expectation with mini-batches."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ TARGETS = {
     "multioutput": (DropoutMLPRegressor, rng.normal(size=(30, 2)), {}),
     "poisson": (DropoutMLPRegressor, rng.poisson(2, size=30), {"loss": "poisson"}),
 }
-K = rng.randint(0, 4, size=30)  # zeros among them
+K = rng.randint(0, 4, size=30)  # includes zeros
 
 
 def fit(task, X, y, sample_weight=None, **params):
@@ -40,7 +40,7 @@ def assert_same(a, b):
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array, sparse.csc_matrix])
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
 @pytest.mark.parametrize("task", TARGETS)
-def test_a_weight_of_k_equals_k_copies(task, solver, container):
+def test_weight_k_equals_k_copies(task, solver, container):
     y = TARGETS[task][1]
     shuffled = rng.permutation(30)
     weighted = fit(task, container(X[shuffled]), y[shuffled], K[shuffled], solver=solver)
@@ -49,19 +49,19 @@ def test_a_weight_of_k_equals_k_copies(task, solver, container):
 
 
 @pytest.mark.parametrize("task", TARGETS)
-def test_the_order_of_the_rows_does_not_matter(task):
+def test_row_order_does_not_matter(task):
     y, order = TARGETS[task][1], rng.permutation(30)
     assert_same(fit(task, X, y), fit(task, X[order], y[order]))
 
 
 @pytest.mark.parametrize("task", TARGETS)
-def test_rows_of_weight_zero_are_left_out_first(task):
+def test_rows_of_weight_zero_are_removed_first(task):
     y, kept = TARGETS[task][1], K > 0
     outlier = np.where(kept[:, np.newaxis], X, 1e6)
     assert_same(fit(task, outlier, y, kept.astype(float)), fit(task, X[kept], y[kept]))
 
 
-def test_the_storage_of_a_sparse_matrix_does_not_matter():
+def test_sparse_storage_does_not_matter():
     y, order = TARGETS["multiclass"][1], rng.permutation(6)
     canonical = sparse.csr_array(X)
     with_zeros = canonical.copy()
@@ -73,13 +73,13 @@ def test_the_storage_of_a_sparse_matrix_does_not_matter():
     unsorted = sparse.csr_array(canonical[:, order][:, np.argsort(order)])
     expected = fit("multiclass", canonical, y)
     for stored in (doubled, unsorted):
-        kept = stored.data.copy()
+        data = stored.data.copy()
         assert_same(fit("multiclass", stored, y), expected)
-        np.testing.assert_array_equal(stored.data, kept)
+        np.testing.assert_array_equal(stored.data, data)
     assert_same(fit("multiclass", with_zeros, y), fit("multiclass", explicit, y))
 
 
-def test_zero_has_no_sign():
+def test_sign_of_zero_does_not_matter():
     Z, t = np.where(X == 0, 0.0, X), np.arange(30) % 3.0
     signed = np.where((Z == 0) & (rng.random_sample(Z.shape) < 0.5), -0.0, Z)
     flipped = np.where(t == 0, -0.0, t)
@@ -87,7 +87,7 @@ def test_zero_has_no_sign():
 
 
 @pytest.mark.parametrize("limit", [{"batch_size": "auto"}, {"batch_size": 60}])
-def test_the_guarantee_holds_whatever_the_batch_size_that_holds_all_rows(limit):
+def test_weights_equal_copies_for_any_batch_size_of_all_rows(limit):
     y = TARGETS["regression"][1]
     if limit["batch_size"] == 60:
         with pytest.warns(UserWarning, match="batch_size"):
@@ -100,8 +100,8 @@ def test_the_guarantee_holds_whatever_the_batch_size_that_holds_all_rows(limit):
     assert_same(a, b)
 
 
-def masks_of(monkeypatch, *args, **params):
-    """The masks of the last hidden layer, one row a training row."""
+def record_masks(monkeypatch, *args, **params):
+    """Return the masks of the last hidden layer for each draw, with one row per training row."""
     masks, draw = [], KeepMask.draw
 
     def spy(self, size, rng):
@@ -113,19 +113,19 @@ def masks_of(monkeypatch, *args, **params):
     return [mask.reshape(-1, 40) for mask in masks]
 
 
-def test_equal_rows_with_different_targets_stay_apart(monkeypatch):
-    masks = masks_of(monkeypatch, np.ones((20, 2)), np.arange(20.0) % 2, max_iter=1)
+def test_equal_rows_with_different_targets_are_not_merged(monkeypatch):
+    masks = record_masks(monkeypatch, np.ones((20, 2)), np.arange(20.0) % 2, max_iter=1)
     assert [len(mask) for mask in masks] == [2]  # two distinct rows, ten copies each
 
 
 def test_different_rows_and_epochs_get_different_masks(monkeypatch):
-    first, second = masks_of(monkeypatch, X, TARGETS["regression"][1], max_iter=2)
+    first, second = record_masks(monkeypatch, X, TARGETS["regression"][1], max_iter=2)
     assert len(np.unique(first, axis=0)) == len(first) == 30
     assert not np.array_equal(first, second)
 
 
-def test_merging_counts_and_shuffles_the_rows_there_were():
-    """So that the rate changes nothing but the masks, whatever is merged."""
+def test_merging_keeps_the_row_counts_and_the_random_stream():
+    """The rate changes only the masks, even where rows are merged."""
     y = TARGETS["regression"][1]
     states = [np.random.RandomState(0) for _ in range(2)]
     models = [
@@ -150,8 +150,8 @@ def test_merging_counts_and_shuffles_the_rows_there_were():
     assert states[0].random_sample() == states[1].random_sample()
 
 
-def test_the_mean_gradient_over_masks_is_that_of_copies():
-    """Of one mini-batch: a row of weight k gives, in expectation, what k copies with masks of their own give."""
+def test_mean_gradient_over_masks_equals_that_of_copies():
+    """In a mini-batch, the expected gradient of a row of weight k is that of k copies with separate masks."""
     specs = [LayerSpec(5, "relu", rate=0.3), LayerSpec(1, "identity", rate=0.5)]
     params = Params((6, 5, 1), np.float64)
     initialize(params, ["relu", "relu"], np.random.RandomState(0))

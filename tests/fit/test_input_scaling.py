@@ -1,4 +1,4 @@
-"""Large input columns are scaled inside the network while it trains with dropout, exactly."""
+"""Training with dropout scales large input columns inside the network, by exact powers of two."""
 
 import copy
 import pickle
@@ -38,7 +38,7 @@ CASES = {
 
 
 def pair(params, X, scaled, y, **kwargs):
-    """The network on raw columns, and on the same columns scaled by hand."""
+    """Return the networks fitted on raw columns and on the same columns scaled by hand."""
     defaults = {"hidden_layer_sizes": 12, "max_iter": 6, "random_state": 0, "batch_size": 50}
     return [DropoutMLPClassifier(**defaults | params).fit(data, y, **kwargs) for data in (X, scaled)]
 
@@ -51,7 +51,7 @@ def assert_same(raw, moderate, factor=EXPONENTS):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_training_on_large_columns_is_training_on_columns_scaled_by_powers_of_two(name):
+def test_training_on_raw_columns_equals_training_on_scaled_ones(name):
     raw, moderate = pair(CASES[name], X, MODERATE, y)
     assert_same(raw, moderate)
     np.testing.assert_array_equal(raw.predict_proba(X), moderate.predict_proba(MODERATE))
@@ -68,7 +68,7 @@ def test_training_on_large_columns_is_training_on_columns_scaled_by_powers_of_tw
 
 
 @pytest.mark.parametrize("convert", [sparse.csr_array, sparse.csr_matrix, sparse.coo_array, np.float32, "memmap"])
-def test_containers(convert, tmp_path):
+def test_containers_do_not_change_the_scaling(convert, tmp_path):
     data = np.round(X)
     if convert == "memmap":
         np.save(tmp_path / "X.npy", data)
@@ -83,7 +83,7 @@ def test_containers(convert, tmp_path):
     assert clf._input_exponents.max() == 8
 
 
-def test_multilabel_and_several_outputs():
+def test_scaling_with_multilabel_and_multioutput_targets():
     assert_same(*pair({}, X, MODERATE, LABELS))
     params = {"hidden_layer_sizes": 12, "max_iter": 6, "dropout": 0.3, "random_state": 0}
     raw = DropoutMLPRegressor(**params).fit(X, TARGETS)
@@ -91,15 +91,15 @@ def test_multilabel_and_several_outputs():
     assert_same(raw, moderate, raw._input_exponents)
 
 
-def test_a_stream_keeps_the_scaling_of_its_first_rows():
+def test_partial_fit_keeps_the_scaling_of_its_first_call():
     clf = DropoutMLPClassifier(12, random_state=0).partial_fit(X[:40], y[:40], classes=[0, 1, 2])
     first = clf._input_exponents.copy()
     clf.partial_fit(X * 100, y)
     np.testing.assert_array_equal(clf._input_exponents, first)
 
 
-def test_the_weights_are_the_only_state():
-    """Weights that a user assigns are those that training continues from."""
+def test_training_continues_from_assigned_weights():
+    """Training continues from the weights that a user assigned."""
     clf = DropoutMLPClassifier(12, random_state=0, max_iter=3).fit(X, y)
     coefs = [W.copy() for W in clf.coefs_]
     clf.coefs_ = [W / 2 for W in clf.coefs_]
@@ -108,15 +108,15 @@ def test_the_weights_are_the_only_state():
         np.testing.assert_allclose(W, before / 2, atol=1e-9)
 
 
-@pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, lambda est: pickle.loads(pickle.dumps(est))])
+@pytest.mark.parametrize("make_copy", [copy.copy, copy.deepcopy, lambda est: pickle.loads(pickle.dumps(est))])
 @pytest.mark.parametrize("batch_norm", [False, "before_activation", "after_activation"])
-def test_copies_of_a_stream_keep_its_scaling(way, batch_norm):
+def test_copies_keep_the_scaling(make_copy, batch_norm):
     clf = DropoutMLPClassifier(12, random_state=0, batch_norm=batch_norm, batch_size=50)
     clf.partial_fit(X, y, classes=[0, 1, 2]).partial_fit(X * 50, y)
-    twin = way(clf)
-    for est in (clf, twin):
+    copied = make_copy(clf)
+    for est in (clf, copied):
         est.partial_fit(X * 3, y)
-    for a, b in zip(clf.coefs_ + clf.intercepts_, twin.coefs_ + twin.intercepts_, strict=True):
+    for a, b in zip(clf.coefs_ + clf.intercepts_, copied.coefs_ + copied.intercepts_, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
@@ -124,24 +124,24 @@ def test_copies_of_a_stream_keep_its_scaling(way, batch_norm):
 def test_checkpoints_keep_the_scaling(tmp_path):
     clf = DropoutMLPClassifier(12, random_state=0, batch_size=50).set_callbacks(Checkpoint(tmp_path / "a"))
     clf.partial_fit(X, y, classes=[0, 1, 2]).partial_fit(X * 50, y)
-    twin = Checkpoint.load(tmp_path / "a")
-    for est in (clf, twin):
+    loaded = Checkpoint.load(tmp_path / "a")
+    for est in (clf, loaded):
         est.partial_fit(X * 3, y)
-    np.testing.assert_array_equal(clf.coefs_[0], twin.coefs_[0])
+    np.testing.assert_array_equal(clf.coefs_[0], loaded.coefs_[0])
 
     params = {"hidden_layer_sizes": 12, "random_state": 0, "batch_size": 50, "max_iter": 8}
     whole = DropoutMLPClassifier(**params).fit(X, y)
-    part = DropoutMLPClassifier(**params).set_callbacks(Checkpoint(tmp_path / "b"), Stop(4))
+    interrupted = DropoutMLPClassifier(**params).set_callbacks(Checkpoint(tmp_path / "b"), Stop(4))
     with pytest.raises(InterruptedError):
-        part.fit(X, y)
-    done = DropoutMLPClassifier(**params).set_callbacks(Checkpoint(tmp_path / "b")).fit(X, y)
-    np.testing.assert_array_equal(done.coefs_[0], whole.coefs_[0])
-    for est in (done.set_callbacks(), whole):
+        interrupted.fit(X, y)
+    resumed = DropoutMLPClassifier(**params).set_callbacks(Checkpoint(tmp_path / "b")).fit(X, y)
+    np.testing.assert_array_equal(resumed.coefs_[0], whole.coefs_[0])
+    for est in (resumed.set_callbacks(), whole):
         est.partial_fit(X, y)
-    np.testing.assert_array_equal(done.coefs_[0], whole.coefs_[0])
+    np.testing.assert_array_equal(resumed.coefs_[0], whole.coefs_[0])
 
 
-def test_integer_weights_are_copies():
+def test_integer_weights_equal_copies_of_raw_columns():
     weights = np.arange(len(y)) % 3
     params = {"hidden_layer_sizes": 12, "max_iter": 6, "random_state": 0, "batch_size": 10_000}
     with pytest.warns(UserWarning, match="is clipped"):
@@ -154,7 +154,7 @@ def test_integer_weights_are_copies():
 @pytest.mark.parametrize(
     ("params", "data"),
     [
-        ({"dropout": 0}, X),  # scikit-learn's weights
+        ({"dropout": 0}, X),  # keeps the weights of scikit-learn
         ({"dropout": 0, "batch_norm": "before_activation"}, X),
         ({"solver": "lbfgs", "dropout": 0}, X),
         ({}, (X - X.mean(axis=0)) / X.std(axis=0)),
@@ -163,22 +163,22 @@ def test_integer_weights_are_copies():
         (
             {"dropout_kind": "alpha", "activation": "selu", "input_dropout": 0.1},
             X,
-        ),  # noise that is added, in units of X
+        ),  # adds noise in units of X
     ],
 )
-def test_where_columns_stay_as_they_are(params, data):
+def test_columns_are_not_scaled_where_scaling_is_not_needed(params, data):
     clf = DropoutMLPClassifier(12, max_iter=2, random_state=0, **params).fit(data, y)
     assert getattr(clf, "_input_exponents", None) is None
 
 
-def test_a_new_fit_forgets_the_scaling():
+def test_new_fit_resets_the_scaling():
     clf = DropoutMLPClassifier(12, max_iter=2, random_state=0).fit(X, y).set_params(dropout=0).fit(X, y)
     mlp = MLPClassifier(12, max_iter=2, random_state=0).fit(X, y)
     np.testing.assert_allclose(clf.coefs_[0], mlp.coefs_[0], rtol=1e-12)
 
 
 class Stop(Callback):
-    """Fail after some epochs."""
+    """Raise InterruptedError after a number of epochs."""
 
     def __init__(self, epochs):
         self.epochs = epochs
@@ -192,7 +192,7 @@ def rows(X, weights=None):
     return Rows(X, None, None, weights)
 
 
-def test_exponents():
+def test_column_exponents():
     data = np.array([[5.0, 6.0, 100.0, 1e200, 0.0], [-5.0, -6.0, 100.0, 1e200, 0.0]])
     index = np.arange(2)
     found = column_exponents(rows(data), index, 1.0, np.float64)
@@ -202,7 +202,7 @@ def test_exponents():
     assert column_exponents(rows(data[:, :2]), index, 2.0, np.float64) is None
 
 
-def test_root_mean_squares_count_weights_and_training_rows_only():
+def test_column_rms_uses_weights_and_training_rows_only():
     rng = np.random.RandomState(0)
     data, weights, index = rng.normal(size=(500, 3)), rng.uniform(size=500), rng.permutation(500)[:300]
     expected = np.sqrt(np.average(data[index] ** 2, axis=0, weights=weights[index]))
@@ -225,8 +225,8 @@ def test_dropout_on_raw_columns_is_no_worse_than_scikit_learn():
     assert ours[1] < 0.2 < theirs[1]
 
 
-def test_dropout_on_raw_columns_in_regression():
-    """Targets of scale 1 from columns in the hundreds: R² was -80 with dropout, at a constant rate."""
+def test_dropout_on_raw_columns_learns_a_regression():
+    """Without scaling, targets of scale 1 from columns in the hundreds gave R² = -80 with a constant dropout rate."""
     target = (X[:, 0] - X[:, 0].mean()) / X[:, 0].std()
     X_train, X_test, y_train, y_test = train_test_split(X[:, 1:], target, random_state=0)
     params = {"dropout": 0.1, "dropout_schedule": "constant"}

@@ -1,4 +1,4 @@
-"""What a fit or a prediction allocates is given back when it ends, however it ends, without the garbage collector."""
+"""Fits and predictions free their memory when they end, even in an error, without the garbage collector."""
 
 import gc
 import tracemalloc
@@ -22,12 +22,12 @@ y = X[:, 0]
 LABELS = np.array(["no", "yes"])[(y > 0).astype(int)]
 
 
-def fails(call):
+def assert_fails(call):
     try:
         call()
     except ValueError:
         return
-    raise AssertionError("it was to fail")
+    raise AssertionError("no ValueError was raised")
 
 
 with warnings.catch_warnings():
@@ -39,15 +39,15 @@ CALLS = {
     "regressor": lambda: regressor(mask_sharing="batch").fit(X, y),
     "partial_fit": lambda: classifier().partial_fit(X, LABELS, classes=["no", "yes"]).partial_fit(X, LABELS),
     "lbfgs": lambda: classifier(solver="lbfgs", dropout=0).fit(X, LABELS),
-    "bad rows": lambda: fails(lambda: regressor().fit(X * np.nan, y)),
-    "bad partial_fit": lambda: fails(lambda: NOISY.partial_fit(X[:, 1:], y)),
-    "divergence": lambda: fails(lambda: regressor(learning_rate_init=1e300).fit(X, y)),
-    "lbfgs, divergence": lambda: fails(lambda: regressor(solver="lbfgs", dropout=0).fit(X, 1e300 * y)),
+    "bad rows": lambda: assert_fails(lambda: regressor().fit(X * np.nan, y)),
+    "bad partial_fit": lambda: assert_fails(lambda: NOISY.partial_fit(X[:, 1:], y)),
+    "divergence": lambda: assert_fails(lambda: regressor(learning_rate_init=1e300).fit(X, y)),
+    "lbfgs, divergence": lambda: assert_fails(lambda: regressor(solver="lbfgs", dropout=0).fit(X, 1e300 * y)),
     "predict_uncertainty": lambda: NETWORK.predict_uncertainty(X, n_samples=3),
     "return_std": lambda: NOISY.predict(X, return_std=True, n_samples=3),
-    "bad sampling": lambda: fails(lambda: NETWORK.sample_proba(X, dropout=2)),
+    "bad sampling": lambda: assert_fails(lambda: NETWORK.sample_proba(X, dropout=2)),
 }
-if HAVE_CALLBACKS:  # scikit-learn 1.9 keeps the last 128 hooks it has called in a cache, with the callbacks they are of
+if HAVE_CALLBACKS:  # scikit-learn 1.9 caches the last 128 hooks that it called, with their callbacks
     STOPPING = EarlyStopping(X, LABELS)
     CALLS["callbacks"] = lambda: classifier().set_callbacks(STOPPING).fit(X, LABELS)
 
@@ -62,16 +62,16 @@ def without_collector():
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_the_buffers_end_with_the_call(monkeypatch, name):
+def test_buffers_are_freed_at_the_end_of_the_call(monkeypatch, name):
     made = []
 
-    def watched(cls):
-        class Watched(cls):
+    def tracked(cls):
+        class Tracked(cls):
             def __init__(self, *args, **kwargs):
                 made.append(weakref.ref(self))
                 super().__init__(*args, **kwargs)
 
-        return Watched
+        return Tracked
 
     for module, cls in (
         (skdropout._fit.plan, "Backprop"),
@@ -79,16 +79,16 @@ def test_the_buffers_end_with_the_call(monkeypatch, name):
         (skdropout._base, "LBFGS"),
         (skdropout._sampling, "Sampler"),
     ):
-        monkeypatch.setattr(module, cls, watched(getattr(module, cls)))
+        monkeypatch.setattr(module, cls, tracked(getattr(module, cls)))
     with without_collector():
         CALLS[name]()
-        if name.startswith("lbfgs"):  # SciPy 1.12 keeps the function that it minimised in a cycle
+        if name.startswith("lbfgs"):  # SciPy 1.12 keeps its objective in a reference cycle
             gc.collect()
         assert not any(ref() for ref in made)
-    assert bool(made) != name.startswith("bad")  # which are refused before
+    assert bool(made) != name.startswith("bad")  # rejected before any allocation
 
 
-def test_objects_do_not_add_up():
+def test_object_count_does_not_grow():
     def all_calls():
         for call in CALLS.values():
             call()
@@ -97,12 +97,12 @@ def test_objects_do_not_add_up():
 
     all_calls()
     counts = [all_calls() for _ in range(4)]
-    assert counts[-1] - counts[0] < 3  # one a round
+    assert counts[-1] - counts[0] < 3  # a leak of one object per round adds 3
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="RssAnon is in Linux's /proc")
-def test_a_thousand_fits_leak_nothing():
+def test_a_thousand_fits_do_not_leak():
     from test_memory import AnonymousMemory
 
     def rounds(n):
@@ -112,14 +112,14 @@ def test_a_thousand_fits_leak_nothing():
         gc.collect()
         return len(gc.get_objects())
 
-    rounds(5)  # nine fits and more in each
+    rounds(5)  # at least nine fits per round
     tracemalloc.start()
     objects, before = rounds(5), tracemalloc.take_snapshot()
     with AnonymousMemory() as memory:
         later = rounds(100)
     grown = [s for s in tracemalloc.take_snapshot().compare_to(before, "filename") if "skdropout" in str(s.traceback)]
     tracemalloc.stop()
-    assert later - objects < 50  # one a round would be 100; the tools of this test have some
+    assert later - objects < 50  # one per round would be 100; the test tools add some
     assert sum(s.size_diff for s in grown) < 20_000
     print(f"RssAnon grew by {memory.added / 2**20:.1f} MB at its peak, objects by {later - objects}")
-    assert memory.added < 20 * 2**20  # a buffer of each would be more
+    assert memory.added < 20 * 2**20  # one leaked buffer per fit would be more

@@ -1,4 +1,4 @@
-"""Rows on disk stay there: the anonymous memory that training and prediction add to them."""
+"""Training and prediction do not copy memory-mapped rows into anonymous memory."""
 
 import sys
 from pathlib import Path
@@ -16,17 +16,16 @@ pytestmark = [
 ]
 
 N_ROWS, N_FEATURES = 100_000, 100
-# Bytes a row. A copy of X in float32 has 400, 40 MB in all: more than malloc takes from what was freed before. Labels,
-# codes, permutations, probabilities of the rows held out have less.
+# Bytes per row. A float32 copy of X takes 400, 40 MB in total: more than malloc reuses from freed memory. Labels,
+# codes, permutations and validation probabilities take less.
 BOUND = 150
-
 
 y = np.arange(N_ROWS) % 100
 
 
 @pytest.fixture(scope="module", params=[np.float32, np.uint8], ids=["float32", "uint8"])
 def X(request, tmp_path_factory):
-    """Rows in a memory-mapped file."""
+    """Yield rows in a memory-mapped file."""
     path = tmp_path_factory.mktemp("rows") / "X"
     pattern = np.random.RandomState(0).randint(0, 2, size=(1000, N_FEATURES)).astype(request.param)
     with open(path, "wb") as file:
@@ -36,8 +35,8 @@ def X(request, tmp_path_factory):
     path.unlink()
 
 
-def network(kind=DropoutMLPClassifier, **params):
-    return kind(hidden_layer_sizes=8, batch_size=1000, max_iter=1, random_state=0, **params)
+def network(cls=DropoutMLPClassifier, **params):
+    return cls(hidden_layer_sizes=8, batch_size=1000, max_iter=1, random_state=0, **params)
 
 
 FITS = {
@@ -52,39 +51,39 @@ FITS = {
 
 
 @pytest.mark.parametrize("fit", FITS.values(), ids=FITS)
-def test_training_copies_no_memory_mapped_rows(X, fit):
+def test_training_does_not_copy_memory_mapped_rows(X, fit):
     with AnonymousMemory() as memory:
         fit(X)
     assert memory.added < BOUND * N_ROWS
 
 
-def test_prediction_copies_no_memory_mapped_rows(X):
-    few = network().fit(X[:5000], y[:5000] % 2)
+def test_prediction_does_not_copy_memory_mapped_rows(X):
+    clf = network().fit(X[:5000], y[:5000] % 2)
     with AnonymousMemory() as memory:
-        few.predict_proba(X)
-        few.predict_log_proba(X)
-        few.predict_uncertainty(X, n_samples=2)
+        clf.predict_proba(X)
+        clf.predict_log_proba(X)
+        clf.predict_uncertainty(X, n_samples=2)
     assert memory.added < BOUND * N_ROWS
 
 
-def test_labels_need_no_probabilities_of_all_rows(X):
-    many = network().fit(X[:5000], y[:5000])  # 100 classes: as many bytes as X
+def test_score_does_not_allocate_the_probabilities_of_all_rows(X):
+    clf = network().fit(X[:5000], y[:5000])  # 100 classes: probabilities as large as X
     with AnonymousMemory() as memory:
-        many.score(X, y)
+        clf.score(X, y)
     assert memory.added < BOUND * N_ROWS
 
 
-def test_log_probabilities_need_no_memory_beyond_their_result(X):
-    many = network().fit(X[:5000], y[:5000])
+def test_predict_log_proba_allocates_only_its_result(X):
+    clf = network().fit(X[:5000], y[:5000])
     with AnonymousMemory() as memory:
-        result = many.predict_log_proba(X)
+        result = clf.predict_log_proba(X)
     assert memory.added < 1.5 * result.nbytes
 
 
 @pytest.mark.parametrize("X", [np.float32], ids=["float32"], indirect=True)
-def test_a_loop_over_the_batches_of_a_parquet_file(X, tmp_path):
-    """The documented one: with pre_buffer=True, pyarrow's default, the rows read before are kept."""
-    pytest.importorskip("pandas")  # imported before, as pyarrow is: their modules take memory too
+def test_partial_fit_over_a_parquet_file_needs_little_memory(X, tmp_path):
+    """Run the documented loop; with pre_buffer=True, pyarrow's default, rows already read stay in memory."""
+    pytest.importorskip("pandas")  # imported first, like pyarrow: modules take memory, too
     pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     names = [f"x{i}" for i in range(N_FEATURES)]
     schema = pa.schema([*((name, pa.float32()) for name in names), ("label", pa.int64())])
@@ -99,4 +98,4 @@ def test_a_loop_over_the_batches_of_a_parquet_file(X, tmp_path):
             rows = batch.to_pandas()
             clf.partial_fit(rows.drop(columns="label"), rows["label"], classes=range(100))
     assert clf.t_ == N_ROWS
-    assert memory.added < 300 * N_ROWS  # measured: 16 MB, and 51 with what was read
+    assert memory.added < 300 * N_ROWS  # measured: 16 MB, or 51 MB if rows already read stay in memory

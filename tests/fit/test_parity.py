@@ -1,4 +1,4 @@
-"""With dropout=0 the numbers are scikit-learn's: weights, curves, predictions, to rtol=1e-9."""
+"""With dropout=0, weights, curves and predictions equal those of scikit-learn to rtol=1e-9."""
 
 import itertools
 import warnings
@@ -55,7 +55,7 @@ def fit_both(task, weights=None, sparse_format=None, epochs=10, **params):
 
 
 def compare(X, theirs, ours):
-    """The largest relative difference of the weights, after asserting all the rest."""
+    """Assert that two models agree, and return the largest relative difference of their weights."""
     for name in ("loss_", "loss_curve_", "validation_scores_", "best_loss_", "best_validation_score_"):
         if hasattr(theirs, name):
             expected = getattr(theirs, name)
@@ -82,7 +82,7 @@ def compare(X, theirs, ours):
 
 
 ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
-SMOOTH = [task for task in TASKS if task != "multioutput"]  # there scikit-learn's gradient is not that of its loss
+SMOOTH = [task for task in TASKS if task != "multioutput"]  # scikit-learn's gradient there does not match its loss
 GRIDS = {  # solver, activation, task, alpha, batch_size, weighted, early_stopping
     "stochastic": (("sgd", "adam"), ACTIVATIONS, TASKS, (0.0, 1e-2), ("auto", 32), (False, True), (False, True)),
     "lbfgs": (("lbfgs",), ACTIVATIONS, SMOOTH, (0.0, 1e-2), ("auto",), (False, True), (False,)),
@@ -91,20 +91,20 @@ GRIDS = {  # solver, activation, task, alpha, batch_size, weighted, early_stoppi
 
 def check_row(solver, activation, task, alpha, batch_size, weighted, early_stopping):
     if task == "strings" and early_stopping and SKLEARN < (1, 9):
-        return  # an error in scikit-learn then
+        return  # an error in scikit-learn < 1.9
     params = {"alpha": alpha, "batch_size": batch_size, "early_stopping": early_stopping}
     weights = WEIGHTS if weighted else None
     compare(*fit_both(task, weights=weights, solver=solver, activation=activation, **params))
 
 
 @pytest.mark.parametrize("row", [row for grid in GRIDS.values() for row in covering(*grid)], ids=str)
-def test_any_three_options_of_the_grid(row):
+def test_any_three_options_match_scikit_learn(row):
     check_row(*row)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("grid", GRIDS)
-def test_the_whole_grid(grid):
+def test_whole_grid_matches_scikit_learn(grid):
     for row in itertools.product(*GRIDS[grid]):
         check_row(*row)
 
@@ -129,12 +129,12 @@ def test_the_whole_grid(grid):
     ],
     ids=str,
 )
-def test_the_other_parameters(task, params):
+def test_other_parameters_match_scikit_learn(task, params):
     compare(*fit_both(task, **params))
 
 
 @pytest.mark.parametrize("kind", PAIRS)
-def test_the_random_state_is_left_as_scikit_learn_leaves_it(kind):
+def test_random_state_advances_as_in_scikit_learn(kind):
     _, X, y, _ = TASKS["binary" if kind == "classifier" else "regression"]
     states = [np.random.RandomState(7), np.random.RandomState(7)]
     for (estimator, extra), state in zip(zip(PAIRS[kind], ({}, {"dropout": 0}), strict=True), states, strict=True):
@@ -145,7 +145,7 @@ def test_the_random_state_is_left_as_scikit_learn_leaves_it(kind):
 
 
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
-def test_warm_start_and_partial_fit(solver):
+def test_warm_start_and_partial_fit_match_scikit_learn(solver):
     _, X, y, _ = TASKS["multiclass"]
     models = []
     for estimator, extra in zip(PAIRS["classifier"], ({}, {"dropout": 0}), strict=True):
@@ -153,13 +153,13 @@ def test_warm_start_and_partial_fit(solver):
         for _ in range(2):
             with pytest.warns(ConvergenceWarning):
                 model.fit(X, y)
-        for rows in (slice(0, 40), slice(40, 100)):  # goes on with the moments of the last fit
+        for rows in (slice(0, 40), slice(40, 100)):  # continues with the moments of the last fit
             model.set_params(warm_start=False).partial_fit(X[rows], y[rows])
         models.append(model)
     compare(X, *models)
 
 
-def test_a_stream_of_partial_fits_keeps_its_patience_and_its_learning_rate():
+def test_partial_fit_keeps_its_patience_and_learning_rate():
     _, X, y, _ = TASKS["multiclass"]
     params = {"solver": "sgd", "learning_rate": "adaptive", "tol": 0.05, "n_iter_no_change": 2, "shuffle": False}
     models = [MLPClassifier(**params, random_state=0), DropoutMLPClassifier(**params, random_state=0, dropout=0)]
@@ -172,7 +172,7 @@ def test_a_stream_of_partial_fits_keeps_its_patience_and_its_learning_rate():
     compare(X, *models)
 
 
-def test_float32_agrees_to_its_precision():
+def test_float32_matches_scikit_learn_to_its_precision():
     kind, X, y, _ = TASKS["multiclass"]
     theirs, ours = (
         estimator(max_iter=10, random_state=0, tol=0, **extra)
@@ -186,9 +186,9 @@ def test_float32_agrees_to_its_precision():
     np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=1e-3, atol=1e-5)
 
 
-def test_any_three_options_meet_in_all_their_values():
+def test_covering_rows_contain_all_combinations_of_three_options():
     for grid in GRIDS.values():
         rows = covering(*grid)
-        for which in itertools.combinations(range(len(grid)), 3):
-            met = {tuple(row[i] for i in which) for row in rows}
-            assert met == set(itertools.product(*(grid[i] for i in which)))
+        for columns in itertools.combinations(range(len(grid)), 3):
+            covered = {tuple(row[i] for i in columns) for row in rows}
+            assert covered == set(itertools.product(*(grid[i] for i in columns)))

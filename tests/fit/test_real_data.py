@@ -1,4 +1,4 @@
-"""Real data, minutes: `SKDROPOUT_DATA=folder pytest -m slow`."""
+"""Accuracy on real data (takes minutes): `SKDROPOUT_DATA=folder pytest -m slow`."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ import pytest
 
 from skdropout import DropoutMLPClassifier
 
-sys.path.insert(0, str(Path(__file__).parents[2]))  # the loaders are the benchmarks'
+sys.path.insert(0, str(Path(__file__).parents[2]))  # for the loaders in benchmarks
 
 pytestmark = [
     pytest.mark.slow,
@@ -17,7 +17,7 @@ pytestmark = [
 ]
 
 
-def images(name):
+def load_images(name):
     from benchmarks import data
 
     loaded = getattr(data, name)()
@@ -29,7 +29,7 @@ def images(name):
     )
 
 
-def errors(X_train, y_train, X_test, y_test, seeds, **params):
+def error_rates(X_train, y_train, X_test, y_test, seeds, **params):
     defaults = {"batch_size": 128, "n_iter_no_change": np.inf}
     return np.array(
         [
@@ -43,26 +43,26 @@ def errors(X_train, y_train, X_test, y_test, seeds, **params):
     )
 
 
-def test_the_tutorial_network_on_mnist():
+def test_tutorial_network_on_mnist_matches_pytorch():
     """DROPOUT.md 2.3: 784-64-64-10, Adam, 20 epochs, PyTorch: 2.20 % errors at 0.1 and 3.72 % at 0.5 (two seeds)."""
-    data = images("load_mnist")
-    low, high = (errors(*data, 2, hidden_layer_sizes=(64, 64), dropout=p, max_iter=20) for p in (0.1, 0.5))
+    data = load_images("load_mnist")
+    low, high = (error_rates(*data, 2, hidden_layer_sizes=(64, 64), dropout=p, max_iter=20) for p in (0.1, 0.5))
     assert 1.9 < low.mean() < 2.6
     assert 3.2 < high.mean() < 4.2
 
 
-def test_dropout_on_a_thousand_digits():
+def test_dropout_helps_on_a_thousand_digits():
     """DROPOUT.md 2.3: 512-512, 2000 updates, 1000 rows: none 9.28 %, hidden 0.5 and input 0.2: 7.73 %."""
-    X_train, y_train, X_test, y_test = images("load_mnist")
+    X_train, y_train, X_test, y_test = load_images("load_mnist")
     rows = np.random.RandomState(0).choice(60_000, 1000, replace=False)
     data = X_train[rows], y_train[rows], X_test, y_test
     params = {"hidden_layer_sizes": (512, 512), "max_iter": 250}
-    none, both = (errors(*data, 3, dropout=p, input_dropout=0.4 * p, **params) for p in (0.0, 0.5))
+    none, both = (error_rates(*data, 3, dropout=p, input_dropout=0.4 * p, **params) for p in (0.0, 0.5))
     assert (none - both).mean() > 0.8
 
 
-def test_the_book_network_on_fashion_mnist():
+def test_book_network_on_fashion_mnist_matches_pytorch():
     """DROPOUT.md 2.4: dropout 0.2 and 0.5, SGD 0.5, ten epochs, PyTorch: test accuracy 0.864 to 0.872."""
     sgd = {"solver": "sgd", "learning_rate_init": 0.5, "momentum": 0.0, "alpha": 0.0, "max_iter": 10, "batch_size": 256}
-    error = errors(*images("load_fashion_mnist"), 2, hidden_layer_sizes=(256, 256), dropout=(0.2, 0.5), **sgd)
+    error = error_rates(*load_images("load_fashion_mnist"), 2, hidden_layer_sizes=(256, 256), dropout=(0.2, 0.5), **sgd)
     assert 11 < error.mean() < 15

@@ -1,4 +1,4 @@
-"""The kinds of dropout, layers, regularisers, schedules and losses, through the estimators."""
+"""Dropout kinds, layers, regularizers, schedules and losses, tested through the estimators."""
 
 import pickle
 import warnings
@@ -33,7 +33,7 @@ POSITIONS = ["before_activation", "after_activation", "after_dropout"]
 SELU = {"activation": "selu"}
 
 
-# Kinds
+# Dropout kinds
 
 
 @pytest.mark.parametrize("kind", DROPOUTS)
@@ -44,7 +44,7 @@ def test_every_kind_learns(kind):
 
 
 def spy_on_noise(monkeypatch, estimator, X, y):
-    """(kind, rate, groups) of the dropout on the input of each layer that has any."""
+    """Return (kind, rate, groups) for each layer that has dropout on its input."""
     seen, init = [], Backprop.__init__
 
     def spy(self, *args, **kwargs):
@@ -57,7 +57,7 @@ def spy_on_noise(monkeypatch, estimator, X, y):
     return seen
 
 
-def test_a_kind_and_a_rate_for_each_layer(monkeypatch):
+def test_kind_and_rate_per_layer(monkeypatch):
     clf = classifier(dropout_kind=("bernoulli", "gaussian"), dropout=(0.2, 0.5), input_dropout=0.1)
     kinds = [(kind, rate) for kind, rate, _ in spy_on_noise(monkeypatch, clf, X_iris, y_iris)]
     assert kinds == [("bernoulli", 0.1), ("bernoulli", 0.2), ("gaussian", 0.5)]
@@ -71,9 +71,9 @@ def test_groups_of_units_and_columns(monkeypatch):
     assert groups == [[0, 1, 0, 2], [0] * 4 + [1] * 4 + [2] * 4, [0, 0, 1, 1, 2, 2, 3, 3]]
     mixed_labels = classifier(input_dropout=0.1, input_groups=["a", None, 1, 1]).fit(X_iris, y_iris)
     assert len(mixed_labels.coefs_) == 3
-    # the width matters to spatial layers only
+    # group_size must divide the width of spatial layers only
     classifier(hidden_layer_sizes=(8, 5), dropout_kind=("spatial", "bernoulli"), group_size=4).fit(X_iris, y_iris)
-    # columns drop together whatever the kind of the hidden layers
+    # columns drop together for any kind of the hidden layers
     mixed = classifier(dropout_kind=("gaussian", "bernoulli"), input_dropout=0.1, input_groups=[0, 0, 1, 1])
     assert spy_on_noise(monkeypatch, mixed, X_iris, y_iris)[0][0] == "spatial"
 
@@ -108,14 +108,14 @@ def test_groups_of_units_and_columns(monkeypatch):
         ({"solver": "lbfgs", "dropout": 0, "l1_ratio": 0.5}, "lbfgs' works without l1_ratio"),
     ],
 )
-def test_errors_name_the_parameter_and_the_way_out(params, message):
+def test_errors_name_the_parameter_and_a_fix(params, message):
     clf = classifier(**params)
     with pytest.raises(ValueError, match=message):
         clf.fit(X_iris, y_iris)
     assert not hasattr(clf, "coefs_")
 
 
-def test_alpha_warns_unless_it_follows_selu_and_leaves_sparse_inputs_alone():
+def test_alpha_warns_without_selu_and_rejects_sparse_inputs():
     with pytest.warns(UserWarning, match="dropout_kind='alpha' keeps the mean and variance of selu units"):
         classifier(dropout_kind="alpha").fit(X_iris, y_iris)
     with warnings.catch_warnings():
@@ -127,7 +127,7 @@ def test_alpha_warns_unless_it_follows_selu_and_leaves_sparse_inputs_alone():
         classifier(dropout_kind="alpha", input_dropout=0.1, **SELU).fit(sparse.csr_array(X_iris), y_iris)
 
 
-def test_alpha_dropout_keeps_the_moments_of_a_deep_selu_chain():
+def test_alpha_dropout_keeps_the_moments_of_deep_selu_networks():
     """DROPOUT.md section 5: N(0, 1) inputs, LeCun-normal layers of 512 SELU units with alpha dropout after each."""
     rng = np.random.RandomState(0)
     for rate in (0.05, 0.1, 0.2):
@@ -153,7 +153,7 @@ def test_every_activation_learns(activation):
     assert clf.score(X_iris, y_iris) > 0.9
 
 
-def test_an_activation_for_each_layer():
+def test_activation_per_layer():
     clf = classifier(activation=("selu", "gelu"), max_iter=200, learning_rate_init=0.02).fit(X_iris, y_iris)
     assert clf.score(X_iris, y_iris) > 0.9
     z = X_iris @ clf.coefs_[0] + clf.intercepts_[0]
@@ -178,7 +178,7 @@ def test_initial_weights_have_the_variance_of_their_scheme(name):
     assert abs(W.mean()) < 5 * np.sqrt(variance / W.size)
 
 
-# Batch normalisation
+# Batch normalization
 
 
 def norm_layer(n_units, batch_size):
@@ -187,10 +187,10 @@ def norm_layer(n_units, batch_size):
 
 
 def test_batch_norm_on_known_values():
-    """DROPOUT.md section 5, computed with PyTorch, whose running variance alone is another: the unbiased one."""
+    """DROPOUT.md section 5, computed with PyTorch, except the running variance: that of PyTorch is unbiased."""
     x = np.array([[1, 2], [3, -1], [2, 0.5], [0, 4]])
     norm = norm_layer(2, 4)
-    norm.moments[2][()] = 50  # long under way
+    norm.moments[2][()] = 50  # after many batches
     norm.scale[:], norm.shift[:] = [1.5, -0.5], [0.1, 0.2]
     y = norm.forward(x, None, None)
     expected = [[-0.5708177085, 0.0310659052], [2.1124531314, 0.8419495745], [0.7708177115, 0.4365077398]]
@@ -204,14 +204,14 @@ def test_batch_norm_on_known_values():
     np.testing.assert_allclose(norm.moments[1], 0.9 + 0.1 * x.var(0))
 
 
-def test_batch_norm_counts_rows_by_their_weights():
+def test_batch_norm_with_weights_equals_batch_norm_with_copies():
     rng = np.random.default_rng(0)
     x, k = rng.normal(size=(6, 3)), np.array([1, 0, 2, 3, 1, 2])
     weighted, copied = norm_layer(3, 6), norm_layer(3, 9)
     y = weighted.forward(x, None, k.astype(float))
     np.testing.assert_allclose(y.repeat(k, axis=0), copied.forward(x.repeat(k, axis=0), None, None), rtol=1e-12)
     d = rng.normal(size=(6, 3))
-    np.testing.assert_allclose(  # the gradient a row of weight k is handed is k times that of a copy
+    np.testing.assert_allclose(  # the incoming gradient of a row of weight k is k times that of a copy
         (weighted.backward(d * k[:, np.newaxis]))[k > 0] / k[k > 0, np.newaxis],
         copied.backward(d.repeat(k, axis=0))[np.cumsum(k)[k > 0] - 1],
         rtol=1e-9,
@@ -228,7 +228,7 @@ def test_batch_norm_of_one_row_uses_the_running_moments():
     np.testing.assert_allclose(y, [[1.0, 1.0]], rtol=1e-5)
     np.testing.assert_allclose(norm.backward(np.ones((1, 2))), [[0.5, 1 / 3]], rtol=1e-5)
     np.testing.assert_array_equal(norm.moments[:2], [[1.0, 2.0], [4.0, 9.0]])
-    # and so is a row whose neighbours all have weight 0
+    # the same for a row whose batch otherwise has weight 0
     y = norm.forward(np.array([[9.0, 9.0], [3.0, 5.0]]), None, np.array([0.0, 2.0]))
     np.testing.assert_allclose(y[1], [1.0, 1.0], rtol=1e-5)
     np.testing.assert_array_equal(norm.moments[:2], [[1.0, 2.0], [4.0, 9.0]])
@@ -236,7 +236,7 @@ def test_batch_norm_of_one_row_uses_the_running_moments():
     assert np.isfinite(clf.loss_curve_).all()
 
 
-def test_running_moments_are_a_mean_at_first_and_then_move_by_a_tenth():
+def test_running_moments_are_a_mean_of_ten_batches_and_then_move_slowly():
     rng, norm = np.random.default_rng(0), norm_layer(2, 8)
     batches = rng.normal(2, 3, size=(12, 8, 2))
     for k, batch in enumerate(batches, start=1):
@@ -259,13 +259,13 @@ def test_batch_norm_predicts_well_after_few_batches():
     assert loss < 1.3 * clf.loss_
 
 
-def test_batch_norm_needs_batches():
+def test_batch_norm_warns_about_batches_of_one_row():
     with pytest.warns(UserWarning, match="batch_norm learns nothing from batches of one row"):
         classifier(batch_norm="after_dropout", batch_size=1, max_iter=1).fit(X_iris[:20], y_iris[:20])
 
 
 @pytest.mark.parametrize("bad", [1e200, 1e160])
-def test_one_overflowing_row_does_not_ruin_the_moments_in_silence(bad):
+def test_overflowing_row_is_an_error_and_keeps_the_running_moments(bad):
     clf = classifier(batch_norm="before_activation", max_iter=20).fit(X_iris, y_iris)
     before, moments = clf.predict_proba(X_iris), [m.copy() for m in clf.batch_norm_var_]
     rows = X_iris.copy()
@@ -277,16 +277,16 @@ def test_one_overflowing_row_does_not_ruin_the_moments_in_silence(bad):
         np.testing.assert_array_equal(a, b)
 
 
-def test_a_failed_partial_fit_leaves_batch_norm_as_it_was(monkeypatch):
+def test_failed_partial_fit_leaves_batch_norm_unchanged(monkeypatch):
     clf = classifier(batch_norm="after_activation", batch_size=50).fit(X_iris, y_iris)
     before = pickle.dumps(clf)
     step, calls = Backprop.data_loss_and_grad, []
 
-    def fail_at_the_third(self, *batch):
+    def fail_at_third_call(self, *batch):
         calls.append(1)
         return (np.nan, 0.0) if len(calls) == 3 else step(self, *batch)
 
-    monkeypatch.setattr(Backprop, "data_loss_and_grad", fail_at_the_third)
+    monkeypatch.setattr(Backprop, "data_loss_and_grad", fail_at_third_call)
     with pytest.raises(ValueError, match="became nan"):
         clf.partial_fit(X_iris, y_iris)
     assert pickle.dumps(clf) == before
@@ -298,7 +298,7 @@ def test_batch_norm_learns_and_is_folded(position, dropout):
     clf = classifier(batch_norm=position, dropout=dropout, max_iter=100, batch_size=30, activation="tanh")
     clf.fit(X_iris, y_iris)
     assert clf.score(X_iris, y_iris) > 0.93
-    # by hand, unfolded: the raw parameters, and the running moments
+    # by hand, from the unfolded parameters and the running moments
     params = Params((4, 12, 8, 3), np.float64, clf._unfolded[1], normed=True)
     x = X_iris
     for i in range(3):
@@ -317,7 +317,7 @@ def test_batch_norm_learns_and_is_folded(position, dropout):
 
 
 @pytest.mark.parametrize("position", POSITIONS)
-def test_prediction_from_saved_weights_in_plain_numpy(position, tmp_path):
+def test_saved_weights_predict_in_plain_numpy(position, tmp_path):
     clf = classifier(batch_norm=position, max_iter=30).fit(X_iris, y_iris)
     arrays = {f"W{i}": W for i, W in enumerate(clf.coefs_)} | {f"b{i}": b for i, b in enumerate(clf.intercepts_)}
     np.savez(tmp_path / "weights.npz", **arrays)
@@ -336,7 +336,7 @@ def test_prediction_from_saved_weights_in_plain_numpy(position, tmp_path):
     np.testing.assert_allclose(clf.predict_proba(X_iris), predict_proba(X_iris), rtol=1e-10)
 
 
-def test_batch_norm_goes_on_in_partial_fit_and_warm_start():
+def test_batch_norm_continues_in_partial_fit_and_warm_start():
     params = {"batch_norm": "after_activation", "dropout": 0.3, "batch_size": 40, "shuffle": False}
     whole = classifier(**params, max_iter=6).fit(X_iris, y_iris)
     parts = classifier(**params)
@@ -352,7 +352,7 @@ def test_batch_norm_goes_on_in_partial_fit_and_warm_start():
             parts.set_params(**change).fit(X_iris, y_iris)
 
 
-def test_batch_norm_with_early_stopping_brings_back_its_moments():
+def test_early_stopping_restores_the_running_moments():
     clf = classifier(batch_norm="before_activation", early_stopping=True, max_iter=40, learning_rate_init=0.05)
     clf.fit(X_cancer, y_cancer, X_val=X_cancer[:200], y_val=y_cancer[:200])
     assert clf.best_validation_score_ == pytest.approx(clf.score(X_cancer[:200], y_cancer[:200]))
@@ -362,7 +362,7 @@ def test_batch_norm_with_early_stopping_brings_back_its_moments():
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
-def test_max_norm_bounds_the_weights_into_each_hidden_unit(solver):
+def test_max_norm_bounds_the_incoming_weights_of_hidden_units(solver):
     clf = classifier(max_norm=0.5, solver=solver, learning_rate_init=0.1, max_iter=30).fit(X_iris, y_iris)
     for W in clf.coefs_[:-1]:
         norms = np.linalg.norm(W, axis=0)
@@ -371,7 +371,7 @@ def test_max_norm_bounds_the_weights_into_each_hidden_unit(solver):
     assert np.linalg.norm(clf.coefs_[-1], axis=0).max() > 0.5
 
 
-def test_max_norm_leaves_what_is_within_bit_by_bit():
+def test_max_norm_does_not_change_weights_within_the_bound():
     params = Params((2, 2, 1), np.float64)
     params.coefs[0][:] = [[3, 0.3], [4, 0.4]]
     backprop = Backprop(params, [LayerSpec(2, "relu"), LayerSpec(1, "identity")], "squared_error", 1, max_norm=3.0)
@@ -399,20 +399,20 @@ def test_clipping_bounds_the_gradient_and_keeps_its_direction():
         assert (length == pytest.approx(1e-3)) == (bound is not None)
 
 
-def test_l1_makes_weights_small_that_l2_keeps():
+def test_l1_shrinks_weights_that_l2_keeps():
     rng = np.random.RandomState(0)
     X = np.hstack([X_diabetes, rng.normal(size=(442, 20))])
-    share = {}
+    fraction = {}
     for ratio in (0.0, 1.0):
         reg = DropoutMLPRegressor(
             hidden_layer_sizes=(), l1_ratio=ratio, alpha=60.0, max_iter=400, n_iter_no_change=400, random_state=0
         )
         W = reg.fit(X, y_diabetes).coefs_[0]
-        share[ratio] = np.mean(np.abs(W) < 0.01)
-    assert share[1.0] > 0.6 > 0.4 > share[0.0]
+        fraction[ratio] = np.mean(np.abs(W) < 0.01)
+    assert fraction[1.0] > 0.6 > 0.4 > fraction[0.0]
 
 
-def test_adamw_decays_the_weights_and_not_the_biases():
+def test_adamw_decays_weights_but_not_biases():
     rng = np.random.default_rng(0)
     w, gradients = rng.normal(size=8), rng.normal(size=(5, 8))
     plain, decayed = w.copy(), w.copy()
@@ -420,7 +420,7 @@ def test_adamw_decays_the_weights_and_not_the_biases():
     for gradient in gradients:
         before = plain.copy()
         adam.step(plain, gradient.copy())
-        step = plain - before  # Adam's steps depend on the gradients alone
+        step = plain - before  # Adam's steps depend only on the gradients
         expected = decayed * np.where(np.arange(8) < 5, 1 - 0.1 * 0.3, 1) + step
         adamw.step(decayed, gradient.copy())
         np.testing.assert_allclose(decayed, expected, rtol=1e-12)
@@ -431,7 +431,7 @@ def test_adamw_decays_the_weights_and_not_the_biases():
         classifier(solver="adamw", alpha=a, max_iter=1, learning_rate_init=1e-300).fit(X_iris, y_iris).loss_
         for a in (0, 9)
     ]
-    assert losses[0] == losses[1]  # no penalty beside the decay
+    assert losses[0] == losses[1]  # no penalty in addition to the decay
     halved = rng.normal(size=8)
     expected = halved * np.where(np.arange(8) < 5, 1 - 0.05 * 0.3, 1)
     adamw = Adam(8, float, 0.1, 0.9, 0.99, 1e-8, decay=0.3, n_decayed=5)
@@ -443,23 +443,23 @@ def test_adamw_decays_the_weights_and_not_the_biases():
 
 
 @pytest.mark.parametrize("first", ["adam", "adamw"])
-def test_the_solver_and_its_decay_may_change_between_partial_fits(first):
+def test_solver_and_decay_can_change_between_partial_fits(first):
     second = {"adam": "adamw", "adamw": "adam"}[first]
     clf = classifier(solver=first, alpha=0.5).partial_fit(X_iris, y_iris, classes=[0, 1, 2])
     clf.set_params(solver=second, alpha=2.0).partial_fit(X_iris, y_iris)
     assert clf._optimizer.decay == {"adam": 0.0, "adamw": 2.0}[second]
 
 
-def test_scales_and_shifts_are_not_weights():
+def test_weights_do_not_include_scales_and_shifts():
     params = Params((3, 4, 2), np.float64, normed=True)
     assert params.weights.size == 3 * 4 + 4 * 2
     assert not any(np.shares_memory(params.weights, v) for v in params.scales + params.shifts)
-    twin = pickle.loads(pickle.dumps(params))
-    np.testing.assert_array_equal(twin.scales[0], np.ones(4))
-    assert np.shares_memory(twin.scales[0], twin.vector)
+    restored = pickle.loads(pickle.dumps(params))
+    np.testing.assert_array_equal(restored.scales[0], np.ones(4))
+    assert np.shares_memory(restored.scales[0], restored.vector)
 
 
-def test_clipping_survives_a_gradient_whose_square_overflows():
+def test_clipping_handles_a_gradient_whose_square_overflows():
     gradient = np.array([3e19, 4e19], np.float32)
     with np.errstate(over="ignore"):
         clip_gradient(gradient, 1.0)
@@ -480,16 +480,16 @@ def test_clipping_survives_a_gradient_whose_square_overflows():
         ("curriculum", [0, 1 - np.exp(-2.5), 1 - np.exp(-5), 1 - np.exp(-7.5), 1 - np.exp(-10)]),
     ],
 )
-def test_dropout_schedules(name, values):
+def test_dropout_schedule_values(name, values):
     assert [DROPOUT_SCHEDULES[name](t) for t in (0, 0.25, 0.5, 0.75, 1)] == pytest.approx(values, abs=1e-15)
 
 
-def test_flat_cos_on_the_published_values():
+def test_flat_cos_matches_the_published_values():
     got = [DROPOUT_SCHEDULES["flat_cos"](t) for t in (0.5, 0.625, 0.75, 0.875, 1)]
     assert got == pytest.approx([1, 0.853553, 0.5, 0.146447, 0], abs=1e-6)
 
 
-def test_learning_rates_over_the_training():
+def test_learning_rate_schedule_values():
     cosine, onecycle = (LEARNING_RATES[name](1.0) for name in ("cosine", "onecycle"))
     assert [cosine.factor(t) for t in (0, 0.5, 1)] == pytest.approx([1, 0.5, 0], abs=1e-15)
     assert [onecycle.factor(t) for t in (0, 0.3, 1)] == pytest.approx([1 / 25, 1, 4e-6])
@@ -499,7 +499,7 @@ def test_learning_rates_over_the_training():
 
 
 @pytest.mark.parametrize("schedule", [*DROPOUT_SCHEDULES, lambda t: 1 - t**2])
-def test_the_rates_move_and_are_recorded(schedule):
+def test_scheduled_dropout_rates_are_recorded(schedule):
     clf = classifier(dropout=(0.2, 0.5), input_dropout=0.1, dropout_schedule=schedule, max_iter=9, tol=0, batch_size=50)
     clf.fit(X_iris, y_iris)
     factor = schedule if callable(schedule) else DROPOUT_SCHEDULES[schedule]
@@ -509,21 +509,21 @@ def test_the_rates_move_and_are_recorded(schedule):
     assert clf.dropout_ == clf.dropout_curve_[-1]
 
 
-def test_at_factor_zero_the_training_is_that_without_noise():
+def test_schedule_factor_zero_trains_without_noise():
     clf = classifier(dropout_schedule=lambda t: float(t < 0.5), max_iter=10, tol=0, n_iter_no_change=99).fit(
         X_iris, y_iris
     )
     losses = []
     for noise in ({"dropout": 0.0}, {"dropout": 0.5, "dropout_schedule": lambda t: 0.0}):
-        twin = classifier(**noise, max_iter=3).fit(X_iris, y_iris)
-        losses.append(twin.loss_curve_)
+        noise_free = classifier(**noise, max_iter=3).fit(X_iris, y_iris)
+        losses.append(noise_free.loss_curve_)
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-12)
     assert clf.dropout_ == (0.0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize("solver", ["sgd", "adam", "adamw"])
 @pytest.mark.parametrize("learning_rate", ["cosine", "onecycle"])
-def test_scheduled_learning_rates_serve_every_stochastic_solver(solver, learning_rate, monkeypatch):
+def test_learning_rate_schedules_work_with_every_stochastic_solver(solver, learning_rate, monkeypatch):
     rates, step = [], OPTIMIZERS[solver].step
 
     def record(self, *args):
@@ -538,7 +538,7 @@ def test_scheduled_learning_rates_serve_every_stochastic_solver(solver, learning
     assert clf.score(X_iris, y_iris) > 0.85
 
 
-def test_warm_up_climbs_to_the_full_rate(monkeypatch):
+def test_warm_up_increases_to_the_full_rate(monkeypatch):
     factors, step = [], Adam.step
 
     def record(self, *args):
@@ -552,7 +552,7 @@ def test_warm_up_climbs_to_the_full_rate(monkeypatch):
 
 @pytest.mark.parametrize("change", [{"learning_rate": "constant"}, {"max_iter": 500}])
 @pytest.mark.parametrize("learning_rate", ["cosine", "onecycle"])
-def test_partial_fit_after_a_schedule_says_so_and_goes_on_if_told(learning_rate, change):
+def test_partial_fit_after_the_end_of_a_schedule_warns(learning_rate, change):
     clf = classifier(learning_rate=learning_rate, max_iter=10).fit(X_iris, y_iris)
     with pytest.warns(UserWarning, match="ended after max_iter=10 epochs"):
         clf.partial_fit(X_iris, y_iris)
@@ -562,28 +562,28 @@ def test_partial_fit_after_a_schedule_says_so_and_goes_on_if_told(learning_rate,
 
 
 def test_schedules_run_to_their_end():
-    """The training loss at another rate says nothing of convergence."""
+    """Training losses at different rates say nothing about convergence."""
     params = {"dropout": 0.5, "max_iter": 60, "n_iter_no_change": 2, "tol": 0.1}
-    for moving in ({"dropout_schedule": "late"}, {"dropout_schedule": "flat_cos"}, {"learning_rate": "cosine"}):
-        assert classifier(**params, **moving).fit(X_iris, y_iris).n_iter_ == 60
+    for schedule in ({"dropout_schedule": "late"}, {"dropout_schedule": "flat_cos"}, {"learning_rate": "cosine"}):
+        assert classifier(**params, **schedule).fit(X_iris, y_iris).n_iter_ == 60
     assert classifier(**params).fit(X_iris, y_iris).n_iter_ < 60
     best = classifier(**params, dropout_schedule="flat_cos", early_stopping=True).fit(X_iris, y_iris)
     assert best.n_iter_ == 60
     assert best.best_validation_score_ == max(best.validation_scores_)
 
 
-def test_progress_counts_batches_that_are_skipped():
+def test_schedules_count_skipped_batches():
     weights = np.where(np.arange(150) < 50, 1.0, 0.0)
     clf = classifier(dropout_schedule="annealed", batch_size=50, shuffle=False, max_iter=4)
     clf.fit(X_iris, y_iris, sample_weight=weights[::-1])
     assert clf.dropout_ == (0.0, 0.0, 0.0)
 
 
-def test_progress_goes_on_over_partial_fits():
+def test_schedules_continue_over_partial_fits():
     params = {"dropout_schedule": "annealed", "dropout": 0.5, "max_iter": 4, "batch_size": 150, "shuffle": False}
     whole = classifier(**params).fit(X_iris, y_iris)
     parts = classifier(**params)
-    for _ in range(6):  # two calls more than max_iter: they stay at the end of the schedule
+    for _ in range(6):  # two calls more than max_iter stay at the end of the schedule
         parts.partial_fit(X_iris, y_iris, classes=[0, 1, 2])
     np.testing.assert_allclose(parts.dropout_curve_[:4], whole.dropout_curve_)
     assert parts.dropout_curve_[4:] == [(0.0, 0.0, 0.0)] * 2
@@ -592,7 +592,7 @@ def test_progress_goes_on_over_partial_fits():
 # Losses
 
 
-def test_the_loss_that_tells_quantiles_is_what_early_stopping_watches():
+def test_early_stopping_monitors_the_quantile_loss():
     rng = np.random.RandomState(0)
     X = rng.uniform(size=(2000, 1))
     y = rng.exponential(size=2000)
@@ -614,7 +614,7 @@ def linear_regressor(**params):
     return DropoutMLPRegressor(**defaults | {"random_state": 0, "alpha": 0.0, "learning_rate": "cosine"} | params)
 
 
-def test_losses_estimate_what_they_are_for():
+def test_losses_estimate_their_statistic():
     """With constant inputs the best prediction is a statistic of y."""
     y = np.random.RandomState(0).exponential(size=400)
     X = np.zeros((400, 1))
@@ -628,7 +628,7 @@ def test_losses_estimate_what_they_are_for():
         assert model.predict(X[:1])[0] == pytest.approx(expected[loss], abs=0.02), loss
 
 
-def test_huber_shrugs_off_outliers():
+def test_huber_is_robust_to_outliers():
     X = np.linspace(-1, 1, 200)[:, np.newaxis]
     y = 2 * X.ravel()
     y[::20] += 50
@@ -636,7 +636,7 @@ def test_huber_shrugs_off_outliers():
     assert errors["huber"] < 0.2 < 2 < errors["squared_error"]
 
 
-def test_label_smoothing_takes_the_edge_off():
+def test_label_smoothing_lowers_the_confidence():
     sharp, smooth = (classifier(label_smoothing=e, dropout=0, max_iter=300).fit(X_iris, y_iris) for e in (0, 0.3))
     assert smooth.score(X_iris, y_iris) > 0.93
     assert smooth.predict_proba(X_iris).max(1).mean() < sharp.predict_proba(X_iris).max(1).mean() - 0.1
@@ -645,7 +645,7 @@ def test_label_smoothing_takes_the_edge_off():
 
 
 @pytest.mark.parametrize("loss", ["absolute_error", "quantile"])
-def test_lbfgs_refuses_losses_with_kinks(loss):
+def test_lbfgs_rejects_nonsmooth_losses(loss):
     with pytest.raises(ValueError, match=f"needs a smooth loss, not loss='{loss}'"):
         DropoutMLPRegressor(loss=loss, solver="lbfgs", dropout=0).fit(X_diabetes, y_diabetes)
     assert (
@@ -656,7 +656,7 @@ def test_lbfgs_refuses_losses_with_kinks(loss):
     )
 
 
-# Everything with everything
+# Combinations
 
 
 COMBINATIONS = covering(
@@ -710,7 +710,7 @@ def test_any_three_options_combine(kind):
         assert clf.loss_curve_[-2] < clf.loss_curve_[0]
 
 
-def test_binary_output_in_plain_numpy():
+def test_binary_output_equals_plain_numpy():
     clf = DropoutMLPClassifier((7,), activation="silu", batch_norm="before_activation", max_iter=20, random_state=0)
     clf.fit(X_cancer, y_cancer)
     z = X_cancer @ clf.coefs_[0] + clf.intercepts_[0]

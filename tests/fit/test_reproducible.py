@@ -1,4 +1,4 @@
-"""The same seed on the same machine: the same numbers, whatever Python's hashes, the order of names and the threads."""
+"""Results with the same seed do not depend on the hash seed, the order of names or the number of threads."""
 
 import json
 import os
@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from digests import CLASSIFIERS, LABELS, X, all_digests, classifier, of_classifier
+from digests import CLASSIFIERS, LABELS, X, all_digests, classifier, digest_classifier
 from threadpoolctl import threadpool_limits
 
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
 
 
-def test_processes_with_other_hashes_give_the_same_digests():
-    """Sets and dicts of strings are walked in another order in each: names of classes, groups, parameters."""
-    seeds = ["0", "1"]  # and that of this process
+def test_results_do_not_depend_on_the_hash_seed():
+    """The hash seed changes the iteration order of sets of strings: classes, groups, parameters."""
+    seeds = ["0", "1"]  # plus that of this process
     children = [
         subprocess.Popen(
             [sys.executable, Path(__file__).with_name("digests.py")],
@@ -32,28 +32,28 @@ def test_processes_with_other_hashes_give_the_same_digests():
         assert child.returncode == 0
 
 
-def backwards(value):
-    return {key: backwards(value[key]) for key in reversed(value)} if isinstance(value, dict) else value
+def reverse_keys(value):
+    return {key: reverse_keys(value[key]) for key in reversed(value)} if isinstance(value, dict) else value
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
-def test_the_order_of_names_changes_nothing(name):
+def test_order_of_parameters_and_classes_does_not_matter(name):
     params, data, y = CLASSIFIERS[name]
-    expected = of_classifier(classifier(**params).fit(data, y), data)
+    expected = digest_classifier(classifier(**params).fit(data, y), data)
     everything = classifier(**params).get_params()
-    assert of_classifier(DropoutMLPClassifier(**backwards(everything)).fit(data, y), data) == expected
+    assert digest_classifier(DropoutMLPClassifier(**reverse_keys(everything)).fit(data, y), data) == expected
     one_by_one = DropoutMLPClassifier()
-    for key, value in backwards(everything).items():
+    for key, value in reverse_keys(everything).items():
         one_by_one.set_params(**{key: value})
-    assert of_classifier(one_by_one.fit(data, y), data) == expected
+    assert digest_classifier(one_by_one.fit(data, y), data) == expected
 
 
-def test_a_fit_leaves_the_global_random_state_alone_and_is_left_alone_by_it():
+def test_fit_does_not_use_the_global_random_state():
     digests = []
     for seed in range(2):
         np.random.seed(seed)
         before = np.random.get_state()[1]
-        digests.append(of_classifier(classifier().fit(X, LABELS), X))
+        digests.append(digest_classifier(classifier().fit(X, LABELS), X))
         np.testing.assert_array_equal(np.random.get_state()[1], before)
     assert digests[0] == digests[1]
 
@@ -67,8 +67,8 @@ def test_a_fit_leaves_the_global_random_state_alone_and_is_left_alone_by_it():
     ],
     ids=["batch norm", "two layers", "regressor"],
 )
-def test_one_blas_thread_and_two_agree_to_rounding(estimator, params):
-    wide = np.random.RandomState(0).normal(size=(400, 900))  # from some 800 columns on their last digits differ
+def test_one_and_two_blas_threads_agree_to_rounding(estimator, params):
+    wide = np.random.RandomState(0).normal(size=(400, 900))  # the last digits differ from about 800 columns on
     y = wide[:, 0] > 0 if estimator is DropoutMLPClassifier else wide[:, 0]
     predictions = []
     for n_threads in (1, 2):

@@ -1,4 +1,4 @@
-"""Training continues from weights that a user assigns, and a stream of partial_fit continues exactly."""
+"""Training continues from weights that a user assigns, and partial_fit continues exactly from copies and files."""
 
 import copy
 import pickle
@@ -28,10 +28,10 @@ CLASSIFIER, REGRESSOR = DropoutMLPClassifier, DropoutMLPRegressor
 
 X, y = load_iris(return_X_y=True)
 X = scale(X)
-PLACES = ["before_activation", "after_activation", "after_dropout"]
+POSITIONS = ["before_activation", "after_activation", "after_dropout"]
 NORMS = ["batch_norm_scale_", "batch_norm_shift_", "batch_norm_mean_", "batch_norm_var_"]
-STILL = {"solver": "sgd", "learning_rate_init": 1e-9, "random_state": 0, "max_iter": 20}
-each_place = pytest.mark.parametrize("batch_norm", PLACES)
+TINY_STEPS = {"solver": "sgd", "learning_rate_init": 1e-9, "random_state": 0, "max_iter": 20}
+each_position = pytest.mark.parametrize("batch_norm", POSITIONS)
 
 
 def weights(model):
@@ -51,7 +51,7 @@ def zeros(model, rng):
     model.intercepts_ = [np.zeros_like(b) for b in model.intercepts_]
 
 
-def others(model, rng):
+def random_weights(model, rng):
     model.coefs_ = [rng.normal(size=W.shape).astype(W.dtype) for W in model.coefs_]
     model.intercepts_ = [rng.normal(size=b.shape).astype(b.dtype) for b in model.intercepts_]
 
@@ -80,21 +80,21 @@ def lists_of_last_layer(model, rng):
     model.intercepts_[0] = np.round(model.intercepts_[0], 3).tolist()
 
 
-def scale_of_0(model, rng):  # through which nothing can be divided
-    others(model, rng)
+def zero_scale(model, rng):  # cannot be divided by
+    random_weights(model, rng)
     model.batch_norm_scale_[0][:2] = 0
     model.batch_norm_scale_[1] = np.full(6, 1e-200)
 
 
-WAYS_TO_ASSIGN = [zeros, others, pruned_in_place, halved_in_place, one_layer, lists, lists_of_last_layer]
+ASSIGNMENTS = [zeros, random_weights, pruned_in_place, halved_in_place, one_layer, lists, lists_of_last_layer]
 
 
-@pytest.mark.parametrize("assign", [*WAYS_TO_ASSIGN, scale_of_0])
-@pytest.mark.parametrize("batch_norm", [False, *PLACES])
-def test_partial_fit_continues_from_what_was_assigned(assign, batch_norm):
-    if assign is scale_of_0 and not batch_norm:
+@pytest.mark.parametrize("assign", [*ASSIGNMENTS, zero_scale])
+@pytest.mark.parametrize("batch_norm", [False, *POSITIONS])
+def test_partial_fit_continues_from_assigned_weights(assign, batch_norm):
+    if assign is zero_scale and not batch_norm:
         return
-    clf = CLASSIFIER((8, 6), batch_norm=batch_norm, dropout=0, **STILL).fit(X, y)
+    clf = CLASSIFIER((8, 6), batch_norm=batch_norm, dropout=0, **TINY_STEPS).fit(X, y)
     assign(clf, np.random.RandomState(1))
     given, proba = weights(clf), clf.predict_proba(X)
     for _ in range(5):
@@ -103,8 +103,8 @@ def test_partial_fit_continues_from_what_was_assigned(assign, batch_norm):
     np.testing.assert_allclose(clf.predict_proba(X), proba, atol=1e-3)
 
 
-@pytest.mark.parametrize("assign", [zeros, others, halved_in_place])
-@each_place
+@pytest.mark.parametrize("assign", [zeros, random_weights, halved_in_place])
+@each_position
 @pytest.mark.parametrize(
     "params",
     [
@@ -115,8 +115,8 @@ def test_partial_fit_continues_from_what_was_assigned(assign, batch_norm):
     ],
     ids=["dropout", "float32", "schedules", "early stopping"],
 )
-def test_warm_starts_continue_from_what_was_assigned(assign, batch_norm, params):
-    clf = CLASSIFIER((8, 6), batch_norm=batch_norm, **{**STILL, "dropout": 0, **params}).fit(X, y)
+def test_warm_start_continues_from_assigned_weights(assign, batch_norm, params):
+    clf = CLASSIFIER((8, 6), batch_norm=batch_norm, **{**TINY_STEPS, "dropout": 0, **params}).fit(X, y)
     assign(clf, np.random.RandomState(1))
     given = weights(clf)
     clf.set_params(warm_start=True, max_iter=1).fit(X, y)
@@ -127,9 +127,9 @@ def test_warm_starts_continue_from_what_was_assigned(assign, batch_norm, params)
         assert distance(clf, given) < 1e-4
 
 
-@each_place
-def test_mini_batches_move_assigned_weights_no_more_than_others(batch_norm):
-    params = {**STILL, "batch_size": 50, "dropout": 0, "batch_norm": batch_norm}
+@each_position
+def test_mini_batches_move_assigned_weights_no_more_than_trained_ones(batch_norm):
+    params = {**TINY_STEPS, "batch_size": 50, "dropout": 0, "batch_norm": batch_norm}
     clf = CLASSIFIER(8, **params).fit(X, y)
     halved, before = copy.deepcopy(clf), weights(clf)
     halved_in_place(halved, None)
@@ -140,8 +140,8 @@ def test_mini_batches_move_assigned_weights_no_more_than_others(batch_norm):
     assert 0 < distance(halved, given) < 2 * distance(clf, before) < 0.3
 
 
-@each_place
-def test_weights_that_were_not_assigned_keep_their_bits(batch_norm):
+@each_position
+def test_assigning_equal_weights_changes_nothing(batch_norm):
     clf = CLASSIFIER((8, 6), batch_norm=batch_norm, max_iter=5, random_state=0).fit(X, y)
     same = copy.deepcopy(clf)
     for name in ("coefs_", "intercepts_", *NORMS):
@@ -149,24 +149,24 @@ def test_weights_that_were_not_assigned_keep_their_bits(batch_norm):
     assert distance(same.partial_fit(X, y), clf.partial_fit(X, y)) == 0
 
 
-@each_place
-def test_a_network_with_all_state_of_another_continues_like_it(batch_norm):
+@each_position
+def test_network_with_the_state_of_another_continues_like_it(batch_norm):
     params = {"batch_norm": batch_norm, "solver": "sgd", "momentum": 0.0, "max_iter": 30}
-    donor = CLASSIFIER((8, 6), random_state=1, **params).fit(X, y)
-    heir = CLASSIFIER((8, 6), random_state=0, **params).fit(X, y)
+    source = CLASSIFIER((8, 6), random_state=1, **params).fit(X, y)
+    target = CLASSIFIER((8, 6), random_state=0, **params).fit(X, y)
     for name in ("coefs_", "intercepts_", *NORMS):
-        for mine, others_ in zip(getattr(heir, name), getattr(donor, name), strict=True):
-            mine[:] = others_
-    samples = [m.sample_proba(X, 3, random_state=0) for m in (heir, donor)]
+        for mine, theirs in zip(getattr(target, name), getattr(source, name), strict=True):
+            mine[:] = theirs
+    samples = [m.sample_proba(X, 3, random_state=0) for m in (target, source)]
     np.testing.assert_allclose(*samples, atol=1e-12)
-    heir._random_state, heir._mask_state = copy.deepcopy((donor._random_state, donor._mask_state))
-    assert distance(heir.partial_fit(X, y), donor.partial_fit(X, y)) < 1e-12
+    target._random_state, target._mask_state = copy.deepcopy((source._random_state, source._mask_state))
+    assert distance(target.partial_fit(X, y), source.partial_fit(X, y)) < 1e-12
 
 
-@pytest.mark.parametrize("assign", [*WAYS_TO_ASSIGN, scale_of_0])
-@each_place
-def test_sampling_sees_what_was_assigned(assign, batch_norm):
-    reg = REGRESSOR(hidden_layer_sizes=(8, 6), batch_norm=batch_norm, dropout=0.2, **STILL).fit(X, X[:, 0])
+@pytest.mark.parametrize("assign", [*ASSIGNMENTS, zero_scale])
+@each_position
+def test_sampling_uses_assigned_weights(assign, batch_norm):
+    reg = REGRESSOR(hidden_layer_sizes=(8, 6), batch_norm=batch_norm, dropout=0.2, **TINY_STEPS).fit(X, X[:, 0])
     assign(reg, np.random.RandomState(1))
     predicted = reg.predict(X)
     np.testing.assert_allclose(reg.sample_y(X, 2, dropout=0).mean(axis=-1), predicted, atol=1e-6)
@@ -174,30 +174,30 @@ def test_sampling_sees_what_was_assigned(assign, batch_norm):
     np.testing.assert_allclose(mean, predicted, atol=0.3 * max(1, np.abs(predicted).max()))
 
 
-@pytest.mark.parametrize("assign", [zeros, others, lists, scale_of_0])
-@each_place
-def test_files_and_copies_keep_what_was_assigned(assign, batch_norm, tmp_path):
-    clf = CLASSIFIER((8, 6), batch_norm=batch_norm, dropout=0, **STILL).fit(X, y)
+@pytest.mark.parametrize("assign", [zeros, random_weights, lists, zero_scale])
+@each_position
+def test_files_and_copies_keep_assigned_weights(assign, batch_norm, tmp_path):
+    clf = CLASSIFIER((8, 6), batch_norm=batch_norm, dropout=0, **TINY_STEPS).fit(X, y)
     assign(clf, np.random.RandomState(1))
     clf.save_weights(tmp_path / "w")
-    twins = [
+    copies = [
         copy.copy(clf),
         copy.deepcopy(clf),
         pickle.loads(pickle.dumps(clf)),
-        CLASSIFIER((8, 6), batch_norm=batch_norm, dropout=0, **STILL).load_weights(tmp_path / "w"),
+        CLASSIFIER((8, 6), batch_norm=batch_norm, dropout=0, **TINY_STEPS).load_weights(tmp_path / "w"),
     ]
-    for twin in twins:
-        np.testing.assert_array_equal(twin.predict_proba(X), clf.predict_proba(X))
-        given = weights(twin)
-        assert distance(twin.partial_fit(X, y), given) < 1e-4
+    for copied in copies:
+        np.testing.assert_array_equal(copied.predict_proba(X), clf.predict_proba(X))
+        given = weights(copied)
+        assert distance(copied.partial_fit(X, y), given) < 1e-4
     np.testing.assert_allclose(clf.to_sklearn().predict_proba(X), clf.predict_proba(X))
 
 
-@pytest.mark.parametrize("batch_norm", [False, *PLACES])
-def test_bad_weights_are_refused_and_nothing_changes(batch_norm, tmp_path):
-    clf = CLASSIFIER((8, 6), batch_norm=batch_norm, **STILL).fit(X, y)
+@pytest.mark.parametrize("batch_norm", [False, *POSITIONS])
+def test_invalid_weights_are_rejected_and_nothing_changes(batch_norm, tmp_path):
+    clf = CLASSIFIER((8, 6), batch_norm=batch_norm, **TINY_STEPS).fit(X, y)
 
-    def refused(match, **attributes):
+    def assert_rejected(match, **attributes):
         model = copy.deepcopy(clf)
         vars(model).update(attributes)
         before = pickle.dumps(model)
@@ -212,23 +212,29 @@ def test_bad_weights_are_refused_and_nothing_changes(batch_norm, tmp_path):
         model.fit(X, y)
 
     W, *rest = clf.coefs_
-    refused(
+    assert_rejected(
         r"coefs_ of shapes \[\(4, 7\), \(8, 6\), \(6, 3\)\] and intercepts_ .* do not match", coefs_=[W[:, :7], *rest]
     )
-    refused(r"do not match\. Assign arrays of the shapes that fit produced", coefs_=clf.coefs_[:2])
-    refused("do not match", coefs_=[])
-    refused(r"intercepts_\[1\] must be an array of numbers with 1 dim", intercepts_=[clf.intercepts_[0], 3, W[0]])
-    refused(r"coefs_\[0\] contains NaN or infinity", coefs_=[np.where(W > 0, np.nan, W), *rest])
-    refused(r"coefs_\[0\] must be an array of numbers with 2", coefs_=[W.astype(complex), *rest])
-    refused(r"coefs_\[0\] must be an array of numbers with 2", coefs_=[[[1.0, 2.0], [3.0]], *rest])
+    assert_rejected(r"do not match\. Assign arrays of the shapes that fit produced", coefs_=clf.coefs_[:2])
+    assert_rejected("do not match", coefs_=[])
+    assert_rejected(
+        r"intercepts_\[1\] must be an array of numbers with 1 dim", intercepts_=[clf.intercepts_[0], 3, W[0]]
+    )
+    assert_rejected(r"coefs_\[0\] contains NaN or infinity", coefs_=[np.where(W > 0, np.nan, W), *rest])
+    assert_rejected(r"coefs_\[0\] must be an array of numbers with 2", coefs_=[W.astype(complex), *rest])
+    assert_rejected(r"coefs_\[0\] must be an array of numbers with 2", coefs_=[[[1.0, 2.0], [3.0]], *rest])
     if batch_norm:
-        refused(r"batch_norm_var_ must not be negative", batch_norm_var_=[-v for v in clf.batch_norm_var_])
-        refused(r"batch_norm_mean_ has shapes \[\(8,\)\], not those of", batch_norm_mean_=clf.batch_norm_mean_[:1])
-        refused(r"batch_norm_scale_\[0\] contains NaN", batch_norm_scale_=[m * np.inf for m in clf.batch_norm_scale_])
+        assert_rejected(r"batch_norm_var_ must not be negative", batch_norm_var_=[-v for v in clf.batch_norm_var_])
+        assert_rejected(
+            r"batch_norm_mean_ has shapes \[\(8,\)\], not those of", batch_norm_mean_=clf.batch_norm_mean_[:1]
+        )
+        assert_rejected(
+            r"batch_norm_scale_\[0\] contains NaN", batch_norm_scale_=[m * np.inf for m in clf.batch_norm_scale_]
+        )
 
 
-def test_assigned_weights_of_another_size_name_hidden_layer_sizes():
-    clf = CLASSIFIER(8, **STILL).fit(X, y)
+def test_error_for_weights_of_another_size_names_hidden_layer_sizes():
+    clf = CLASSIFIER(8, **TINY_STEPS).fit(X, y)
     clf.coefs_, clf.intercepts_ = [np.ones((4, 5)), np.ones((5, 3))], [np.ones(5), np.ones(3)]
     with pytest.raises(
         ValueError, match=re.escape("layers of (4, 5, 3) units") + r".*hidden_layer_sizes and y now ask"
@@ -238,7 +244,7 @@ def test_assigned_weights_of_another_size_name_hidden_layer_sizes():
     np.testing.assert_allclose(clf.coefs_[0], 1, atol=1e-6)
 
 
-@each_place
+@each_position
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_unfold_is_the_inverse_of_fold(batch_norm, dtype):
     rng = np.random.RandomState(0)
@@ -269,9 +275,9 @@ STREAMS = {
     "RandomState": {"random_state": np.random.RandomState(3)},
     "gaussian": {"dropout_kind": "gaussian", "input_dropout": 0.1},
 }
-WAYS = [
+COPIED_STREAMS = [
     *product(STREAMS, [copy.copy, copy.deepcopy, by_pickle, by_skops]),
-    *product(["adam", "after"], [by_joblib, by_cloudpickle]),  # which pickle
+    *product(["adam", "after"], [by_joblib, by_cloudpickle]),  # both use pickle
 ]
 ROWS = [(X[i::3], y[i::3]) for i in range(3)]
 
@@ -283,8 +289,8 @@ def stream(n=3, cls=CLASSIFIER, **params):
     return model
 
 
-def left_by(model):
-    """All that is fitted, as nested lists."""
+def fitted_state(model):
+    """Return all fitted attributes as nested lists."""
 
     def plain(value):
         if isinstance(value, (list, tuple)):
@@ -300,42 +306,42 @@ def left_by(model):
     return {name: plain(getattr(model, name)) for name in model._fitted() - {"_label_binarizer"}}
 
 
-@pytest.mark.parametrize(("name", "way"), WAYS)
-def test_a_stream_continues_exactly(name, way):
+@pytest.mark.parametrize(("name", "make_copy"), COPIED_STREAMS)
+def test_copied_stream_continues_exactly(name, make_copy):
     model = stream(4, **STREAMS[name])
-    twin = way(model)
-    assert left_by(twin) == left_by(model)
-    before = left_by(model)
+    copied = make_copy(model)
+    assert fitted_state(copied) == fitted_state(model)
+    before = fitted_state(model)
     for i in range(2):
-        twin.partial_fit(*ROWS[i])
-    assert left_by(model) == before, "training the copy left the original alone"
+        copied.partial_fit(*ROWS[i])
+    assert fitted_state(model) == before, "training the copy does not change the original"
     for i in range(2):
         model.partial_fit(*ROWS[i])
-    assert left_by(twin) == left_by(model)
-    assert left_by(twin) != before
+    assert fitted_state(copied) == fitted_state(model)
+    assert fitted_state(copied) != before
 
 
-def test_a_stream_continues_exactly_in_another_process(tmp_path):
+def test_stream_continues_exactly_in_another_process(tmp_path):
     model = stream(2, batch_norm="after_activation", solver="sgd")
     joblib.dump((model, *ROWS[2]), tmp_path / "in")
     code = (
         "import sys, joblib; model, X, y = joblib.load(sys.argv[1]); joblib.dump(model.partial_fit(X, y), sys.argv[2])"
     )
     subprocess.run([sys.executable, "-c", code, tmp_path / "in", tmp_path / "out"], check=True)
-    assert left_by(joblib.load(tmp_path / "out")) == left_by(model.partial_fit(*ROWS[2]))
+    assert fitted_state(joblib.load(tmp_path / "out")) == fitted_state(model.partial_fit(*ROWS[2]))
 
 
-def test_a_stream_of_the_regressor_and_one_after_a_fit():
+def test_stream_of_the_regressor_and_one_after_fit_continue_exactly():
     model = stream(3, cls=REGRESSOR)
-    twin = by_pickle(model)
-    assert distance(twin.partial_fit(X, y), model.partial_fit(X, y)) == 0
+    copied = by_pickle(model)
+    assert distance(copied.partial_fit(X, y), model.partial_fit(X, y)) == 0
     model = CLASSIFIER(8, max_iter=3, random_state=0).fit(X, y).partial_fit(X, y)
-    twin = by_pickle(model)
-    assert distance(twin.partial_fit(X, y), model.partial_fit(X, y)) == 0
-    assert twin._optimizer.t == 5
+    copied = by_pickle(model)
+    assert distance(copied.partial_fit(X, y), model.partial_fit(X, y)) == 0
+    assert copied._optimizer.t == 5
 
 
-def test_files_hold_the_moments_only_after_partial_fit():
+def test_pickles_hold_the_moments_only_after_partial_fit():
     wide = np.tile(X, (1, 25))
     model = CLASSIFIER((200, 200), max_iter=2, random_state=0).fit(wide, y)
     size = sum(a.nbytes for a in model.coefs_ + model.intercepts_)
@@ -348,42 +354,42 @@ def test_files_hold_the_moments_only_after_partial_fit():
     assert not hasattr(clone(model), "coefs_")
 
 
-@pytest.mark.parametrize("way", [copy.copy, copy.deepcopy])
-def test_copies_after_a_fit_continue_as_the_original(way):
+@pytest.mark.parametrize("make_copy", [copy.copy, copy.deepcopy])
+def test_copies_after_fit_continue_like_the_original(make_copy):
     model = CLASSIFIER(8, max_iter=5, random_state=0).fit(X, y)
-    twin = way(model)
-    assert left_by(twin) == left_by(model)
-    assert distance(twin.partial_fit(X, y), model.partial_fit(X, y)) == 0
-    assert twin._optimizer.t == 6
+    copied = make_copy(model)
+    assert fitted_state(copied) == fitted_state(model)
+    assert distance(copied.partial_fit(X, y), model.partial_fit(X, y)) == 0
+    assert copied._optimizer.t == 6
 
 
-def test_a_pickle_after_a_fit_keeps_the_learning_rate_and_has_new_moments():
+def test_pickle_after_fit_keeps_the_learning_rate_but_not_the_moments():
     model = CLASSIFIER(8, max_iter=5, random_state=0).fit(X, y)
-    twin = by_pickle(model).partial_fit(X, y)
-    assert (twin._optimizer.t, twin._optimizer.learning_rate) == (1, 0.001)
-    again = by_pickle(twin)
-    assert distance(again.partial_fit(X, y), twin.partial_fit(X, y)) == 0
+    copied = by_pickle(model).partial_fit(X, y)
+    assert (copied._optimizer.t, copied._optimizer.learning_rate) == (1, 0.001)
+    again = by_pickle(copied)
+    assert distance(again.partial_fit(X, y), copied.partial_fit(X, y)) == 0
 
 
-def test_an_unknown_optimizer_in_a_file_warns(monkeypatch):
+def test_unknown_optimizer_in_a_file_warns(monkeypatch):
     model = stream(2)
     state = model.__getstate__()
     state["_optimizer"]["class"] = "Lion"
-    twin = object.__new__(CLASSIFIER)
+    restored = object.__new__(CLASSIFIER)
     with pytest.warns(UserWarning, match="The optimizer 'Lion' of the file is not in OPTIMIZERS"):
-        twin.__setstate__(state)
-    np.testing.assert_array_equal(twin.predict(X), model.predict(X))
-    assert twin.partial_fit(*ROWS[0])._optimizer.t == 1
+        restored.__setstate__(state)
+    np.testing.assert_array_equal(restored.predict(X), model.predict(X))
+    assert restored.partial_fit(*ROWS[0])._optimizer.t == 1
 
 
 @pytest.mark.parametrize("params", STREAMS.values(), ids=list(STREAMS))
 @pytest.mark.parametrize("batch_norm", [False, "after_dropout"])
 @pytest.mark.filterwarnings("ignore:X reaches 1e")
-def test_a_partial_fit_that_fails_leaves_the_stream_as_it_was(params, batch_norm):
+def test_failed_partial_fit_leaves_the_stream_unchanged(params, batch_norm):
     model = stream(3, **{"batch_norm": batch_norm, **params})
     if batch_norm:
         model.coefs_[0][:] = 0
-    twin, before = copy.deepcopy(model), left_by(model)
+    copied, before = copy.deepcopy(model), fitted_state(model)
     for bad in ((X[:, :3], y), (X, np.full(150, 7)), (np.where(X > 2, np.nan, X), y)):
         with pytest.raises(ValueError, match=r"X has 3 features|not in `self.classes_`|contains NaN"):
             model.partial_fit(*bad)
@@ -393,17 +399,19 @@ def test_a_partial_fit_that_fails_leaves_the_stream_as_it_was(params, batch_norm
     model.clip_norm = None
     with pytest.raises(ValueError, match=r"overflow|became"):
         model.partial_fit(np.full_like(X, 1e30 if model.dtype else 1e300), y)
-    assert left_by(model) == before
-    assert distance(model.partial_fit(*ROWS[0]), twin.partial_fit(*ROWS[0])) == 0
+    assert fitted_state(model) == before
+    assert distance(model.partial_fit(*ROWS[0]), copied.partial_fit(*ROWS[0])) == 0
 
 
-# Parameters between the calls
+# Parameters that change between calls
 
-twice = pytest.mark.parametrize("way", [lambda model: model, by_pickle, copy.copy], ids=["alone", "pickle", "copy"])
+each_copy = pytest.mark.parametrize(
+    "make_copy", [lambda model: model, by_pickle, copy.copy], ids=["original", "pickle", "copy"]
+)
 
 
-def optimizers_at_the_steps_of(model):
-    """Copies of the optimizer before each step of a partial_fit."""
+def record_optimizers(model):
+    """Return copies of the optimizer before each step of a partial_fit."""
     copies, cls = [], SGD if model.solver == "sgd" else Adam
     step = cls.step
     with pytest.MonkeyPatch.context() as patch:
@@ -412,59 +420,59 @@ def optimizers_at_the_steps_of(model):
     return copies
 
 
-@twice
+@each_copy
 @pytest.mark.parametrize("first", ["fit", "partial_fit"])
 @pytest.mark.parametrize("solver", ["adam", "adamw", "sgd"])
 @pytest.mark.parametrize("learning_rate", ["constant", "invscaling", "adaptive", "onecycle"])
-def test_a_new_learning_rate_takes_effect_at_the_next_call(way, first, solver, learning_rate):
+def test_new_learning_rate_takes_effect_at_the_next_call(make_copy, first, solver, learning_rate):
     params = {"solver": solver, "learning_rate": learning_rate, "learning_rate_init": 0.1, "dropout": 0}
     model = CLASSIFIER(8, random_state=0, max_iter=20, **params).fit(X, y) if first == "fit" else stream(5, **params)
-    model = way(model)
+    model = make_copy(model)
     before = weights(model)
     model.set_params(learning_rate_init=1e-12, max_iter=500)
     assert distance(model.partial_fit(X, y), before) < 1e-9
     power = 0.5 if learning_rate == "invscaling" and solver == "sgd" else 0
-    model = way(model).set_params(learning_rate_init=0.2)
+    model = make_copy(model).set_params(learning_rate_init=0.2)
     seen = model.t_
-    rates = [optimizer.learning_rate for optimizer in optimizers_at_the_steps_of(model)]
+    rates = [optimizer.learning_rate for optimizer in record_optimizers(model)]
     assert rates == [pytest.approx(0.2 / (seen + 1) ** power)]
 
 
-@twice
-def test_settings_of_adam_take_effect_at_the_next_call(way):
+@each_copy
+def test_new_adam_settings_take_effect_at_the_next_call(make_copy):
     model = stream(3)
     known = model._optimizer
     m_hat = known.mean * (1 - known.beta_1) / (1 - known.beta_1**3)
     v_hat = known.square * (1 - known.beta_2) / (1 - known.beta_2**3)
     new = {"beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3}
-    model = way(model).set_params(**new)
-    (at_start,) = optimizers_at_the_steps_of(model)
+    model = make_copy(model).set_params(**new)
+    (at_start,) = record_optimizers(model)
     assert (at_start.beta_1, at_start.beta_2, at_start.epsilon, at_start.t) == (0.5, 0.9, 1e-3, 3)
     # the same estimates of the gradient and of its square
     np.testing.assert_allclose(at_start.mean * 0.5 / (1 - 0.5**3), m_hat, rtol=1e-12)
     np.testing.assert_allclose(at_start.square * 0.1 / (1 - 0.9**3), v_hat, rtol=1e-12)
 
 
-@twice
-def test_momentum_takes_effect_at_the_next_call(way):
+@each_copy
+def test_new_momentum_takes_effect_at_the_next_call(make_copy):
     params = {"solver": "sgd", "dropout": 0, "shuffle": False, "alpha": 0}
-    model = way(stream(2, momentum=0, **params)).set_params(momentum=0.9, nesterovs_momentum=False)
+    model = make_copy(stream(2, momentum=0, **params)).set_params(momentum=0.9, nesterovs_momentum=False)
     plain = copy.deepcopy(model).set_params(momentum=0)
     assert distance(model.partial_fit(X, y), plain.partial_fit(X, y)) == 0  # the velocity starts at 0
     moved = [a - b for a, b in zip(weights(plain), weights(stream(2, momentum=0, **params)), strict=True)]
     second = copy.deepcopy(model).set_params(momentum=0)
-    model, before = way(model), weights(model)
+    model, before = make_copy(model), weights(model)
     pairs = zip(weights(model.partial_fit(X, y)), weights(second.partial_fit(X, y)), moved, strict=True)
     for with_momentum, without, step in pairs:
         np.testing.assert_allclose(with_momentum - without, 0.9 * step, atol=1e-12)
     assert distance(model, before) > 0
-    model = way(model).set_params(momentum=0).partial_fit(X, y)
+    model = make_copy(model).set_params(momentum=0).partial_fit(X, y)
     assert model._optimizer.velocity.size == 0
-    assert not way(model).set_params(nesterovs_momentum=True).partial_fit(X, y)._optimizer.momentum
+    assert not make_copy(model).set_params(nesterovs_momentum=True).partial_fit(X, y)._optimizer.momentum
 
 
-@twice
-def test_a_rate_lowered_by_adaptive_is_kept_for_the_same_settings(way):
+@each_copy
+def test_adaptive_rate_is_kept_while_its_settings_are_unchanged(make_copy):
     params = {
         "solver": "sgd",
         "learning_rate": "adaptive",
@@ -477,10 +485,10 @@ def test_a_rate_lowered_by_adaptive_is_kept_for_the_same_settings(way):
     assert 0 < reached < 0.01
 
     def rates(*changes):
-        twin = copy.deepcopy(model).set_params(tol=0, n_iter_no_change=99)
+        copied = copy.deepcopy(model).set_params(tol=0, n_iter_no_change=99)
         for change in changes:
-            twin = way(twin).set_params(**change).partial_fit(X, y)
-            yield twin._optimizer.learning_rate
+            copied = make_copy(copied).set_params(**change).partial_fit(X, y)
+            yield copied._optimizer.learning_rate
 
     assert list(rates({}, {"power_t": 2, "momentum": 0.1, "alpha": 1.0, "max_iter": 3})) == [reached, reached]
     assert list(rates({"learning_rate_init": 0.2}, {}, {"learning_rate_init": 0.1})) == [0.2, 0.2, 0.1]
@@ -488,20 +496,20 @@ def test_a_rate_lowered_by_adaptive_is_kept_for_the_same_settings(way):
     assert list(rates({"solver": "adam"}, {"solver": "sgd"})) == [0.1, 0.1]
 
 
-def test_files_of_0_1_0_hold_only_the_rate():
+def test_files_of_0_1_0_restore_the_learning_rate():
     params = {"solver": "sgd", "learning_rate": "adaptive", "learning_rate_init": 0.1, "tol": 0.05}
     model = CLASSIFIER(8, random_state=0, max_iter=300, **params).fit(X, y)
     state = {k: v for k, v in model.__getstate__().items() if k not in {"_rate_settings", "_in_stream"}}
     for init, expected in ((0.1, model._optimizer.learning_rate), (0.2, 0.2)):
-        twin = object.__new__(CLASSIFIER)
-        twin.__setstate__({**state, "_skdropout_version": "0.1.0"})
-        twin.set_params(learning_rate_init=init, n_iter_no_change=99).partial_fit(X, y)
-        assert twin._optimizer.learning_rate == expected < 0.3
+        restored = object.__new__(CLASSIFIER)
+        restored.__setstate__({**state, "_skdropout_version": "0.1.0"})
+        restored.set_params(learning_rate_init=init, n_iter_no_change=99).partial_fit(X, y)
+        assert restored._optimizer.learning_rate == expected < 0.3
 
 
 @pytest.mark.parametrize("params", [{}, {"solver": "sgd"}, {"solver": "sgd", "learning_rate": "invscaling"}])
-def test_unchanged_parameters_give_the_bits_of_scikit_learn(params):
-    """Where the settings are the same, a partial_fit after a fit is scikit-learn's."""
+def test_partial_fit_after_fit_matches_scikit_learn(params):
+    """With unchanged settings, a partial_fit after a fit gives the weights of scikit-learn."""
     params = {"hidden_layer_sizes": (8,), "max_iter": 10, "batch_size": 150, "shuffle": False, **params}
     ours, theirs = (cls(random_state=0, **params) for cls in (CLASSIFIER, MLPClassifier))
     ours.set_params(dropout=0)
@@ -513,32 +521,32 @@ def test_unchanged_parameters_give_the_bits_of_scikit_learn(params):
         np.testing.assert_allclose(a, b, rtol=1e-9)
 
 
-@twice
-def test_another_solver_starts_with_new_moments(way):
-    model = way(stream(3, dropout=0)).set_params(solver="sgd").partial_fit(*ROWS[0])
+@each_copy
+def test_moments_are_reset_between_sgd_and_adam(make_copy):
+    model = make_copy(stream(3, dropout=0)).set_params(solver="sgd").partial_fit(*ROWS[0])
     assert type(model._optimizer) is SGD
-    model = way(model).set_params(solver="adam").partial_fit(*ROWS[1])
+    model = make_copy(model).set_params(solver="adam").partial_fit(*ROWS[1])
     assert model._optimizer.t == 1
-    assert way(model).set_params(solver="adamw").partial_fit(*ROWS[1])._optimizer.t == 2
+    assert make_copy(model).set_params(solver="adamw").partial_fit(*ROWS[1])._optimizer.t == 2
 
 
 # lbfgs before and after other solvers
 
 
-@pytest.mark.parametrize("way", [lambda model: model, by_pickle], ids=["alone", "pickle"])
+@pytest.mark.parametrize("make_copy", [lambda model: model, by_pickle], ids=["original", "pickle"])
 @pytest.mark.parametrize("cls", [CLASSIFIER, REGRESSOR])
 @pytest.mark.parametrize("first", [{"early_stopping": True}, {"solver": "sgd", "learning_rate": "adaptive"}])
-def test_lbfgs_under_warm_start_drops_state_of_the_previous_solver(way, cls, first):
+def test_lbfgs_warm_start_drops_the_state_of_the_previous_solver(make_copy, cls, first):
     params = {"hidden_layer_sizes": 8, "random_state": 0, "max_iter": 20}
     plain = cls(**params).set_params(solver="lbfgs", dropout=0).fit(X, y)
     model = cls(**params).set_params(dropout=0, warm_start=True, **first).fit(X, y)
     seen = model.t_
-    model = way(model).set_params(solver="lbfgs", early_stopping=False).fit(X, y)
+    model = make_copy(model).set_params(solver="lbfgs", early_stopping=False).fit(X, y)
     assert model._fitted() - {"_mask_state", "_validation_mask"} == plain._fitted()
     assert model.t_ == seen > 0
-    model = way(model).set_params(solver="adam", max_iter=2).fit(X, y)
+    model = make_copy(model).set_params(solver="adam", max_iter=2).fit(X, y)
     assert len(model.loss_curve_) == len(model.dropout_curve_) == model.n_iter_ == 2
     assert model.best_loss_ == min(model.loss_curve_)
     assert model.validation_scores_ is model.best_validation_score_ is None
-    model = way(model).partial_fit(X, y)
+    model = make_copy(model).partial_fit(X, y)
     assert len(model.loss_curve_) == 3

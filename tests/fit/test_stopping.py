@@ -1,4 +1,4 @@
-"""When training under noise ends: convergence is judged without the noise."""
+"""Stopping of noisy training: convergence is judged by noise-free losses."""
 
 import numpy as np
 import pytest
@@ -16,22 +16,22 @@ y = np.sin(X[:, 0]) + X[:, 1] + 0.1 * rng.normal(size=2500)
 
 
 @pytest.fixture
-def judged(monkeypatch):
-    """What convergence is judged by, epoch by epoch."""
+def noise_free_losses(monkeypatch):
+    """Record the noise-free loss of each epoch, by which convergence is judged."""
     losses, noise_free_loss = [], Training._noise_free_loss
 
-    def note(self):
+    def record(self):
         losses.append(noise_free_loss(self))
         return losses[-1]
 
-    monkeypatch.setattr(Training, "_noise_free_loss", note)
+    monkeypatch.setattr(Training, "_noise_free_loss", record)
     return losses
 
 
 @pytest.mark.parametrize("extra", [{}, {"l1_ratio": 0.5}, {"batch_norm": "before_activation"}], ids=str)
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("n_rows", [900, 2500])
-def test_the_objective_without_noise_on_at_most_1000_rows_is_judged(judged, n_rows, weighted, extra):
+def test_convergence_uses_the_noise_free_objective_on_up_to_1000_rows(noise_free_losses, n_rows, weighted, extra):
     params = dict(extra)
     objectives, weight = [], np.ones(n_rows)
     if weighted:
@@ -40,31 +40,31 @@ def test_the_objective_without_noise_on_at_most_1000_rows_is_judged(judged, n_ro
     if len(rows) > 1000:
         rows = np.random.RandomState(0).choice(rows, 1000, replace=False)
 
-    def note(estimator, X, y):
+    def record(estimator, X, y):
         loss = np.average((estimator.predict(X) - y) ** 2, weights=weight[rows]) / 2
         l1, W = params.get("l1_ratio", 0), estimator.coefs_
-        if params.get("batch_norm"):  # the penalty is on the weights as they are trained
+        if params.get("batch_norm"):  # the penalty applies to the unfolded weights
             W = [estimator._unfolded[1][: 3 * 20 + 20]]
         penalty = sum(l1 * np.abs(w).sum() + (1 - l1) / 2 * (w**2).sum() for w in W)
         objectives.append(loss + 0.1 * penalty / (weight.sum() / np.ceil(n_rows / 200)))
         return 0
 
-    params |= {"dropout": 0.3, "dropout_schedule": "constant", "alpha": 0.1, "scoring": note}
+    params |= {"dropout": 0.3, "dropout_schedule": "constant", "alpha": 0.1, "scoring": record}
     model = DropoutMLPRegressor(hidden_layer_sizes=(20,), max_iter=8, n_iter_no_change=7, **params)
     model.fit(X[:n_rows], y[:n_rows], weight if weighted else None, X_val=X[rows], y_val=y[rows])
-    np.testing.assert_allclose(judged, objectives[-8:], rtol=1e-9)
-    assert judged[-1] < model.loss_curve_[-1]  # with the noise on
+    np.testing.assert_allclose(noise_free_losses, objectives[-8:], rtol=1e-9)
+    assert noise_free_losses[-1] < model.loss_curve_[-1]  # which includes the noise
     assert model.best_loss_ == min(model.loss_curve_)
 
 
-def test_the_weights_judged_are_those_of_the_epoch(judged):
-    """Batch normalisation is folded into copies of them."""
+def test_noise_free_losses_use_the_weights_of_their_epoch(noise_free_losses):
+    """Batch normalization is folded into copies of the weights."""
     params = {"batch_norm": "before_activation", "dropout": 0.3, "dropout_schedule": "constant", "alpha": 0.0}
     DropoutMLPRegressor(max_iter=4, n_iter_no_change=3, **params).fit(X[:100], y[:100])
-    assert len(set(judged)) == 4
+    assert len(set(noise_free_losses)) == 4
 
 
-def test_partial_fit_after_fit_is_judged_by_its_own_losses():
+def test_partial_fit_after_fit_judges_convergence_by_its_own_losses():
     model = DropoutMLPRegressor(
         solver="sgd", learning_rate="adaptive", dropout=0.5, dropout_schedule="constant", max_iter=30, random_state=0
     ).fit(X[:200], y[:200])
@@ -74,8 +74,8 @@ def test_partial_fit_after_fit_is_judged_by_its_own_losses():
     assert model._optimizer.learning_rate > 1e-4
 
 
-def patience_on(losses, tol=1e-4, n_iter_no_change=10):
-    """The epochs it takes to stop on a curve of losses."""
+def epochs_until_stalled(losses, tol=1e-4, n_iter_no_change=10):
+    """Return the number of epochs until a loss curve has stopped improving."""
     best, n_stalled = np.inf, 0
     for epoch, loss in enumerate(losses, 1):
         n_stalled = n_stalled + 1 if loss > best - tol else 0
@@ -85,16 +85,16 @@ def patience_on(losses, tol=1e-4, n_iter_no_change=10):
     return len(losses)
 
 
-def test_training_does_not_stop_because_of_the_noise():
+def test_noise_does_not_stop_training():
     data, labels = load_iris(return_X_y=True)
     data = StandardScaler().fit_transform(data)
     params = {"max_iter": 700, "random_state": 0}
     noisy = DropoutMLPClassifier(dropout=0.5, dropout_schedule="constant", **params).fit(data, labels)
-    quiet = DropoutMLPClassifier(dropout=0, **params).fit(data, labels)
-    assert patience_on(noisy.loss_curve_) < 250
+    noise_free = DropoutMLPClassifier(dropout=0, **params).fit(data, labels)
+    assert epochs_until_stalled(noisy.loss_curve_) < 250
     assert noisy.n_iter_ > 400
-    assert quiet.n_iter_ > 400
-    assert quiet.n_iter_ == min(patience_on(quiet.loss_curve_), 700)  # as scikit-learn's
+    assert noise_free.n_iter_ > 400
+    assert noise_free.n_iter_ == min(epochs_until_stalled(noise_free.loss_curve_), 700)  # as in scikit-learn
 
 
 @pytest.mark.parametrize(
@@ -102,14 +102,14 @@ def test_training_does_not_stop_because_of_the_noise():
     [
         {"early_stopping": True},
         {"n_iter_no_change": np.inf},
-        {"n_iter_no_change": 3},  # there is no epoch left to stop before
+        {"n_iter_no_change": 3},  # too few epochs to stop early
         {"dropout": 0},
         {"dropout_schedule": "flat_cos"},
         {"learning_rate": "cosine"},
     ],
     ids=str,
 )
-def test_where_it_is_not_needed_it_costs_nothing(monkeypatch, params):
+def test_noise_free_loss_is_computed_only_where_it_is_needed(monkeypatch, params):
     defaults = {"max_iter": 3, "n_iter_no_change": 2, "dropout": 0.3, "dropout_schedule": "constant"}
     model = DropoutMLPRegressor(**defaults | params)
 
@@ -124,24 +124,24 @@ def test_where_it_is_not_needed_it_costs_nothing(monkeypatch, params):
         DropoutMLPRegressor(**defaults).fit(X[:100], y[:100])
 
 
-def fluctuating(n_rows=400):
-    """Noisy labels, which one mask for all rows makes hard to learn."""
+def fluctuating_data(n_rows=400):
+    """Return data with noisy labels, which are hard to learn with one mask for all rows."""
     rng = np.random.RandomState(1)
     data = rng.normal(size=(n_rows, 10))
     return data, (data[:, 0] + data[:, 1] * data[:, 2] + rng.normal(size=n_rows) > 0).astype(int)
 
 
 @pytest.mark.parametrize("batch_norm", [False, "before_activation", "after_activation"])
-def test_one_mask_for_all_rows_does_not_end_training_early(batch_norm):
-    """A lucky epoch sets a minimum that is out of reach for the next ones."""
-    data, labels = fluctuating()
+def test_shared_masks_do_not_stop_training_early(batch_norm):
+    """A lucky mask sets a minimum that the next epochs cannot reach."""
+    data, labels = fluctuating_data()
     params = {"mask_sharing": "batch", "dropout": 0.5, "batch_norm": batch_norm, "batch_size": 400, "max_iter": 150}
     losses = []
     for seed in range(4):
         clf = DropoutMLPClassifier(random_state=seed, **params).fit(data, labels)
-        to_the_end = DropoutMLPClassifier(random_state=seed, n_iter_no_change=np.inf, **params).fit(data, labels)
+        full = DropoutMLPClassifier(random_state=seed, n_iter_no_change=np.inf, **params).fit(data, labels)
         losses.append([-clf.log_predictive_density(data, labels, dropout=0, n_samples=1).mean()])
-        losses[-1].append(-to_the_end.log_predictive_density(data, labels, dropout=0, n_samples=1).mean())
+        losses[-1].append(-full.log_predictive_density(data, labels, dropout=0, n_samples=1).mean())
     ours, end = np.mean(losses, axis=0)
     assert ours < end + 0.02
 
@@ -152,7 +152,7 @@ def test_one_mask_for_all_rows_does_not_end_training_early(batch_norm):
     [(name, {}) for name in LOSSES]
     + [("log_loss", {"smoothing": 0.2}), ("binary_log_loss", {"smoothing": 0.2}), ("quantile", {"level": 0.8})],
 )
-def test_no_constant_is_better_than_the_best(name, options, weighted):
+def test_best_constant_minimizes_the_loss(name, options, weighted):
     rng = np.random.RandomState(0)
     Y = {"log_loss": rng.choice(3, 200, p=[0.6, 0.3, 0.1]), "binary_log_loss": rng.uniform(size=(200, 3)) < 0.3}
     Y = Y.get(name, rng.exponential(size=(200, 3)))
@@ -169,12 +169,12 @@ def test_no_constant_is_better_than_the_best(name, options, weighted):
             assert found > best - (0.02 * best if name == "huber" else 1e-9)
 
 
-def test_a_loss_without_a_constant_formula_is_never_flagged():
+def test_loss_of_the_best_constant_is_infinite_if_unknown():
     assert LOSSES["squared_error"]._replace(best_constant=None).constant_loss(None, None, 1) == np.inf
 
 
-def test_patience_does_not_count_before_the_loss_is_meaningful():
-    """Wine's columns, in thousands, on weights that a user scaled: the loss is above that of a constant for long."""
+def test_patience_starts_when_the_loss_is_below_that_of_a_constant():
+    """With raw columns in the thousands, the loss stays above that of a constant for many epochs."""
     data, labels = load_wine(return_X_y=True)
     params = {"random_state": 0, "learning_rate_init": 1e-5, "tol": 1.0, "n_iter_no_change": 3, "max_iter": 40}
     clf = DropoutMLPClassifier(dropout_kind="alpha", activation="selu", input_dropout=0.1, **params)
@@ -198,7 +198,7 @@ WORSE = "worse than a constant: its loss without dropout is .* To learn, (.*) or
     ],
     ids=str,
 )
-def test_a_fit_that_is_worse_than_a_constant_says_so(params):
+def test_fit_that_is_worse_than_a_constant_warns(params):
     data, labels = load_wine(return_X_y=True)
     clf = DropoutMLPClassifier(max_iter=1, random_state=0, **params)
     with pytest.warns(ConvergenceWarning, match=WORSE) as caught:
@@ -216,7 +216,7 @@ def test_a_fit_that_is_worse_than_a_constant_says_so(params):
     [{"dropout": 0}, {"dropout": 0.1}, {"dropout": 0.1, "early_stopping": True}, {"dropout": 0, "solver": "lbfgs"}],
     ids=str,
 )
-def test_targets_of_a_narrow_range_are_no_excuse(params, width):
+def test_fit_to_targets_of_a_narrow_range_warns(params, width):
     """The loss of the best constant is below `tol`, R² is far below 0, and scikit-learn is silent."""
     data, labels = load_iris(return_X_y=True)
     data = StandardScaler().fit_transform(data)
@@ -231,7 +231,7 @@ def test_targets_of_a_narrow_range_are_no_excuse(params, width):
 
 @pytest.mark.filterwarnings("error:The network predicts its training rows worse than a constant")
 @pytest.mark.parametrize("dropout", [0, 0.2])
-def test_a_fit_that_learns_is_silent(dropout):
+def test_fit_that_learns_does_not_warn(dropout):
     data, labels = load_iris(return_X_y=True)
     data = StandardScaler().fit_transform(data)
     params = {"dropout": dropout, "learning_rate_init": 0.01, "max_iter": 500, "random_state": 0}
@@ -243,7 +243,7 @@ def test_a_fit_that_learns_is_silent(dropout):
 
 
 @pytest.mark.parametrize("dropout", [0, 0.2])
-def test_early_stopping_with_dropout_monitors_the_loss(dropout):
+def test_early_stopping_monitors_the_loss_only_with_dropout(dropout):
     data, labels = load_iris(return_X_y=True)
     data = StandardScaler().fit_transform(data)
     params = {"early_stopping": True, "random_state": 0, "dropout": dropout}
@@ -259,7 +259,7 @@ def test_early_stopping_with_dropout_monitors_the_loss(dropout):
 
 
 def epochs_until_both_stall(noise_free, noisy, window, tol=1e-4, n_iter_no_change=10):
-    """The number of epochs until both losses, averaged over a window, have stopped improving."""
+    """Return the number of epochs until both losses, averaged over a window, have stopped improving."""
     best, n_stalled = [np.inf, np.inf], 0
     for epoch in range(1, len(noisy) + 1):
         means = [np.mean(losses[max(0, epoch - window) : epoch]) for losses in (noise_free, noisy)]
@@ -270,19 +270,19 @@ def epochs_until_both_stall(noise_free, noisy, window, tol=1e-4, n_iter_no_chang
     return len(noisy)
 
 
-def test_training_ends_when_both_losses_have_stalled_in_the_mean_over_a_window(judged):
-    data, labels = fluctuating()
+def test_training_ends_when_the_window_means_of_both_losses_stall(noise_free_losses):
+    data, labels = fluctuating_data()
     params = {"mask_sharing": "batch", "dropout": 0.5, "batch_size": 400, "learning_rate_init": 0.02, "alpha": 0.0}
     clf = DropoutMLPClassifier(hidden_layer_sizes=5, max_iter=600, random_state=0, **params).fit(data, labels)
     assert clf.n_iter_ < 600
-    assert epochs_until_both_stall(judged, clf.loss_curve_, window=10) == clf.n_iter_
-    assert epochs_until_both_stall(judged, clf.loss_curve_, window=1) < clf.n_iter_
+    assert epochs_until_both_stall(noise_free_losses, clf.loss_curve_, window=10) == clf.n_iter_
+    assert epochs_until_both_stall(noise_free_losses, clf.loss_curve_, window=1) < clf.n_iter_
 
 
-def test_training_continues_while_running_moments_lag_behind_the_weights(judged):
+def test_training_continues_while_running_moments_lag(noise_free_losses):
     """With one full batch, the loss at the running moments of batch normalization rises while training learns."""
     data, labels = load_iris(return_X_y=True)
     clf = DropoutMLPClassifier(batch_norm="before_activation", batch_size=150, random_state=0).fit(data, labels)
-    assert epochs_until_both_stall(judged, judged, window=10) < 40
+    assert epochs_until_both_stall(noise_free_losses, noise_free_losses, window=10) < 40
     assert clf.n_iter_ > 100
     assert clf.score(data, labels) > 0.9

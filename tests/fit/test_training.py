@@ -1,4 +1,4 @@
-"""The run of a training by itself: from a plan to a history, without the estimator."""
+"""Training without the estimator: from a plan to a history."""
 
 import copy
 from dataclasses import FrozenInstanceError
@@ -10,7 +10,7 @@ from helpers import classifier, regressor
 from skdropout._callbacks.tasks import Tasks
 from skdropout._fit.history import History
 from skdropout._fit.lbfgs import LBFGS
-from skdropout._fit.plan import SavedFit as Saved
+from skdropout._fit.plan import SavedFit
 from skdropout._fit.prepare import prepare
 from skdropout._fit.stochastic import Training
 
@@ -20,15 +20,15 @@ y = X[:, 0] + X[:, 1] ** 2
 LABELS = np.array(["a", "b"])[(y > 1).astype(int)]
 
 
-class NoTasks(Tasks):
-    """Records what a run reports, and ends it after some epochs."""
+class RecordingTasks(Tasks):
+    """Record the epochs that a run reports; end it after `stop_after` epochs."""
 
     def __init__(self, stop_after=np.inf):
         super().__init__()
-        self.begun, self.losses, self.stop_after = 0, [], stop_after
+        self.n_begun, self.losses, self.stop_after = 0, [], stop_after
 
     def begin_epoch(self):
-        self.begun += 1
+        self.n_begun += 1
 
     def end_epoch(self, training):
         self.losses.append(training.history.loss_)
@@ -36,14 +36,14 @@ class NoTasks(Tasks):
         return self.stopped
 
 
-def gone(self, *args):
+def raise_error(self, *args):
     raise AssertionError("the run used the estimator")
 
 
 def plan_without_estimator(estimator, *args, **kwargs):
-    """Prepare a fit, and make every later use of the estimator fail."""
+    """Prepare a fit, and make every later use of the estimator raise an error."""
     plan = prepare(estimator, *args, **kwargs)
-    used = type("Used", (type(estimator),), {"__getattribute__": gone, "__setattr__": gone})
+    used = type("Used", (type(estimator),), {"__getattribute__": raise_error, "__setattr__": raise_error})
     object.__setattr__(estimator, "__class__", used)
     return plan
 
@@ -51,7 +51,7 @@ def plan_without_estimator(estimator, *args, **kwargs):
 SETTINGS = {
     "dropout": {},
     "schedule": {"dropout_schedule": "annealed", "learning_rate": "onecycle", "warmup_fraction": 0.2},
-    "batch norm, one mask per batch": {"batch_norm": "before_activation", "mask_sharing": "batch"},
+    "batch norm, shared masks": {"batch_norm": "before_activation", "mask_sharing": "batch"},
     "sgd": {"solver": "sgd", "learning_rate": "adaptive", "clip_norm": 1.0, "max_norm": 1.0},
     "no dropout": {"dropout": 0},
     "lbfgs": {"solver": "lbfgs", "dropout": 0},
@@ -61,7 +61,7 @@ SETTINGS = {
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("name", SETTINGS)
 @pytest.mark.parametrize("make", [classifier, regressor])
-def test_a_run_needs_only_the_plan(make, name):
+def test_run_needs_only_the_plan(make, name):
     targets = LABELS if make is classifier else y
     fitted = make(**SETTINGS[name]).fit(X, targets)
     plan = plan_without_estimator(make(**SETTINGS[name]), X, targets)
@@ -74,7 +74,7 @@ def test_a_run_needs_only_the_plan(make, name):
         assert value == getattr(fitted, attribute), attribute
 
 
-def test_the_plan_is_frozen():
+def test_plan_is_frozen():
     plan = prepare(classifier(), X, LABELS)
     with pytest.raises(FrozenInstanceError):
         plan.held_out = plan.rows
@@ -82,30 +82,30 @@ def test_the_plan_is_frozen():
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_tasks_are_told_of_each_epoch_and_can_end_the_run(solver):
+def test_tasks_are_notified_of_each_epoch_and_can_end_the_run(solver):
     def run(tasks):
         plan = prepare(classifier(solver=solver, dropout=0, max_iter=5), X, LABELS)
         training = LBFGS(plan) if solver == "lbfgs" else Training(plan)
         training.run(tasks)
         return training.history
 
-    whole, stopped = NoTasks(), NoTasks(stop_after=3)
+    whole, stopped = RecordingTasks(), RecordingTasks(stop_after=3)
     run(whole)
     history = run(stopped)
-    assert history.n_iter_ == stopped.begun == 3
+    assert history.n_iter_ == stopped.n_begun == 3
     assert stopped.losses == whole.losses[:3]
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_the_state_of_a_run_contains_all_that_the_rest_depends_on():
+def test_run_resumes_exactly_from_its_state():
     """A second run continues from a copy of the state in the middle of the first one."""
-    taken = {}
+    saved = {}
 
-    class TakeState(NoTasks):
+    class SaveState(RecordingTasks):
         def end_epoch(self, training):
             if training.history.n_iter_ == 2:
-                taken["state"] = copy.deepcopy(training.state())
-                taken["fitted"] = copy.deepcopy(training.history.published())
+                saved["state"] = copy.deepcopy(training.state())
+                saved["fitted"] = copy.deepcopy(training.history.published())
             return super().end_epoch(training)
 
     params = {"early_stopping": True, "batch_norm": "after_activation", "dropout_schedule": "annealed", "max_iter": 5}
@@ -117,23 +117,23 @@ def test_the_state_of_a_run_contains_all_that_the_rest_depends_on():
         return -history.loss_, history.loss_
 
     first = Training(plan(), evaluate)
-    first.run(TakeState())
+    first.run(SaveState())
     resumed = plan()
-    object.__setattr__(resumed, "resume_from", Saved(taken["fitted"], taken["state"], "nowhere"))
+    object.__setattr__(resumed, "resume_from", SavedFit(saved["fitted"], saved["state"], "nowhere"))
     second = Training(resumed, evaluate)
-    second.run(NoTasks())
+    second.run(RecordingTasks())
     np.testing.assert_array_equal(second.model.params.vector, first.model.params.vector)
     assert second.history.published() == first.history.published()
 
 
-# The history
+# History
 
 
 def history(**params):
     return History(prepare(classifier(**params), X, LABELS))
 
 
-def test_the_history_starts_empty_and_continues_the_curves_of_a_warm_start():
+def test_history_starts_empty_and_continues_the_curves_of_a_warm_start():
     assert history().loss_curve_ == []
     clf = classifier(warm_start=True, max_iter=2, n_iter_no_change=2).fit(X, LABELS)
     curve = clf.loss_curve_
@@ -153,7 +153,7 @@ def test_patience_counts_epochs_without_improvement():
     assert record.loss_curve_ == [1.0, 0.95, 0.92, 0.7, 0.8]
 
 
-def test_early_stopping_keeps_the_weights_of_the_best_score():
+def test_early_stopping_improves_only_on_a_better_score():
     record = history(early_stopping=True, dropout=0, tol=0.1)
     record.start_validation(-np.inf, np.inf)
     for score, improved, count in [(0.5, True, 0), (0.55, True, 1), (0.4, False, 2), (0.9, True, 0)]:
@@ -165,7 +165,7 @@ def test_early_stopping_keeps_the_weights_of_the_best_score():
     assert record.validation_scores_ == [0.5, 0.55, 0.4, 0.9]
 
 
-def test_with_dropout_both_mean_losses_must_stall():
+def test_patience_with_dropout_needs_both_mean_losses_to_stall():
     record = History(prepare(classifier(n_iter_no_change=1, tol=0.0), X, LABELS), noise_free=True)
     for loss, noise_free_loss, count in [(1.0, 1.0, 0), (1.1, 0.9, 0), (0.9, 1.0, 0), (1.2, 1.2, 1)]:
         record.add_epoch(loss)
@@ -176,7 +176,7 @@ def test_with_dropout_both_mean_losses_must_stall():
     assert record._no_improvement_count == 0
 
 
-def test_the_line_of_verbose():
+def test_verbose_line():
     record = history(max_iter=200, early_stopping=True, scoring="accuracy")
     record.start_validation(-np.inf, np.inf)
     record.n_iter_ = 7

@@ -1,4 +1,4 @@
-"""Validation sets: absent classes, unknown labels, another scale, and the split of a warm start."""
+"""Validation sets: absent classes, unknown labels, targets on another scale, and the split of a warm start."""
 
 import copy
 import pickle
@@ -63,13 +63,13 @@ def one_vs_rest(score, classes, y, P, **weights):
 
 def one_vs_one(classes, y, P, average=None, weight=None):
     weight = np.ones(len(y)) if weight is None else weight
-    areas, shares = [], []
+    areas, sizes = [], []
     for a, b in combinations([i for i, c in enumerate(classes) if (y == c).any()], 2):
         rows = (y == classes[a]) | (y == classes[b])
         pair = [roc_auc_score(y[rows] == classes[i], P[rows, i], sample_weight=weight[rows]) for i in (a, b)]
         areas.append(np.mean(pair))
-        shares.append(weight[rows].sum())
-    return np.average(areas, weights=shares if average == "weighted" else None)
+        sizes.append(weight[rows].sum())
+    return np.average(areas, weights=sizes if average == "weighted" else None)
 
 
 def brier(classes, y, P):
@@ -101,7 +101,7 @@ EXPECTED = {  # from the classes, the labels, the probabilities and the predicti
     "jaccard_macro": lambda c, y, P, p: jaccard_score(y, p, labels=c, average="macro", zero_division=0),
     "accuracy": lambda c, y, P, p: np.mean(y == p),
 }
-EXPECTED = {name: expected for name, expected in EXPECTED.items() if name in get_scorer_names()}  # some came in 1.8
+EXPECTED = {name: expected for name, expected in EXPECTED.items() if name in get_scorer_names()}  # some are new in 1.8
 OLDER = parse_version(sklearn.__version__) < parse_version("1.8")
 
 
@@ -123,8 +123,8 @@ def test_scores_with_absent_classes(scoring, y):
         assert clf.validation_scores_[-1] == pytest.approx(EXPECTED[scoring](*known), rel=1e-9)
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")  # of splits with every class
-def test_a_split_without_the_rare_class_does_not_end_fit():
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")  # for splits with every class
+def test_split_without_the_rare_class_does_not_fail():
     data, n_absent = np.random.default_rng(1).normal(size=(300, 3)), 0
     for seed in range(20):
         y = np.random.RandomState(seed).permutation([0] * 147 + [1] * 147 + [2] * 6)
@@ -135,7 +135,7 @@ def test_a_split_without_the_rare_class_does_not_end_fit():
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
-def test_with_all_classes_the_scorer_is_that_of_scikit_learn():
+def test_scores_with_all_classes_equal_those_of_scikit_learn():
     every = np.arange(60)
     for name in EXPECTED:
         clf, *_ = fitted(name, CODES, every)
@@ -143,15 +143,15 @@ def test_with_all_classes_the_scorer_is_that_of_scikit_learn():
 
 
 @pytest.mark.parametrize("val", [VAL, np.arange(60)], ids=["absent", "all"])
-def test_one_vs_one_weighs_its_rows(val):
-    """scikit-learn refuses weights there, and class_weight makes some."""
+def test_one_vs_one_scores_use_weights(val):
+    """scikit-learn rejects weights here, but class_weight produces some."""
     for params in ({"class_weight": "balanced"}, {"class_weight": {"a": 3.0, "b": 1.0, "c": 0.5, "rare": 1.0}}):
         clf, classes, y, P, _ = fitted("roc_auc_ovo_weighted", val=val, **params)
         weight = clf.class_weight_[np.searchsorted(classes, y)]
         assert clf.validation_scores_[-1] == pytest.approx(one_vs_one(classes, y, P, "weighted", weight), rel=1e-9)
 
 
-def test_a_class_of_weight_0_is_absent():
+def test_class_of_weight_zero_counts_as_absent():
     weight = np.where(LABELS == "rare", 0.0, rng.uniform(1, 2, size=120))[:60]
     y = LABELS[:60]
     clf = Small(scoring="roc_auc_ovr").fit(X, LABELS, X_val=X[:60], y_val=y, sample_weight_val=weight)
@@ -160,7 +160,7 @@ def test_a_class_of_weight_0_is_absent():
     assert clf.validation_scores_[-1] == pytest.approx(expected, rel=1e-9)
 
 
-def test_scorers_of_make_scorer_know_the_classes_too():
+def test_scorers_from_make_scorer_know_the_classes():
     scorers = {
         "neg_log_loss": make_scorer(log_loss, greater_is_better=False, response_method="predict_proba"),
         "roc_auc_ovr": make_scorer(partial(roc_auc_score, multi_class="ovr"), response_method="predict_proba"),
@@ -169,7 +169,7 @@ def test_scorers_of_make_scorer_know_the_classes_too():
     for name, scorer in scorers.items():
         clf, *known = fitted(scorer, CODES)
         assert clf.validation_scores_[-1] == pytest.approx(EXPECTED[name](*known), rel=1e-9)
-    two = make_scorer(f1_score, average="macro", labels=["a", "b"], pos_label=None)  # what the user says is left alone
+    two = make_scorer(f1_score, average="macro", labels=["a", "b"], pos_label=None)  # labels of the user are kept
     clf, _, y, _, p = fitted(two)
     assert clf.validation_scores_[-1] == f1_score(y, p, labels=["a", "b"], average="macro")
     adjusted = make_scorer(balanced_accuracy_score, adjusted=True)
@@ -178,7 +178,7 @@ def test_scorers_of_make_scorer_know_the_classes_too():
     assert clf.validation_scores_[-1] == pytest.approx((score - 1 / 3) / (1 - 1 / 3))
 
 
-def test_a_scorer_of_the_user_that_fails_says_which_class_is_absent():
+def test_failing_user_scorer_names_the_absent_class():
     def score(estimator, X, y):
         return -log_loss(y, estimator.predict_proba(X))
 
@@ -193,14 +193,14 @@ UNDEFINED = {"roc_auc", "average_precision", "matthews_corrcoef", "d2_log_loss_s
 
 @pytest.mark.parametrize("scoring", sorted(UNDEFINED & set(get_scorer_names())))
 @pytest.mark.parametrize("absent", [0, 1])
-def test_scores_that_compare_two_classes_name_the_absent_one(scoring, absent):
+def test_undefined_binary_scores_name_the_absent_class(scoring, absent):
     y = (CODES > 1).astype(int)
     with pytest.raises(ValueError, match=f"undefined without rows of class {absent}: give validation rows of every"):
         fitted(scoring, y, np.flatnonzero(y != absent))
 
 
 @pytest.mark.parametrize("scoring", ["f1", "precision", "recall", "jaccard"])
-def test_scores_of_the_positive_class_need_it(scoring):
+def test_scores_of_the_positive_class_need_its_rows(scoring):
     y = (CODES > 1).astype(int)
     with pytest.raises(ValueError, match=f"{scoring}_score is undefined without rows of class 1"):
         fitted(scoring, y, np.flatnonzero(y == 0))
@@ -210,7 +210,7 @@ def test_scores_of_the_positive_class_need_it(scoring):
 
 @pytest.mark.parametrize("label", [0, 1])
 @pytest.mark.parametrize("labels", [[0, 1], [1, 2], ["no", "yes"]], ids=str)
-def test_two_classes_of_which_one_is_absent(labels, label):
+def test_binary_scores_with_an_absent_class(labels, label):
     y = np.array(labels)[(CODES > 1).astype(int)]
     val = np.flatnonzero(y == labels[label])
     for scoring, expected in {
@@ -224,7 +224,7 @@ def test_two_classes_of_which_one_is_absent(labels, label):
 
 
 @pytest.mark.parametrize("sparse", [False, True])
-def test_multilabel_averages_leave_out_labels_without_both_values(sparse):
+def test_multilabel_averages_skip_labels_with_a_single_value(sparse):
     Y = np.column_stack([CODES == 0, CODES > 1, CODES == 3]).astype(int)
     Y_val, X_val = Y[VAL], X[VAL]
     assert not Y_val[:, 2].any()
@@ -242,7 +242,7 @@ def test_multilabel_averages_leave_out_labels_without_both_values(sparse):
 
 
 def test_every_scorer_name_gives_a_score_or_a_clear_error():
-    """With warnings as errors."""
+    """Warnings are errors here."""
     for name in get_scorer_names():
         if "deviance" not in name and "log_error" not in name:  # of positive real values
             with suppress(ValueError):
@@ -258,7 +258,7 @@ def test_every_scorer_name_gives_a_score_or_a_clear_error():
 
 @needs_callbacks
 @pytest.mark.parametrize("scoring", EXPECTED)
-def test_the_callback_scores_as_early_stopping_does(scoring):
+def test_callback_scores_equal_those_of_early_stopping(scoring):
     own, *_ = fitted(scoring)
     stopping = EarlyStopping(X[VAL], LABELS[VAL].tolist(), scoring=scoring)
     Small().set_callbacks(stopping).fit(X, LABELS)
@@ -266,7 +266,7 @@ def test_the_callback_scores_as_early_stopping_does(scoring):
 
 
 @needs_callbacks
-def test_the_callback_scores_other_estimators_on_their_classes():
+def test_callback_scores_other_estimators_on_their_classes():
     stopping = EarlyStopping(X[VAL], LABELS[VAL], scoring="neg_log_loss")
     LogisticRegression(max_iter=5).set_callbacks(stopping).fit(X, LABELS)
     P = stopping.best_estimator_.predict_proba(X[VAL])
@@ -279,7 +279,7 @@ IRIS, SPECIES = scale(iris.data), iris.target_names[iris.target]
 
 @needs_callbacks
 @pytest.mark.parametrize("Meta", [VotingClassifier, StackingClassifier])
-def test_the_callback_refuses_labels_that_were_encoded(Meta):
+def test_callback_rejects_labels_that_a_meta_estimator_encodes(Meta):
     def meta(y_val):
         stopping = EarlyStopping(IRIS, y_val, scoring="accuracy")
         net = Small(max_iter=50).set_callbacks(stopping)
@@ -296,7 +296,7 @@ def test_the_callback_refuses_labels_that_were_encoded(Meta):
 
 
 @needs_callbacks
-def test_the_callback_refuses_rows_that_do_not_match_the_network():
+def test_callback_rejects_data_that_does_not_match_the_estimator():
     Y = np.column_stack([CODES == 0, CODES > 1]).astype(int)
     cases = [
         (Small(), LABELS, X, CODES, "y_val has labels 0, 1, 2, 3, but this DropoutMLPClassifier was fitted on the"),
@@ -319,7 +319,7 @@ def test_the_callback_refuses_rows_that_do_not_match_the_network():
 
 
 class Spy:
-    """A scorer that notes the rows it is given."""
+    """Scorer that records the rows it receives."""
 
     def __init__(self):
         self.seen = []
@@ -329,7 +329,7 @@ class Spy:
         return 0.0
 
 
-def warm(estimator, seed, **params):
+def warm_starting(estimator, seed, **params):
     spy = Spy()
     return estimator(max_iter=1, early_stopping=True, warm_start=True, scoring=spy, random_state=seed, **params), spy
 
@@ -344,9 +344,9 @@ TARGETS = {
 
 @pytest.mark.parametrize("seed", [None, 0, "instance"])
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_warm_start_holds_out_the_same_rows(target, seed):
+def test_warm_start_keeps_its_validation_split(target, seed):
     estimator, y = TARGETS[target]
-    model, spy = warm(estimator, np.random.RandomState(0) if seed == "instance" else seed)
+    model, spy = warm_starting(estimator, np.random.RandomState(0) if seed == "instance" else seed)
     for _ in range(4):
         model.fit(X, y)
     copies = [copy.copy(model), copy.deepcopy(model), pickle.loads(pickle.dumps(model)), model]
@@ -359,13 +359,13 @@ def test_a_warm_start_holds_out_the_same_rows(target, seed):
     assert len(spy.seen[0]) == 12
 
 
-def test_a_new_split_is_drawn_for_other_data_and_by_a_fit_from_scratch():
+def test_other_data_and_fits_from_scratch_draw_a_new_split():
     for change in (
         lambda model: model.fit(X[:110], LABELS[:110]),
         lambda model: model.set_params(validation_fraction=0.3).fit(X, LABELS),
         lambda model: model.set_params(warm_start=False).fit(X, LABELS),
     ):
-        model, spy = warm(DropoutMLPClassifier, np.random.RandomState(0))
+        model, spy = warm_starting(DropoutMLPClassifier, np.random.RandomState(0))
         change(model.fit(X, LABELS))
         assert spy.seen[0] != spy.seen[-1]
         kept = spy.seen[-1]
@@ -373,8 +373,8 @@ def test_a_new_split_is_drawn_for_other_data_and_by_a_fit_from_scratch():
         assert spy.seen[-1] == kept
 
 
-def test_fits_in_between_without_a_split_keep_it():
-    model, spy = warm(DropoutMLPRegressor, None)
+def test_intermediate_fits_without_a_split_keep_the_split():
+    model, spy = warm_starting(DropoutMLPRegressor, None)
     model.fit(X, X[:, 0])
     model.set_params(early_stopping=False, scoring=None).fit(X, X[:, 0])
     model.set_params(early_stopping=True, scoring=spy).fit(X, X[:, 0], X_val=X[:7], y_val=X[:7, 0])
@@ -385,14 +385,14 @@ def test_fits_in_between_without_a_split_keep_it():
     assert frozenset(X[:7, 0]) in spy.seen
 
 
-def test_the_memory_of_the_split_is_a_bit_a_row():
+def test_stored_split_takes_one_bit_per_row():
     n = 100_000
     reg = DropoutMLPRegressor(hidden_layer_sizes=2, max_iter=1, early_stopping=True).fit(np.zeros((n, 1)), np.zeros(n))
     assert len(pickle.dumps(reg._validation_mask)) < n / 8 + 1000
     assert validation_mask(vars(reg)).sum() == n / 10
 
 
-def test_an_integer_seed_trains_as_before_on_the_rows_in_the_order_drawn():
+def test_stored_split_equals_a_redrawn_one_with_an_integer_seed():
     params = {"max_iter": 2, "early_stopping": True, "warm_start": True, "random_state": 0, "shuffle": False}
     clf = DropoutMLPClassifier(8, dropout=0, **params).fit(X, LABELS)
     forgetful = copy.deepcopy(clf)
@@ -405,7 +405,7 @@ class Killed(BaseException):
 
 
 class Kill:
-    """A callback that ends the third epoch."""
+    """Callback that raises Killed after the third epoch."""
 
     def setup(self, estimator, context): ...
 
@@ -419,19 +419,19 @@ class Kill:
 
 
 @needs_callbacks
-def test_a_warm_start_that_is_resumed_holds_out_the_same_rows(tmp_path):
+def test_resumed_warm_start_keeps_its_validation_split(tmp_path):
     model = Small(max_iter=5, early_stopping=True, warm_start=True, random_state=None, scoring="loss").fit(X, LABELS)
-    held_out, saved = validation_mask(vars(model)), pickle.dumps(model.set_params(random_state=0))
-    killed, resumed, straight = (pickle.loads(saved) for _ in range(3))
+    validation_rows, saved = validation_mask(vars(model)), pickle.dumps(model.set_params(random_state=0))
+    killed, resumed, uninterrupted = (pickle.loads(saved) for _ in range(3))
     with pytest.raises(Killed):
         killed.set_callbacks(Checkpoint(tmp_path / "c"), Kill()).fit(X, LABELS)
     resumed.set_callbacks(Checkpoint(tmp_path / "c")).fit(X, LABELS)
-    straight.fit(X, LABELS)
+    uninterrupted.fit(X, LABELS)
     assert len(resumed.loss_curve_) == 10
-    np.testing.assert_array_equal(validation_mask(vars(resumed)), held_out)
-    np.testing.assert_array_equal(resumed.coefs_[0], straight.coefs_[0])
+    np.testing.assert_array_equal(validation_mask(vars(resumed)), validation_rows)
+    np.testing.assert_array_equal(resumed.coefs_[0], uninterrupted.coefs_[0])
     other = pickle.loads(saved).set_callbacks(Checkpoint(tmp_path / "c"))
-    other._validation_mask = (120, np.packbits(~held_out))
+    other._validation_mask = (120, np.packbits(~validation_rows))
     with pytest.raises(ValueError, match="another fit, which differs in the network that it continues"):
         other.fit(X, LABELS)
 
@@ -440,7 +440,7 @@ def test_a_warm_start_that_is_resumed_holds_out_the_same_rows(tmp_path):
 
 diabetes = load_diabetes()
 D, T = scale(diabetes.data), diabetes.target
-ROWS, HELD = np.arange(442) % 4 > 0, np.arange(442) % 4 == 0
+TRAIN_ROWS, VAL_ROWS = np.arange(442) % 4 > 0, np.arange(442) % 4 == 0
 SCALERS = [
     StandardScaler(),
     MinMaxScaler(),
@@ -453,25 +453,25 @@ SCALERS = [
 
 @pytest.mark.parametrize("scaler", SCALERS, ids=lambda s: type(s).__name__)
 @pytest.mark.parametrize("by", ["fit", pytest.param("callback", marks=needs_callbacks)])
-def test_raw_validation_targets_of_transformed_ones_give_a_warning(scaler, by):
+def test_untransformed_validation_targets_warn(scaler, by):
     def fit(y_val):
         reg, given = DropoutMLPRegressor(hidden_layer_sizes=8, max_iter=2, random_state=0), {}
         if by == "fit":
-            given = {"X_val": D[HELD], "y_val": y_val}
+            given = {"X_val": D[VAL_ROWS], "y_val": y_val}
         else:
-            reg.set_callbacks(EarlyStopping(D[HELD], y_val))
-        return TransformedTargetRegressor(reg, transformer=scaler).fit(D[ROWS], T[ROWS], **given)
+            reg.set_callbacks(EarlyStopping(D[VAL_ROWS], y_val))
+        return TransformedTargetRegressor(reg, transformer=scaler).fit(D[TRAIN_ROWS], T[TRAIN_ROWS], **given)
 
     with pytest.warns(UserWarning, match="y_val does not seem to be on the scale of y: .*transform y_val in the same"):
-        fit(T[HELD])
-    scaled = scaler.fit(T[ROWS, None]).transform(T[HELD, None]).ravel()
+        fit(T[VAL_ROWS])
+    scaled = scaler.fit(T[TRAIN_ROWS, None]).transform(T[VAL_ROWS, None]).ravel()
     with warnings.catch_warnings(action="error"):
         warnings.filterwarnings("ignore", category=ConvergenceWarning)
         fit(scaled)
 
 
 @pytest.mark.parametrize("factor", [1e-3, 1e3])
-def test_targets_without_a_mean_are_detected_by_their_spread(factor):
+def test_scale_of_centered_targets_is_detected_by_their_spread(factor):
     y = scale(np.random.default_rng(0).normal(size=120))
     reg = DropoutMLPRegressor(hidden_layer_sizes=8, max_iter=1)
     with pytest.warns(UserWarning, match="not seem to be on the scale"):
@@ -483,12 +483,12 @@ def test_targets_without_a_mean_are_detected_by_their_spread(factor):
 
 time = np.arange(400.0)
 normal = np.random.default_rng(0)
-FAIR = {
+PLAUSIBLE = {
     "random split of a heavy tail": (normal.lognormal(sigma=2, size=400), normal.lognormal(sigma=2, size=40)),
     "counts, mostly 0": (normal.poisson(0.05, 400), normal.poisson(0.05, 40)),
     "outliers": (normal.standard_cauchy(400), normal.standard_cauchy(40)),
-    "the end of a trend": (time[:360], time[360:]),
-    "the end of a parabola": (time[:320] ** 2, time[320:] ** 2),
+    "end of a trend": (time[:360], time[360:]),
+    "end of a parabola": (time[:320] ** 2, time[320:] ** 2),
     "constant": (time, np.full(40, 200.0)),
     "one row": (normal.normal(size=400), np.array([100.0])),
     "few rows": (normal.normal(size=400), normal.normal(size=5)),
@@ -498,10 +498,10 @@ FAIR = {
 }
 
 
-@pytest.mark.parametrize("name", FAIR)
+@pytest.mark.parametrize("name", PLAUSIBLE)
 @pytest.mark.parametrize("scaled", [False, True])
-def test_fair_validation_targets_give_no_warning(name, scaled):
-    y, y_val = FAIR[name]
+def test_plausible_validation_targets_do_not_warn(name, scaled):
+    y, y_val = PLAUSIBLE[name]
     if scaled:
         scaler = StandardScaler().fit(y[:, None])
         y, y_val = scaler.transform(y[:, None]).ravel(), scaler.transform(y_val[:, None]).ravel()

@@ -60,7 +60,7 @@ EXAMPLES = {
 
 
 def fitted(estimator, params):
-    """The weights after fit, and the warnings of it that are ours."""
+    """Return the fitted weights and our warnings during fit."""
     model = estimator(**BASE | params)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -78,18 +78,16 @@ def cases():
 
 def test_every_rule_has_an_example():
     rules = {(rule.parameter, rule.disabled_by) for rule in RULES}
-    assert rules == {*EXAMPLES, ("dtype", ("warm_start",))}  # which has a test of its own
+    assert rules == {*EXAMPLES, ("dtype", ("warm_start",))}  # tested separately
 
 
 @pytest.mark.parametrize(("estimator", "parameter", "disabled_by", "value", "without", "others"), [*cases()])
-def test_a_setting_without_effect_warns_and_one_with_an_effect_does_not(
-    estimator, parameter, disabled_by, value, without, others
-):
+def test_settings_warn_only_where_they_have_no_effect(estimator, parameter, disabled_by, value, without, others):
     bare = {name: v for name, v in without.items() if name != parameter}
     default, texts = fitted(estimator, bare)
     assert texts == []
     weights, texts = fitted(estimator, bare | {parameter: value})
-    np.testing.assert_array_equal(weights, default)  # it really has no effect
+    np.testing.assert_array_equal(weights, default)  # the setting has no effect
     assert len(texts) == 1
     assert texts[0].startswith(f"{parameter}=")
     for name in disabled_by:
@@ -125,12 +123,12 @@ def _default(estimator, parameter):
     ids=str,
 )
 @pytest.mark.parametrize("estimator", BOTH)
-def test_defaults_values_that_ask_for_nothing_and_scikit_learns_parameters_are_silent(estimator, params):
+def test_defaults_and_scikit_learn_parameters_do_not_warn(estimator, params):
     assert fitted(estimator, params)[1] == []
 
 
 @pytest.mark.parametrize("estimator", BOTH)
-def test_settings_of_scikit_learn_that_do_nothing_there_do_not_warn_here(estimator):
+def test_settings_that_scikit_learn_ignores_silently_do_not_warn(estimator):
     theirs = {DropoutMLPClassifier: MLPClassifier, DropoutMLPRegressor: MLPRegressor}[estimator]
     odd = {"power_t": 0.1, "momentum": 0.1, "epsilon": 0.1, "max_fun": 3, "validation_fraction": 0.5, "beta_1": 0.3}
     for solver in ("adam", "sgd", "lbfgs"):
@@ -139,7 +137,7 @@ def test_settings_of_scikit_learn_that_do_nothing_there_do_not_warn_here(estimat
         estimator(**params, dropout=0).fit(X, CASES[estimator])
 
 
-def test_a_dtype_set_after_the_first_fit():
+def test_dtype_changed_before_a_warm_start_warns():
     clf = DropoutMLPClassifier(**BASE, dtype="float32").fit(X, LABELS)
     with pytest.warns(UserWarning, match=r"dtype='float64' has no effect with warm_start=True"):
         clf.set_params(dtype="float64", warm_start=True).fit(X, LABELS)
@@ -148,7 +146,7 @@ def test_a_dtype_set_after_the_first_fit():
     assert clf.set_params(dtype="float64", warm_start=False).fit(X, LABELS).coefs_[0].dtype == np.float64
 
 
-def test_a_stream_warns_once():
+def test_partial_fit_warns_once():
     reg = DropoutMLPRegressor(quantile=0.9)
     with pytest.warns(UserWarning, match="quantile=0.9 has no effect with loss='squared_error'"):
         reg.partial_fit(X, X[:, 0])
@@ -157,7 +155,7 @@ def test_a_stream_warns_once():
 
 
 @pytest.mark.parametrize(("pipeline", "n_jobs"), [(False, None), (True, None), (True, 2)])
-def test_a_search_is_silent_and_its_refit_warns(pipeline, n_jobs):
+def test_search_warns_only_in_its_refit(pipeline, n_jobs):
     clf = DropoutMLPClassifier(**BASE, mask_sharing="batch", dropout_schedule="annealed")
     model, prefix = (make_pipeline(StandardScaler(), clf), "dropoutmlpclassifier__") if pipeline else (clf, "")
     grid = {f"{prefix}dropout": [0, 0.2, 0.5]}
@@ -190,7 +188,7 @@ def test_cross_validation_of_one_estimator_warns():
     ],
     ids=str,
 )
-def test_options_of_sampling_without_return_std(options):
+def test_sampling_options_without_return_std_warn(options):
     reg = DropoutMLPRegressor(**BASE, **ON).fit(X, X[:, 0])
     (name,) = options
     with pytest.warns(UserWarning, match=f"{name}=.* has no effect without return_std=True"):
