@@ -1,4 +1,4 @@
-"""The base class of the estimators: ``fit`` as a transaction, and prediction."""
+"""Base class of the estimators: atomic fits and prediction."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from contextlib import suppress
 from functools import partial
 from inspect import signature
+from itertools import chain
 from math import isfinite
 from numbers import Integral
 from typing import Any, Self
@@ -21,7 +22,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._callbacks import Checkpoint
 from ._callbacks.checkpoint_file import PUBLIC_CLASSES, finished_state, restore_finished
-from ._callbacks.fingerprint import fingerprint
+from ._callbacks.fingerprint import compute_fingerprint
 from ._callbacks.tasks import Tasks
 from ._errstate import ignore_float_errors, user_errstate
 from ._fit.checks import check_columns, check_targets, check_weights, largest_column
@@ -39,7 +40,7 @@ from ._fit.parameters import CONSTRAINTS, add_suggestion, normalize_params
 from ._fit.prepare import prepare
 from ._fit.stochastic import Training
 from ._fit.unused_parameters import warn_about_unused_parameters
-from ._fitted import having, is_fitted_attribute
+from ._fitted import attributes_with, is_fitted_attribute
 from ._persistence import PicklingMixin, ToSklearnMixin, WeightsFileMixin
 from ._sampling import MonteCarloMixin
 from ._sklearn import (
@@ -52,7 +53,7 @@ from ._sklearn import (
 from ._snapshot import from_snapshot
 from ._typing import FloatArray, MatrixLike
 from ._validation import describe_absent_classes, score_of_known_classes
-from ._weights import FLOATS, weights_of
+from ._weights import FLOAT_DTYPES, checked_weights
 from .engine.network import Network
 
 
@@ -61,7 +62,7 @@ class BaseDropoutMLP(
 ):
     """Base class of the multi-layer perceptrons with dropout.
 
-    A subclass defines its targets by ``_encode``, ``_decode``, ``_loss_name``, ``_default_score`` and other methods.
+    Subclasses handle their targets in ``_encode``, ``_decode``, ``_loss_name``, ``_default_score`` and other methods.
     """
 
     _doc_link_module = "skdropout"
@@ -91,18 +92,18 @@ class BaseDropoutMLP(
     n_features_in_: int
     feature_names_in_: NDArray[Any]
 
-    def __init_subclass__(cls, **options):
-        super().__init_subclass__(**options)
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
         if cls.__module__.startswith("skdropout."):
             PUBLIC_CLASSES[cls.__name__] = cls
 
     @abstractmethod
     def _learn_targets(self, y, fresh, incremental, classes):
-        """Learn the labels in y, or check them against the known ones."""
+        """Learn the classes in y, or check y against the known classes."""
 
     @abstractmethod
     def _encode(self, y, name):
-        """Convert y, which errors call `name`, to the targets of the loss."""
+        """Convert y to the targets of the loss. Error messages refer to it as `name`."""
 
     @abstractmethod
     def _decode(self, P):
@@ -110,15 +111,15 @@ class BaseDropoutMLP(
 
     @abstractmethod
     def _loss_name(self):
-        """The name of the loss in the engine."""
+        """Return the name of the loss in the engine."""
 
     @abstractmethod
     def _loss_options(self):
-        """The options of the loss."""
+        """Return the options of the loss."""
 
     @abstractmethod
     def _default_score(self, y, y_pred, sample_weight):
-        """The score of the validation set if ``scoring`` is None."""
+        """Return the score of the validation set for ``scoring=None``."""
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -142,11 +143,11 @@ class BaseDropoutMLP(
             Target values: class labels in classification, real numbers in regression.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative sample weights; equal weights when None.
+            Non-negative sample weights; None for equal weights.
 
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
-            Validation data. With ``early_stopping=True`` it is used instead of a `validation_fraction` of X. Otherwise
-            score and loss of the validation set are recorded, but do not stop the training.
+            Validation data. With ``early_stopping=True``, they replace the `validation_fraction` of X. Otherwise the
+            validation score and loss are recorded, but do not stop training.
             In a :class:`~sklearn.pipeline.Pipeline`, ``step__X_val`` would reach this method untransformed: use
             ``set_config(enable_metadata_routing=True)``, ``set_fit_request(X_val=True, y_val=True)`` on this
             estimator, and ``Pipeline(..., transform_input=["X_val"])``.
@@ -160,7 +161,7 @@ class BaseDropoutMLP(
         Returns
         -------
         self : object
-            The fitted estimator. Ctrl-C ends the training with a warning and keeps the weights learned so far.
+            Fitted estimator. Ctrl-C stops training with a warning and keeps the weights learned so far.
 
         Raises
         ------
@@ -180,30 +181,31 @@ class BaseDropoutMLP(
         return self._fit_atomically(X, y, sample_weight, (X_val, y_val, sample_weight_val))
 
     def _fit_atomically(self, *args, **kwargs):
-        """Train a copy that replaces this estimator on success: a call that fails leaves it unchanged."""
-        fitted, stream = self._shallow_copy(), self.random_state
-        state = stream.get_state() if isinstance(stream, np.random.RandomState) else None
+        """Train a copy that replaces this estimator on success, so that a failed call leaves it unchanged."""
+        fitted = self._shallow_copy()
+        stream = self.random_state if isinstance(self.random_state, np.random.RandomState) else None
+        stream_state = None if stream is None else stream.get_state()
         try:
             fitted._train(*args, **kwargs)
         except BaseException:
-            if state is not None:
-                stream.set_state(state)
+            if stream is not None:
+                stream.set_state(stream_state)
             raise
         self.__dict__ = vars(fitted)
         return self
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters: all of them, or none if a name is unknown.
+        """Set the parameters of this estimator: all of them, or none if a name is unknown.
 
         Parameters
         ----------
         **params : dict
-            Values by name.
+            Parameter values by name.
 
         Returns
         -------
         self : object
-            The estimator. Fitted attributes do not change until the next ``fit``.
+            This estimator. Fitted attributes do not change until the next ``fit``.
         """
         changed = self._shallow_copy()
         super(BaseDropoutMLP, changed).set_params(**params)
@@ -211,14 +213,15 @@ class BaseDropoutMLP(
         return self
 
     def _shallow_copy(self):
-        """A copy that shares everything, including the optimizer."""
+        """Return a copy that shares all attributes, including the optimizer."""
         copied = object.__new__(type(self))
         vars(copied).update(vars(self))
         return copied
 
     @with_callbacks
-    @ignore_float_errors()  # an overflow of the loss raises our own error
+    @ignore_float_errors()  # we raise our own error if the loss overflows
     def _train(self, X, y, sample_weight, validation=(None, None, None), incremental=False, classes=None):
+        """Prepare and run the training, and set the fitted attributes."""
         plan = prepare(self, X, y, sample_weight, validation, incremental=incremental, classes=classes)
         if plan.fresh or not incremental:
             warn_about_unused_parameters(plan, signature(type(self).__init__).parameters)
@@ -233,22 +236,22 @@ class BaseDropoutMLP(
         tasks = Tasks(self, X, y, sample_weight, plan)
         training.run(tasks)
         self._publish(plan.model, training.history)
-        self._check_finite(plan)
-        if self.solver != "lbfgs":  # only now: copies made by callbacks during training must not share it
+        self._check_weights_finite(plan)
+        if self.solver != "lbfgs":  # set last, so that copies made by callbacks do not share it
             self._optimizer = training.optimizer
         self._finalize(plan)
         interrupted = training.history.interrupted
         tasks.end_fit(None if interrupted else partial(finished_state, self, plan.random_state))
 
-    def _check_finite(self, plan):
-        model = plan.model
-        moments = (moment for moments in model.moments for moment in moments)
-        trained = model.params.vector, *self.coefs_, *self.intercepts_, *moments
+    def _check_weights_finite(self, plan):
+        """Raise an error if the last step overflowed."""
+        moments = chain.from_iterable(plan.model.moments)
+        trained = plan.model.params.vector, *self.coefs_, *self.intercepts_, *moments
         if not all(np.isfinite(array).all() for array in trained):
-            raise plan.diverged("The last step overflowed", plan.rows)
+            raise plan.divergence_error("The last step overflowed", plan.rows)
 
     def _finalize(self, plan):
-        """Estimate the observation noise, and store the states of the random streams."""
+        """Estimate the observation noise, and store the state of the random streams."""
         self._estimate_noise(plan.evaluation_rows)
         if plan.masks is not None:
             self._mask_state = plan.masks.bit_generator.state
@@ -256,18 +259,18 @@ class BaseDropoutMLP(
             self._random_state = plan.random_state
 
     def _fitted_copy(self, plan, training):
-        """Copies of all that ``fit`` would leave if it stopped here, by name."""
+        """Return copies of the fitted attributes by name, as if ``fit`` stopped here."""
         self._finalize(plan)
-        fitted = {name: copy.deepcopy(getattr(self, name)) for name in self._fitted()}
+        fitted = {name: copy.deepcopy(getattr(self, name)) for name in self._fitted_names()}
         if hasattr(training, "optimizer"):
-            fitted["_learning_rate"] = training.optimizer.learning_rate  # as in files without the optimizer
+            fitted["_learning_rate"] = training.optimizer.learning_rate  # replaces the optimizer, as in pickles
         return fitted
 
-    def _take_weights(self, other):
-        """Predict with the weights of a copy made during the training."""
-        for name in having("predicts"):
-            if name in vars(other):
-                setattr(self, name, getattr(other, name))
+    def _restore_weights(self, saved):
+        """Set the weights to those of `saved`, a copy made during training."""
+        for name in attributes_with("for_prediction"):
+            if name in vars(saved):
+                setattr(self, name, getattr(saved, name))
 
     def _publish(self, model, history):
         """Set the fitted attributes from the model and the history."""
@@ -276,17 +279,18 @@ class BaseDropoutMLP(
         if model.batch_norm:
             # copies, so that edits in place can be detected
             self.batch_norm_scale_, self.batch_norm_shift_ = copy.deepcopy((params.scales, params.shifts))
-            self.batch_norm_mean_, self.batch_norm_var_, n_seen = ([m[i] for m in model.moments] for i in range(3))
-            self._unfolded = model.batch_norm, params.vector, n_seen
+            self.batch_norm_mean_ = [mean for mean, _, _ in model.moments]
+            self.batch_norm_var_ = [variance for _, variance, _ in model.moments]
+            self._unfolded = model.batch_norm, params.vector, [n_seen for _, _, n_seen in model.moments]
         vars(self).update(history.published())
 
     def _evaluate(self, plan, history):
-        """Score and loss of the current weights on the validation set, without dropout."""
+        """Return the score and the loss of the validation set at the current weights, without dropout."""
         rows, scoring = plan.held_out, plan.scoring
         P = plan.network().predict(rows.X)
         y_pred = np.array(self._decode(P)) if scoring is None else None  # before the loss overwrites P
         loss = plan.reported_loss(P, rows.Y, rows.sample_weight)
-        if scoring == "loss" or not isfinite(loss):  # for such predictions a scorer has a less helpful error
+        if scoring == "loss" or not isfinite(loss):  # a scorer would raise a less helpful error
             return -loss, loss
         if scoring is None:
             score = self._default_score(rows.y, y_pred, rows.sample_weight)
@@ -300,44 +304,48 @@ class BaseDropoutMLP(
         return float(score), loss
 
     def _score_with(self, scoring, plan, history):
-        """The user's score of the validation set. Its weights are passed to scorers that accept them."""
-        rows, scored = plan.held_out, copy.copy(self)
+        """Score the validation set with the user's scorer. Sample weights are passed if it accepts them."""
+        rows = plan.held_out
+        scored = copy.copy(self)
         scored._publish(plan.model, history)
-        vars(scored).pop("feature_names_in_", None)  # the rows are plain arrays: names would make predict warn
-        scored._estimate_noise(rows)  # for scorers of distributions
+        vars(scored).pop("feature_names_in_", None)  # the rows are arrays: with names, predict would warn
+        scored._estimate_noise(rows)  # for scorers of predictive distributions
         scorer = check_scoring(scored, scoring)
         accepted = signature(getattr(scorer, "_score_func", scorer)).parameters
-        weighted = rows.sample_weight is not None and "sample_weight" in accepted
-        weights = {"sample_weight": rows.sample_weight} if weighted else {}
+        is_weighted = rows.sample_weight is not None and "sample_weight" in accepted
+        weights = {"sample_weight": rows.sample_weight} if is_weighted else {}
         try:
             with user_errstate():
                 return score_of_known_classes(scorer, scored, rows.X[:], rows.y, weights)
         except (ValueError, TypeError) as error:
             raise ValueError(f"scoring={scoring!r} failed on the validation set: {error}") from error
 
-    def _fitted(self):
-        """The names of the fitted attributes."""
+    def _fitted_names(self):
+        """Return the names of the fitted attributes."""
         return set(filter(is_fitted_attribute, vars(self))) - set(self.get_params(deep=False))
 
-    def _forget(self):
+    def _reset(self):
         """Delete the fitted attributes."""
-        for name in self._fitted():
+        for name in self._fitted_names():
             delattr(self, name)
 
     def _find_checkpoint(self, rows, held_out, previous, incremental):
-        """The fingerprint of this fit and its saved state; both are None without checkpoints."""
-        checkpoints = [c for c in getattr(self, "_skl_callbacks", ()) if isinstance(c, Checkpoint)]
-        if incremental or not checkpoints:
-            return {} if checkpoints else None, None
-        names = {*having("predicts"), *having("history"), *having("continues")}
+        """Return the fingerprint of this fit and its saved state, both None without checkpoints."""
+        callbacks = getattr(self, "_skl_callbacks", ())
+        checkpoint = next((callback for callback in callbacks if isinstance(callback, Checkpoint)), None)
+        if checkpoint is None:
+            return None, None
+        if incremental:  # checkpoints of partial_fit are never read
+            return {}, None
+        names = {*attributes_with("for_prediction"), *attributes_with("history"), *attributes_with("for_training")}
         known = {name: previous.get(name) for name in names} if previous else {}
-        this_fit = fingerprint(self, rows, held_out, known)
-        return this_fit, checkpoints[0]._find(self, this_fit)
+        fingerprint = compute_fingerprint(self, rows, held_out, known)
+        return fingerprint, checkpoint._load_saved_fit(self, fingerprint)
 
     # Validation of parameters and data
 
     def _validate_params(self):
-        """Check each parameter by itself."""
+        """Validate each parameter individually."""
         params = self.get_params(deep=False)
         try:
             validate_parameter_constraints(self._parameter_constraints, normalize_params(params), type(self).__name__)
@@ -345,20 +353,22 @@ class BaseDropoutMLP(
             raise InvalidParameterError(add_suggestion(str(error), params)) from None
 
     def _validate_xy(self, X, y, reset):
-        """X and y as arrays, X in the dtype it came in."""
-        refused_y = "mMVT" if is_regressor(self) else "VT"  # dates may be labels
+        """Return X and y as arrays. X keeps its dtype."""
+        refused_y = "mMVT" if is_regressor(self) else "VT"  # dates are valid labels
         check_dtype_kinds(X, "X", "mMVT")
         check_dtype_kinds(y, "y", refused_y)
         X, y = validate_data(self, X, y, reset=reset, accept_sparse="csr", multi_output=True)
         y = y.toarray() if issparse(y) else y
-        check_dtype_kinds(y, "y", refused_y)  # again: a list has become an array
+        check_dtype_kinds(y, "y", refused_y)  # again, since a list was converted to an array
         if is_regressor(self) and y.dtype == object:
-            with suppress(TypeError, ValueError):  # _encode refuses what stays
+            with suppress(TypeError, ValueError):  # _encode rejects y if it stays an array of objects
                 y = y.astype(float)
-        return canonical_csr(as_numeric(X)), column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        return canonical_csr(as_numeric(X)), y
 
     def _make_rows(self, X, y, sample_weight, dtype, suffix=""):
-        """The rows with their targets and weights, after checking them."""
+        """Return validated rows, with encoded targets and sample weights."""
         sample_weight = validate_sample_weight(sample_weight, X, dtype, f"sample_weight{suffix}")
         Y = self._encode(y, f"y{suffix}")
         if Y.dtype.kind == "f":
@@ -374,7 +384,7 @@ class BaseDropoutMLP(
             check_columns(X, dtype, getattr(self, "feature_names_in_", None))
 
     def _make_validation_rows(self, X_val, y_val, sample_weight_val, dtype):
-        """The validation set that the user passed. Errors of scikit-learn, which call it X and y, are prefixed."""
+        """Return the user's validation set. Errors of scikit-learn call it X and y, so they get a prefix."""
         try:
             with explain_overflow():
                 X_val, y_val = self._validate_xy(X_val, y_val, reset=False)
@@ -384,30 +394,31 @@ class BaseDropoutMLP(
             raise ValueError(f"In the validation data X_val, y_val, sample_weight_val: {error}") from error
 
     def _apply_class_weight(self, y, sample_weight, dtype, learn):
-        """The sample weights times the class weights, learned from these rows or known. A regressor has none."""
+        """Multiply sample weights by class weights, computed on these rows if `learn` is true (classifier only)."""
         return sample_weight
 
     def _estimate_noise(self, rows):
         """Estimate the observation-noise variance (regressor only)."""
 
     def _monitored_score(self):
-        """The `scoring` of the validation set; None for the default score of the estimator."""
+        """Return the `scoring` of the validation set; None for the default score of the estimator."""
         return self.scoring
 
     def _monitors_loss(self):
-        """Whether early stopping monitors the validation loss instead of the score."""
+        """Return whether early stopping monitors the validation loss instead of the score."""
         return self._monitored_score() == "loss"
 
     # Prediction
 
-    def _output(self, X, finish=np.asarray, raw=False):
-        """Apply ``finish`` to the output of the network, or with `raw` to the output before its activation."""
+    def _output(self, X, postprocess=np.asarray, raw=False):
+        """Return ``postprocess`` of the output of the network, or with `raw` of the output before its activation."""
         network = self._network()
+        predict = network.predict_raw if raw else network.predict
         with np.errstate(all="ignore"):
-            return (network.predict_raw if raw else network.predict)(X, lambda P: finish(self._finite(P, X)))
+            return predict(X, lambda P: postprocess(self._check_output(P, X)))
 
-    def _finite(self, P, X):
-        """Return P, the output for rows of X, or raise an error if it overflowed."""
+    def _check_output(self, P, X):
+        """Return P, the output for rows of X, after checking that it did not overflow."""
         if np.isfinite(P).all():
             return P
         column, value = largest_column(X, getattr(self, "feature_names_in_", None))
@@ -417,19 +428,21 @@ class BaseDropoutMLP(
         )
 
     def _network(self):
+        """Return the network for prediction, with weights that a user may have assigned."""
         coefs, intercepts = self.coefs_, self.intercepts_
-        arrays = [isinstance(array, np.ndarray) for array in (*coefs, *intercepts)]
-        if not all(arrays) or coefs[0].dtype not in FLOATS:  # lists or integers that a user assigned
-            coefs, intercepts = weights_of(self)
+        are_arrays = all(isinstance(array, np.ndarray) for array in (*coefs, *intercepts))
+        if not are_arrays or coefs[0].dtype not in FLOAT_DTYPES:  # a user assigned lists or integers
+            coefs, intercepts = checked_weights(self)
         return Network(coefs, intercepts, self._activations, self.out_activation_)
 
     def _validate_predict(self, X):
+        """Return X as an array or a CSR matrix, after checking that the estimator is fitted."""
         fitted = vars(self)
         if "coefs_" not in fitted:
             check_is_fitted(self)
         array = fast_path_array(X)
         if array is not None and array.shape[1] == self.n_features_in_:
-            if hasattr(X, "columns") or "feature_names_in_" in fitted:  # only the names are left to check
+            if hasattr(X, "columns") or "feature_names_in_" in fitted:  # only names remain to be checked
                 validate_data(self, X, reset=False, skip_check_array=True)
             return array
         check_dtype_kinds(X, "X", "mMVT")
@@ -437,7 +450,7 @@ class BaseDropoutMLP(
             return as_numeric(validate_data(self, X, reset=False, accept_sparse="csr"))
 
     def _validate_predict_xy(self, X, y):
-        """X and the targets of y."""
+        """Return the validated X and the encoded targets."""
         check_is_fitted(self)
         with explain_overflow():
             X, y = self._validate_xy(X, y, reset=False)
@@ -458,12 +471,13 @@ class BaseDropoutMLP(
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Class labels, or real values.
+            Predicted class labels or values.
         """
         X = self._validate_predict(X)
         return self._output(X, self._decode)
 
     def _has_partial_fit(self):
+        """Return True, or raise an AttributeError for `available_if`."""
         if self.solver == "lbfgs":  # for other invalid values ``partial_fit`` raises its own error
             raise AttributeError(
                 f"partial_fit is only available for stochastic optimizers. {self.solver} is not stochastic."

@@ -53,14 +53,14 @@ from .engine.losses import PROBABILITY_LIMITS
 
 
 def check_labels(y):
-    """Raise an error if `y` does not contain class labels."""
+    """Raise an error if `y` does not contain valid class labels."""
     try:
         check_classification_targets(y)
     except ValueError as error:
         if y.dtype != object:
             raise
         raise ValueError(
-            "Unknown label type: `y` has dtype object and does not hold strings. Convert it, for example with "
+            "Unknown label type: `y` has dtype object and does not contain strings. Convert it, for example with "
             "y.astype(int) or y.astype(str)."
         ) from error
     check_indicators(y, "y")
@@ -70,12 +70,13 @@ def check_indicators(y, name):
     """Raise an error if two-dimensional labels are not zeros and ones."""
     if y.ndim < 2:
         return
-    odd = y if y.dtype.kind in "mM" else y[(y != 0) & (y != 1)]
-    if odd.size:
-        signed, label = y.dtype.kind in "if" and y.min() <= 0 < y.max(), odd.ravel()[-1:].tolist()[0]
-        example = f"({name} > 0)" if signed else f"({name} == {label!r})"
+    invalid = y if y.dtype.kind in "mM" else y[(y != 0) & (y != 1)]
+    if invalid.size:
+        label = invalid.ravel()[-1:].tolist()[0]
+        is_signed = y.dtype.kind in "if" and y.min() <= 0 < y.max()
+        example = f"({name} > 0)" if is_signed else f"({name} == {label!r})"
         raise ValueError(
-            f"`{name}` has {y.shape[1]} columns and holds {label!r}. Two-dimensional labels must be an indicator "
+            f"`{name}` has {y.shape[1]} columns and contains {label!r}. Two-dimensional labels must be an indicator "
             f"matrix: one column per label, 1 where a row has the label and 0 elsewhere. Convert it, for example with "
             f"{example}.astype(int). Multioutput classification is not supported: use "
             "sklearn.multioutput.MultiOutputClassifier."
@@ -93,10 +94,8 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     Seven parameters control dropout [1]_: `dropout` and `input_dropout` are the rates of the hidden layers and of the
     input, `dropout_kind` is the type of noise, `dropout_schedule` varies the rates during training, `mask_sharing`
     decides whether the rows of a mini-batch share a mask, and `group_size` and `input_groups` define units and columns
-    that are dropped together.
-
-    The user guide has more on :doc:`dropout </dropout>`, the :doc:`choice of rates </choosing>`,
-    :doc:`training </training>` and :doc:`uncertainty </uncertainty>`, with measurements and references.
+    that are dropped together. See the user guide on :doc:`dropout </dropout>`, the :doc:`choice of rates </choosing>`,
+    :doc:`training </training>` and :doc:`uncertainty </uncertainty>` for measurements and references.
 
     Parameters
     ----------
@@ -133,7 +132,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     tol : float, default=1e-4
         Minimum improvement of the loss or validation score. Smaller improvements do not reset `n_iter_no_change`.
     verbose : bool, default=False
-        Whether to print losses, validation score, learning rate, changing dropout rates and seconds of each epoch.
+        Whether to print losses, validation score, learning rate, varying dropout rates and seconds after each epoch.
     warm_start : bool, default=False
         Whether ``fit`` continues from the weights of the previous ``fit``. The validation set stays the same as long as
         the number of rows and `validation_fraction` do.
@@ -143,11 +142,11 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         Whether 'sgd' uses Nesterov's momentum.
     early_stopping : bool, default=False
         Whether to stop when the validation score (see `scoring`) has not improved by `tol` for `n_iter_no_change`
-        epochs, and to restore the best weights. If False, training stops when the training loss stalls; with dropout,
-        which makes that loss noisy, the noise-free loss of at most 1000 training rows must stall too.
+        epochs, and to restore the best weights. If False, training stops when the training loss stalls. With dropout
+        this loss is noisy, and the noise-free loss of at most 1000 training rows must stall, too.
     validation_fraction : float, default=0.1
-        Fraction of the training rows to set aside as validation set for early stopping, in [0, 1), unless ``fit`` gets
-        `X_val`. The split is stratified only in classification with two classes, as in scikit-learn.
+        Fraction of the training rows, in [0, 1), to set aside as validation set for early stopping if `X_val` is not
+        passed to ``fit``. The split is stratified only in classification with two classes, as in scikit-learn.
     beta_1, beta_2 : float, default=0.9 and 0.999
         Exponential decay rates of the moment estimates of 'adam' and 'adamw', in [0, 1).
     epsilon : float, default=1e-8
@@ -175,9 +174,8 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         Whether each row of a mini-batch has its own mask, or all rows share one. With 'batch' the dropped units are not
         computed, which makes wide layers faster, but the gradients are noisier. Use it for wide layers on large data.
     dropout_schedule : str or callable, default='constant'
-        Factor of all dropout rates: a name, or a callable of the training progress t, from 0 to 1 at epoch `max_iter`.
-        Unless it is 'constant' or all rates are 0, training runs for `max_iter` epochs; `early_stopping` still restores
-        the best weights.
+        Factor of all dropout rates as a function of the training progress t, from 0 to 1: a name or a callable. Unless
+        it is 'constant' or all rates are 0, all `max_iter` epochs run; `early_stopping` restores the best weights.
 
         - 'constant', 1.
         - 'flat_cos', 1 up to t = 1/2, then half a cosine to 0: for noisy as well as smooth targets.
@@ -188,10 +186,10 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     group_size : int or array-like of shape (n_hidden,), default=1
         Number of adjacent hidden units that are dropped together; must divide the number of units. Only for 'spatial'.
     input_groups : array-like of shape (n_features,), default=None
-        Label of each column of X: columns with the same label (the pixels of a channel, a lag window) are dropped
-        together. The kind of the input is then 'spatial'. Requires `input_dropout`.
+        Label of each column of X. Columns with the same label (the pixels of a channel, a window of lags) are dropped
+        together; the dropout kind of the input is then 'spatial'. Requires `input_dropout`.
     batch_norm : {'before_activation', 'after_activation', 'after_dropout'} or False, default=False
-        Whether and where to normalize hidden layers over the batch. It helps deep networks, and rarely helps on tables.
+        Whether and where to normalize hidden layers over the batch. It helps deep networks, but rarely on tabular data.
         Combine it with small dropout rates, or with dropout in the last hidden layer only.
     max_norm : float, default=None
         Upper bound, in (0, inf), of the norm of the weights into each hidden unit. Use 1.5 to 4 with high dropout rates
@@ -199,23 +197,22 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     clip_norm : float, default=None
         Upper bound, in (0, inf), of the norm of the whole gradient, to prevent divergence.
     l1_ratio : float, default=0.0
-        Fraction of `alpha`, in [0, 1], that is an L1 penalty. Its subgradient shrinks weights, but not exactly to 0.
+        Fraction of `alpha`, in [0, 1], for an L1 penalty. Its subgradient shrinks weights, but not exactly to 0.
     warmup_fraction : float, default=0.0
-        Fraction of the training, in [0, 1), over which the learning rate increases from 0. Use it with large learning
-        rates and batches.
+        Fraction of training, in [0, 1), in which the learning rate increases from 0; for large rates and batches.
     class_weight : dict or 'balanced', default=None
-        Weights of the classes, as in scikit-learn; they multiply `sample_weight`, also in the validation set. Not for
-        multilabel targets; ``partial_fit`` accepts a dict only.
+        Class weights, as in scikit-learn. They multiply `sample_weight`, also in the validation set. Not for multilabel
+        targets; ``partial_fit`` accepts only a dict.
     label_smoothing : float, default=0.0
-        Fraction ε of the target, in [0, 1), that is spread over all K classes (K = 2 for yes/no outputs): 1 - ε + ε/K
+        Fraction ε of the target, in [0, 1), that is spread over all K classes (K = 2 for binary outputs): 1 - ε + ε/K
         for the class itself, ε/K for the others. Use 0.1 on clean labels; it is harmful on noisy labels.
     scoring : str or callable, default=None
         Score of the validation set: a scorer name, a callable ``scorer(estimator, X, y)``, 'loss' for minus the loss,
         or None for accuracy. Early stopping monitors it; with None and dropout it monitors the loss, since accuracy on
         few rows stops too early. Sample and class weights are passed to scorers that accept ``sample_weight``.
     dtype : {'float32', 'float64', numpy.float32, numpy.float64}, default=None
-        Floating-point type of the computation, or anything that ``numpy.dtype`` converts to one of these. None follows
-        X, as in scikit-learn. float32 is about twice as fast. Training that continues keeps the dtype of its weights.
+        Floating-point type, or anything that ``numpy.dtype`` converts to one of these. None follows X, as in
+        scikit-learn. float32 is about twice as fast. Training that continues keeps the dtype of its weights.
 
     Attributes
     ----------
@@ -231,10 +228,10 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         Dropout rate of the input of each layer, ``(input_dropout, *dropout)``, in the last epoch, or, with early
         stopping, in the epoch with the best weights.
     dropout_curve_ : list of tuple of float
-        The same rates at the end of each epoch. Not with 'lbfgs'.
+        Dropout rates at the end of each epoch. Not with 'lbfgs'.
     batch_norm_scale_, batch_norm_shift_, batch_norm_mean_, batch_norm_var_ : list of ndarray of shape (n_units,)
-        Scale, shift, running mean and running variance of each hidden layer, which are folded into ``coefs_`` and
-        ``intercepts_``; only with `batch_norm`.
+        Scale, shift, running mean and running variance of each hidden layer, already folded into ``coefs_`` and
+        ``intercepts_``. Only with `batch_norm`.
     loss_ : float
         Training loss of the last epoch, with dropout and penalty.
     loss_curve_ : list of float
@@ -242,32 +239,29 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     best_loss_ : float or None
         Minimum of `loss_curve_`; None with early stopping.
     validation_scores_, validation_loss_curve_ : list of float or None
-        Score and loss of the validation set in each epoch, without dropout or penalty; None without such a set.
+        Validation score and loss of each epoch, without dropout or penalty; None without a validation set.
     best_validation_score_ : float or None
         Maximum of `validation_scores_`; with early stopping, the score of the epoch with the best weights.
     n_iter_ : int
         Number of epochs, or of iterations of 'lbfgs', in the last call.
     t_ : int
         Number of training rows seen by the stochastic solver, including copies and rows of weight 0.
-    n_layers_, n_outputs_ : int
-        Number of layers, including the input, and number of outputs.
+    n_layers_, n_outputs_, n_features_in_ : int
+        Number of layers including the input, number of outputs, and number of features seen during ``fit``.
     out_activation_ : str
         Name of the output activation function.
-    n_features_in_ : int
-        Number of features seen during ``fit``.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features seen during ``fit``, if X has feature names that are all strings.
 
     See Also
     --------
-    DropoutMLPRegressor : The same for regression.
-    sklearn.neural_network.MLPClassifier : The same without dropout.
+    DropoutMLPRegressor : Multi-layer perceptron regressor with dropout.
+    sklearn.neural_network.MLPClassifier : Multi-layer perceptron classifier without dropout.
 
     Notes
     -----
-    In training, standard dropout replaces the input x of a layer by ``x * m / (1 - p)``, with a new
-    ``m ~ Bernoulli(1 - p)`` for each unit, row and step, so that its mean is x. Prediction uses the whole network
-    unchanged.
+    In training, standard dropout replaces the input x of a layer by ``x * m / (1 - p)``, which has mean x, with a new
+    ``m ~ Bernoulli(1 - p)`` for each unit, row and step. Prediction uses the whole network unchanged.
 
     With dropout, columns of X whose root mean square is large compared with the targets are divided by powers of two
     inside the network, and their weights in ``coefs_`` by the same powers. Both are exact. In full-batch training a
@@ -403,9 +397,9 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         call. Schedules count a call as one of `max_iter` epochs, and ``loss_curve_`` gets one entry. Parameters changed
         by ``set_params`` and weights assigned to ``coefs_`` and ``intercepts_`` are used from the next call on.
 
-        With dropout, large columns of X are divided by powers of two, which are determined by the rows of the first
-        call: start a stream with typical rows. See :doc:`/scaling` for streams, and :doc:`/persistence` for what copies
-        and files keep.
+        With dropout, large columns of X are divided by powers of two, which the rows of the first call determine: start
+        a stream with typical rows. See :doc:`/scaling` for streams, and :doc:`/persistence` for the state that copies
+        and files contain.
 
         Parameters
         ----------
@@ -413,13 +407,13 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
             Training data.
 
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Class labels. Classes may be missing in a call.
+            Class labels. Some classes may be absent.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative sample weights; equal weights if None.
+            Non-negative sample weights; None for equal weights.
 
         classes : array-like of shape (n_classes,), default=None
-            All classes of the stream. Required in the first call.
+            All classes in the stream. Required in the first call.
 
         Returns
         -------
@@ -457,9 +451,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
 
     @from_snapshot
     def predict_log_proba(self, X: MatrixLike) -> FloatArray:
-        """Predict the logarithm of the probability of each class.
-
-        It is finite where the probability rounds to 0.
+        """Predict the logarithm of the probability of each class, finite even where the probability rounds to 0.
 
         Parameters
         ----------
@@ -499,9 +491,9 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     ) -> FloatArray:
         """Sample the probability of each class with dropout (Monte Carlo dropout).
 
-        If a schedule ended at 0 and no rates are given, the passes use the rates at the start of the schedule, and
-        their logits are shifted so that their mean is that of ``predict_proba``. The mean is computed from at least 100
-        passes. ``predict_uncertainty`` and ``log_predictive_density`` use the same passes.
+        If a schedule ended at 0 and no rates are given, the passes use the rates at the start of the schedule. Their
+        logits are then shifted so that their mean, over at least 100 passes, is the logit of ``predict_proba``.
+        ``predict_uncertainty`` and ``log_predictive_density`` use the same passes.
 
         Parameters
         ----------
@@ -605,7 +597,9 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         def gather(blocks):
             for rows, sums in reduce_over_passes(blocks, lambda a, b: (a[0] + b[0], a[1] + b[1])):
                 P, H = (total / n_samples for total in sums)  # divide last: the mean of ones must not exceed 1
-                proba[rows], predictive[rows], expected[rows] = P, self._entropy(P), H
+                proba[rows] = P
+                predictive[rows] = self._entropy(P)
+                expected[rows] = H
                 information[rows] = np.maximum(predictive[rows] - H, 0)  # rounding may make it negative
 
         options = SamplingOptions(n_samples, random_state, dropout, input_dropout, mask_sharing, n_jobs)
@@ -630,7 +624,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         return P.sum(axis=2), self._entropy(P).sum(axis=-1)
 
     def _entropy(self, P):
-        """Return the entropy over the classes (axis 1), or of each label with multilabel targets."""
+        """Return the entropy over the classes (axis 1), or of each label for multilabel targets."""
         return entr(P) + entr(1 - P) if self._is_multilabel() else entr(P).sum(axis=1)
 
     def _is_multilabel(self):
@@ -655,32 +649,34 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         if incremental:
             if self.class_weight == "balanced":
                 raise ValueError(
-                    "class_weight='balanced' needs all rows at once, but partial_fit gets only some: compute the "
+                    "class_weight='balanced' needs all rows, but partial_fit sees only a part of them: compute the "
                     "weights with sklearn.utils.class_weight.compute_class_weight and pass them as a dict."
                 )
             try:
-                first = check_partial_fit_first_call(self, classes)
+                is_first_call = check_partial_fit_first_call(self, classes)
             except (ValueError, TypeError) as error:
                 raise type(error)(str(error) if "classes" in str(error) else f"`classes`: {error}") from error
-            if first:
+            if is_first_call:
                 self._label_binarizer = LabelBinarizer()
                 self._label_binarizer.fit(y if type_of_target(y).startswith("multilabel") else self.classes_)
         elif fresh:
             self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_
-        elif set(labels := unique_labels(y)) != set(self.classes_):
-            raise ValueError(
-                "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
-                f"Previously got {self.classes_}, `y` has {labels}"
-            )
+        else:
+            labels = unique_labels(y)
+            if set(labels) != set(self.classes_):
+                raise ValueError(
+                    "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
+                    f"Previously got {self.classes_}, `y` has {labels}"
+                )
 
     def _encode(self, y, name):
         binarizer = self._label_binarizer
-        fitted = binarizer.y_type_.startswith("multilabel")
-        if fitted != (y.ndim == 2):
-            kinds = "one column per label" if fitted else "one label per row"
-            raise ValueError(f"The estimator was fitted with {kinds}, but `{name}` has shape {y.shape}.")
-        if fitted and y.shape[1] != len(self.classes_):
+        is_multilabel = self._is_multilabel()
+        if is_multilabel != (y.ndim == 2):
+            layout = "one column per label" if is_multilabel else "one label per row"
+            raise ValueError(f"The estimator was fitted with {layout}, but `{name}` has shape {y.shape}.")
+        if is_multilabel and y.shape[1] != len(self.classes_):
             raise ValueError(f"`{name}` has {y.shape[1]} columns, but there are {len(self.classes_)} classes.")
         check_indicators(y, name)
         unseen = np.setdiff1d(unique_labels(y), self.classes_)
@@ -689,7 +685,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
                 f"`{name}` has classes not in `self.classes_`: {unseen}. `self.classes_` has {self.classes_}: "
                 "the first call must include all classes."
             )
-        if fitted:
+        if is_multilabel:
             return y.astype(bool)
         codes = np.searchsorted(self.classes_, y)  # one-hot rows would not scale to many classes
         return codes if binarizer.y_type_ == "multiclass" else codes.astype(bool).reshape(-1, 1)
@@ -698,19 +694,18 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
         if self.class_weight is None:
             return sample_weight
         if y.ndim == 2:
-            raise ValueError("class_weight has no meaning for multilabel targets: use sample_weight.")
+            raise ValueError("class_weight does not support multilabel targets: use sample_weight.")
         if learn:
-            if isinstance(self.class_weight, dict) and not all(isinstance(w, Real) for w in self.class_weight.values()):
-                raise InvalidParameterError(f"class_weight must map labels to numbers, got {self.class_weight!r}.")
-            if isinstance(self.class_weight, dict) and any(
-                abs(w) > sys.float_info.max for w in self.class_weight.values()
-            ):
-                raise ValueError(f"class_weight must be finite, got {self.class_weight!r}.")
+            if isinstance(self.class_weight, dict):
+                if not all(isinstance(weight, Real) for weight in self.class_weight.values()):
+                    raise InvalidParameterError(f"class_weight must map labels to numbers, got {self.class_weight!r}.")
+                if any(abs(weight) > sys.float_info.max for weight in self.class_weight.values()):
+                    raise ValueError(f"class_weight must be finite, got {self.class_weight!r}.")
             try:
                 self.class_weight_ = compute_class_weight(
                     self.class_weight, classes=self.classes_, y=y, sample_weight=sample_weight
                 )
-            except ValueError as error:  # the message names the classes without a weight
+            except ValueError as error:  # scikit-learn's message names classes, not labels in the dict
                 if not isinstance(self.class_weight, dict):
                     raise
                 known = self.classes_.tolist()
@@ -723,7 +718,7 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
             if self.class_weight != "balanced" and not np.isfinite(self.class_weight_).all():
                 raise ValueError(f"class_weight must be finite, got {self.class_weight!r}.")
         weights = self.class_weight_[np.searchsorted(self.classes_, y)].astype(dtype)
-        if sample_weight is not None:  # a class of weight 0 has an infinite balanced weight that no row uses
+        if sample_weight is not None:  # the balanced weight of a class without weighted rows is infinite
             weights = np.multiply(weights, sample_weight, where=sample_weight > 0, out=np.zeros_like(sample_weight))
         if not weights.any():
             raise ValueError(f"class_weight={self.class_weight!r} leaves no row with a positive weight.")

@@ -1,10 +1,10 @@
-"""Serialization of plain data as JSON and raw arrays, without pickle, so that reading runs no code.
+"""Serialization of plain data as JSON and raw arrays. Unlike with pickle, reading runs no code.
 
 A value is a tree of dict, list, tuple, str, bytes, bool, int, float, None, NumPy scalars, arrays, dtypes and
 ``RandomState``, and scikit-learn's ``LabelBinarizer``. Decoding restores the same types and the same bits.
 
 The encoding consists of the length of the JSON in 8 bytes, the JSON, and the data of each array, in the order of the
-JSON. A list is an array in the JSON. A type that JSON lacks is an object whose only key names the type.
+JSON. Lists are JSON arrays. A type that JSON does not have is an object whose only key is the name of the type.
 """
 
 import json
@@ -38,7 +38,7 @@ def encode(value, name="content"):
     Raises
     ------
     NotSerializable
-        If it contains anything but plain data. The message contains the location and the value.
+        If it contains anything other than plain data. The message contains the location and the value.
     """
     arrays: list[np.ndarray] = []
     text = json.dumps(_to_json(value, arrays, name), separators=(",", ":"), allow_nan=False).encode()
@@ -46,7 +46,7 @@ def encode(value, name="content"):
 
 
 def decode(data):
-    """Decode a value. Invalid bytes raise an exception, which may be of any type."""
+    """Decode a value. Invalid bytes may raise an exception of any type."""
     data = memoryview(data)
     (length,) = LENGTH.unpack(data[: LENGTH.size])
     decoder = _Decoder(data[LENGTH.size + length :])
@@ -110,7 +110,7 @@ def _is_curve(values):
 
 
 class _Decoder:
-    """Decoder of values from JSON, which reads the data of their arrays in order."""
+    """Decoder of values from JSON. Reads the data of their arrays in order."""
 
     def __init__(self, data):
         self.data = data
@@ -148,7 +148,9 @@ class _Decoder:
 
     def dict(self, content):
         pairs = ((self.value(key), self.value(item)) for key, item in content)
-        return {sys.intern(key) if type(key) is str else key: item for key, item in pairs}  # like attribute names
+        return {
+            sys.intern(key) if type(key) is str else key: item for key, item in pairs
+        }  # interned like attribute names
 
     def objects(self, content):
         shape, items = content
@@ -227,7 +229,7 @@ class SequenceOf(NamedTuple):
 
 
 def check(value, expected, name):
-    """Raise ValueError if a value from a file does not match a schema.
+    """Raise a ValueError if a value from a file does not match a schema.
 
     Parameters
     ----------
@@ -263,7 +265,7 @@ def check(value, expected, name):
 
 @contextmanager
 def report_damage(path, fix="Delete it to start from scratch."):
-    """Convert any error while reading a checkpoint to one that names the file and suggests a fix."""
+    """Convert any error while reading a checkpoint to a ValueError that names the file and suggests a fix."""
     try:
         yield
     except Exception as error:

@@ -96,7 +96,7 @@ def diagnose(
     Parameters
     ----------
     estimator : estimator
-        A fitted :class:`DropoutMLPClassifier` or :class:`DropoutMLPRegressor`, by itself or inside of a
+        A fitted :class:`DropoutMLPClassifier` or :class:`DropoutMLPRegressor`, by itself or inside a
         :class:`~sklearn.pipeline.Pipeline`, a :class:`~sklearn.compose.TransformedTargetRegressor` or a search.
 
     X : {array-like, sparse matrix} of shape (n_samples, n_features)

@@ -1,4 +1,4 @@
-"""Floating-point errors: ignored in our code, which checks its results. Code of users keeps its own settings."""
+"""Floating-point errors: ignored in our code, which checks its results, but not in user code."""
 
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,7 +11,7 @@ _USER_ERRSTATE: ContextVar[dict[str, Any]] = ContextVar("errstate of the user")
 
 @contextmanager
 def ignore_float_errors():
-    """Ignore floating-point errors in our code. Wrap calls of user code in ``user_errstate``."""
+    """Ignore floating-point errors. Wrap calls of user code in ``user_errstate``."""
     token = _USER_ERRSTATE.set({**np.geterr(), "call": np.geterrcall()})
     try:
         with np.errstate(all="ignore"):

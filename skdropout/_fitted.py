@@ -1,7 +1,7 @@
-"""The table of fitted attributes: one row per attribute, with all that the package needs to know about it.
+"""Table of fitted attributes: one row per attribute, with its properties.
 
-To add a fitted attribute, add its row, set it during ``fit`` (in ``History`` if it is recorded from epoch to epoch) and
-document it in the docstrings. Pickles, copies, checkpoints, ``.npz`` files and ``to_sklearn`` follow the table.
+To add a fitted attribute, add its row, set it during ``fit`` (in ``History`` if it changes in each epoch) and document
+it in the docstrings. Pickles, copies, checkpoints, ``.npz`` files and ``to_sklearn`` follow the table.
 """
 
 from numbers import Integral, Real
@@ -14,36 +14,39 @@ from ._codec import SequenceOf
 
 
 class Attribute(NamedTuple):
-    """The facts about a fitted attribute.
+    """Properties of a fitted attribute.
 
-    ``schema`` is what ``_codec.check`` expects of its value in a checkpoint file; None if it is checked elsewhere.
+    ``schema`` is the argument `expected` of ``_codec.check`` for its value in a checkpoint file; None if the value is
+    checked elsewhere.
     """
 
     name: str
     schema: Any = None
-    predicts: bool = False  # prediction and sampling depend on it
-    history: bool = False  # recorded from epoch to epoch; an attribute of ``History``
-    stochastic: bool = False  # a fit by L-BFGS does not have it
-    continues: bool = False  # training that continues from the weights depends on it
-    stream: bool = False  # only the next ``partial_fit`` needs it, so pickles made after ``fit`` leave it out
-    required: str = ""  # who cannot predict without it: "both", "classifier" or "regressor"
+    for_prediction: bool = False  # prediction and sampling depend on it
+    history: bool = False  # updated in each epoch; an attribute of ``History``
+    stochastic: bool = False  # not set by L-BFGS
+    for_training: bool = False  # further training depends on it
+    partial_fit_only: bool = False  # left out of pickles made after ``fit``
+    required: str = ""  # needed to predict, by "both", "classifier" or "regressor"
     npz: bool = False  # saved by ``save_weights`` under its own name
     sklearn: bool = False  # scikit-learn's MLPs have it too
-    array: bool = False  # stays an array when read from ``.npz``, where other values become lists or numbers
+    array: bool = False  # read from ``.npz`` as an array, not as a list or number
 
 
 FITTED = {
     row.name: row
     for row in [
-        Attribute("coefs_", predicts=True, sklearn=True),
-        Attribute("intercepts_", predicts=True, sklearn=True),
-        Attribute("batch_norm_scale_", predicts=True),
-        Attribute("batch_norm_shift_", predicts=True),
-        Attribute("batch_norm_mean_", predicts=True),
-        Attribute("batch_norm_var_", predicts=True),
-        Attribute("_unfolded", predicts=True),
-        Attribute("dropout_", predicts=True, history=True, required="both", npz=True),
-        Attribute("noise_variance_", Real | np.ndarray, predicts=True, required="regressor", npz=True, array=True),
+        Attribute("coefs_", for_prediction=True, sklearn=True),
+        Attribute("intercepts_", for_prediction=True, sklearn=True),
+        Attribute("batch_norm_scale_", for_prediction=True),
+        Attribute("batch_norm_shift_", for_prediction=True),
+        Attribute("batch_norm_mean_", for_prediction=True),
+        Attribute("batch_norm_var_", for_prediction=True),
+        Attribute("_unfolded", for_prediction=True),
+        Attribute("dropout_", for_prediction=True, history=True, required="both", npz=True),
+        Attribute(
+            "noise_variance_", Real | np.ndarray, for_prediction=True, required="regressor", npz=True, array=True
+        ),
         Attribute("_activations", required="both"),
         Attribute("_noise", required="both"),
         Attribute("out_activation_", str, required="both", sklearn=True),
@@ -64,58 +67,58 @@ FITTED = {
         Attribute("validation_loss_curve_", list | None, history=True, stochastic=True, npz=True),
         Attribute("best_validation_score_", Real | None, history=True, stochastic=True, npz=True, sklearn=True),
         Attribute("_no_improvement_count", Integral, history=True, stochastic=True, npz=True, sklearn=True),
-        Attribute("_optimizer", stochastic=True, stream=True),
+        Attribute("_optimizer", stochastic=True, partial_fit_only=True),
         Attribute("_learning_rate", Real, stochastic=True),  # in files without the optimizer
         Attribute("_rate_settings", ("", "", 0.0), stochastic=True),  # the settings that the learning rate belongs to
-        Attribute("_input_exponents", np.ndarray | None, stochastic=True, stream=True),
+        Attribute("_input_exponents", np.ndarray | None, stochastic=True, partial_fit_only=True),
         Attribute("_in_stream", bool),  # whether the last call was ``partial_fit``
-        Attribute("_validation_mask", (0, np.ndarray), continues=True),
+        Attribute("_validation_mask", (0, np.ndarray), for_training=True),
         Attribute("_random_state", np.random.RandomState),
-        Attribute("_mask_state", dict, continues=True),
+        Attribute("_mask_state", dict, for_training=True),
     ]
 }
 
 
-def having(fact, value=True):
-    """The names of the attributes for which a fact, a field of ``Attribute``, is true or equals `value`."""
-    return [name for name, row in FITTED.items() if getattr(row, fact) == value]
+def attributes_with(field, value=True):
+    """Return the names of the attributes whose `field` is true or equals `value`."""
+    return [name for name, row in FITTED.items() if getattr(row, field) == value]
 
 
-def required(kind):
-    """The names of the attributes without which an estimator of a kind, "classifier" or "regressor", cannot predict."""
-    return [*having("required", "both"), *having("required", kind)]
+def required_attributes(kind):
+    """Return the names of the attributes that a "classifier" or "regressor" needs to predict."""
+    return [*attributes_with("required", "both"), *attributes_with("required", kind)]
 
 
 def is_fitted_attribute(name):
-    """Whether a name is that of a fitted attribute, by the table or by scikit-learn's convention."""
+    """Return whether `name` is a fitted attribute, by the table or by scikit-learn's convention."""
     return name in FITTED or (name.endswith("_") and not name.startswith("_"))
 
 
 class NoiseSettings(NamedTuple):
-    """The dropout of the last ``fit``; the attribute ``_noise`` is the plain tuple."""
+    """Dropout settings of the last ``fit``. The attribute ``_noise`` is a plain tuple of these."""
 
-    kinds: tuple  # kind of the dropout on the input of each layer
-    groups: tuple  # groups of units that are dropped together, or None, for each layer
+    kinds: tuple  # kind of dropout on the input of each layer
+    groups: tuple  # for each layer, groups of units that are dropped together, or None
     rates: tuple  # rates before the schedule
     schedule: str
 
 
 class Unfolded(NamedTuple):
-    """The parameters before batch normalization is folded in; the attribute ``_unfolded`` is the plain tuple."""
+    """Parameters before folding in batch normalization. The attribute ``_unfolded`` is a plain tuple of these."""
 
-    batch_norm: str | bool  # its place in a layer
+    batch_norm: str | bool  # the parameter `batch_norm`
     vector: np.ndarray | None
-    n_seen: list  # batches seen by the running moments of each hidden layer
+    n_seen: list  # number of batches seen by the running moments of each hidden layer
 
 
-NOT_FOLDED = Unfolded(False, None, [])  # without batch normalization
+NO_BATCH_NORM = Unfolded(False, None, [])
 
 
 def noise_settings(estimator):
-    """The dropout of the last ``fit``."""
+    """Return the dropout settings of the last ``fit``."""
     return NoiseSettings(*estimator._noise)
 
 
 def unfolded_state(estimator):
-    """The parameters before folding."""
-    return Unfolded(*getattr(estimator, "_unfolded", NOT_FOLDED))
+    """Return the parameters before folding in batch normalization."""
+    return Unfolded(*getattr(estimator, "_unfolded", NO_BATCH_NORM))

@@ -25,7 +25,7 @@ CONTAINERS = {
 
 
 def register_onnx() -> None:
-    """Register converters so that skl2onnx can convert fitted networks, also inside of pipelines and searches.
+    """Register converters so that skl2onnx can convert fitted networks, also inside pipelines and searches.
 
     After one call in a process, ``skl2onnx.to_onnx`` and ``skl2onnx.convert_sklearn`` accept
     :class:`DropoutMLPClassifier` and :class:`DropoutMLPRegressor` like scikit-learn's own networks, with the same

@@ -60,17 +60,15 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     Seven parameters control dropout [1]_: `dropout` and `input_dropout` are the rates of the hidden layers and of the
     input, `dropout_kind` is the type of noise, `dropout_schedule` varies the rates during training, `mask_sharing`
     decides whether the rows of a mini-batch share a mask, and `group_size` and `input_groups` define units and columns
-    that are dropped together.
-
-    The user guide has more on :doc:`dropout </dropout>`, the :doc:`choice of rates </choosing>`,
-    :doc:`training </training>` and :doc:`uncertainty </uncertainty>`, with measurements and references.
+    that are dropped together. See the user guide on :doc:`dropout </dropout>`, the :doc:`choice of rates </choosing>`,
+    :doc:`training </training>` and :doc:`uncertainty </uncertainty>` for measurements and references.
 
     Parameters
     ----------
     loss : {'squared_error', 'poisson', 'absolute_error', 'huber', 'quantile'}, default='squared_error'
         Loss function: half the squared error, for the mean; half the Poisson deviance with an exponential output, for
         counts (y >= 0); the absolute error, for the median; the Huber loss, quadratic up to 1.35 and linear beyond, for
-        targets with outliers (standardize y first); the pinball loss, for the `quantile`.
+        targets with outliers (standardize y first); or the pinball loss, for the `quantile`.
     hidden_layer_sizes : int or array-like of shape (n_hidden,), default=(100,)
         Number of units in each hidden layer; ``()`` for no hidden layer, which is a linear model.
     activation : {'identity', 'logistic', 'tanh', 'relu', 'selu', 'elu', 'leaky_relu', 'gelu', 'silu'} or \
@@ -104,7 +102,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     tol : float, default=1e-4
         Minimum improvement of the loss or validation score. Smaller improvements do not reset `n_iter_no_change`.
     verbose : bool, default=False
-        Whether to print losses, validation score, learning rate, changing dropout rates and seconds of each epoch.
+        Whether to print losses, validation score, learning rate, varying dropout rates and seconds after each epoch.
     warm_start : bool, default=False
         Whether ``fit`` continues from the weights of the previous ``fit``. The validation set stays the same as long as
         the number of rows and `validation_fraction` do.
@@ -114,11 +112,11 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         Whether 'sgd' uses Nesterov's momentum.
     early_stopping : bool, default=False
         Whether to stop when the validation score (see `scoring`) has not improved by `tol` for `n_iter_no_change`
-        epochs, and to restore the best weights. If False, training stops when the training loss stalls; with dropout,
-        which makes that loss noisy, the noise-free loss of at most 1000 training rows must stall too.
+        epochs, and to restore the best weights. If False, training stops when the training loss stalls. With dropout
+        this loss is noisy, and the noise-free loss of at most 1000 training rows must stall, too.
     validation_fraction : float, default=0.1
-        Fraction of the training rows to set aside as validation set for early stopping, in [0, 1), unless ``fit`` gets
-        `X_val`. The split is stratified only in classification with two classes, as in scikit-learn.
+        Fraction of the training rows, in [0, 1), to set aside as validation set for early stopping if `X_val` is not
+        passed to ``fit``. The split is stratified only in classification with two classes, as in scikit-learn.
     beta_1, beta_2 : float, default=0.9 and 0.999
         Exponential decay rates of the moment estimates of 'adam' and 'adamw', in [0, 1).
     epsilon : float, default=1e-8
@@ -146,9 +144,8 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         Whether each row of a mini-batch has its own mask, or all rows share one. With 'batch' the dropped units are not
         computed, which makes wide layers faster, but the gradients are noisier. Use it for wide layers on large data.
     dropout_schedule : str or callable, default='flat_cos'
-        Factor of all dropout rates: a name, or a callable of the training progress t, from 0 to 1 at epoch `max_iter`.
-        Unless it is 'constant' or all rates are 0, training runs for `max_iter` epochs; `early_stopping` still restores
-        the best weights.
+        Factor of all dropout rates as a function of the training progress t, from 0 to 1: a name or a callable. Unless
+        it is 'constant' or all rates are 0, all `max_iter` epochs run; `early_stopping` restores the best weights.
 
         - 'constant', 1.
         - 'flat_cos', 1 up to t = 1/2, then half a cosine to 0: for noisy as well as smooth targets.
@@ -160,10 +157,10 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     group_size : int or array-like of shape (n_hidden,), default=1
         Number of adjacent hidden units that are dropped together; must divide the number of units. Only for 'spatial'.
     input_groups : array-like of shape (n_features,), default=None
-        Label of each column of X: columns with the same label (the pixels of a channel, a lag window) are dropped
-        together. The kind of the input is then 'spatial'. Requires `input_dropout`.
+        Label of each column of X. Columns with the same label (the pixels of a channel, a window of lags) are dropped
+        together; the dropout kind of the input is then 'spatial'. Requires `input_dropout`.
     batch_norm : {'before_activation', 'after_activation', 'after_dropout'} or False, default=False
-        Whether and where to normalize hidden layers over the batch. It helps deep networks, and rarely helps on tables.
+        Whether and where to normalize hidden layers over the batch. It helps deep networks, but rarely on tabular data.
         Combine it with small dropout rates, or with dropout in the last hidden layer only.
     max_norm : float, default=None
         Upper bound, in (0, inf), of the norm of the weights into each hidden unit. Use 1.5 to 4 with high dropout rates
@@ -171,10 +168,9 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     clip_norm : float, default=None
         Upper bound, in (0, inf), of the norm of the whole gradient, to prevent divergence.
     l1_ratio : float, default=0.0
-        Fraction of `alpha`, in [0, 1], that is an L1 penalty. Its subgradient shrinks weights, but not exactly to 0.
+        Fraction of `alpha`, in [0, 1], for an L1 penalty. Its subgradient shrinks weights, but not exactly to 0.
     warmup_fraction : float, default=0.0
-        Fraction of the training, in [0, 1), over which the learning rate increases from 0. Use it with large learning
-        rates and batches.
+        Fraction of training, in [0, 1), in which the learning rate increases from 0; for large rates and batches.
     quantile : float, default=0.5
         Level, in (0, 1), of the quantile that ``loss='quantile'`` estimates.
     noise_variance : float or array-like of shape (n_outputs,), default=None
@@ -186,8 +182,8 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         ``scorer(estimator, X, y)``, 'loss' for minus the loss, or None for R² (minus the loss if `loss` is
         'absolute_error', 'huber' or 'quantile'). Sample weights are passed to scorers that accept ``sample_weight``.
     dtype : {'float32', 'float64', numpy.float32, numpy.float64}, default=None
-        Floating-point type of the computation, or anything that ``numpy.dtype`` converts to one of these. None follows
-        X, as in scikit-learn. float32 is about twice as fast. Training that continues keeps the dtype of its weights.
+        Floating-point type, or anything that ``numpy.dtype`` converts to one of these. None follows X, as in
+        scikit-learn. float32 is about twice as fast. Training that continues keeps the dtype of its weights.
 
     Attributes
     ----------
@@ -199,10 +195,10 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         Dropout rate of the input of each layer, ``(input_dropout, *dropout)``, in the last epoch, or, with early
         stopping, in the epoch with the best weights.
     dropout_curve_ : list of tuple of float
-        The same rates at the end of each epoch. Not with 'lbfgs'.
+        Dropout rates at the end of each epoch. Not with 'lbfgs'.
     batch_norm_scale_, batch_norm_shift_, batch_norm_mean_, batch_norm_var_ : list of ndarray of shape (n_units,)
-        Scale, shift, running mean and running variance of each hidden layer, which are folded into ``coefs_`` and
-        ``intercepts_``; only with `batch_norm`.
+        Scale, shift, running mean and running variance of each hidden layer, already folded into ``coefs_`` and
+        ``intercepts_``. Only with `batch_norm`.
     noise_variance_ : float or ndarray of shape (n_outputs,)
         `noise_variance`, or its estimate: the mean squared residual of the noise-free prediction on the validation set,
         or, without one, on the training rows of the last call. An overfitted network makes the latter too small.
@@ -213,32 +209,29 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     best_loss_ : float or None
         Minimum of `loss_curve_`; None with early stopping.
     validation_scores_, validation_loss_curve_ : list of float or None
-        Score and loss of the validation set in each epoch, without dropout or penalty; None without such a set.
+        Validation score and loss of each epoch, without dropout or penalty; None without a validation set.
     best_validation_score_ : float or None
         Maximum of `validation_scores_`; with early stopping, the score of the epoch with the best weights.
     n_iter_ : int
         Number of epochs, or of iterations of 'lbfgs', in the last call.
     t_ : int
         Number of training rows seen by the stochastic solver, including copies and rows of weight 0.
-    n_layers_, n_outputs_ : int
-        Number of layers, including the input, and number of outputs.
+    n_layers_, n_outputs_, n_features_in_ : int
+        Number of layers including the input, number of outputs, and number of features seen during ``fit``.
     out_activation_ : str
         Name of the output activation function.
-    n_features_in_ : int
-        Number of features seen during ``fit``.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features seen during ``fit``, if X has feature names that are all strings.
 
     See Also
     --------
-    DropoutMLPClassifier : The same for classification.
-    sklearn.neural_network.MLPRegressor : The same without dropout.
+    DropoutMLPClassifier : Multi-layer perceptron classifier with dropout.
+    sklearn.neural_network.MLPRegressor : Multi-layer perceptron regressor without dropout.
 
     Notes
     -----
-    In training, standard dropout replaces the input x of a layer by ``x * m / (1 - p)``, with a new
-    ``m ~ Bernoulli(1 - p)`` for each unit, row and step, so that its mean is x. Prediction uses the whole network
-    unchanged.
+    In training, standard dropout replaces the input x of a layer by ``x * m / (1 - p)``, which has mean x, with a new
+    ``m ~ Bernoulli(1 - p)`` for each unit, row and step. Prediction uses the whole network unchanged.
 
     With dropout, columns of X whose root mean square is large compared with the targets are divided by powers of two
     inside the network, and their weights in ``coefs_`` by the same powers. Both are exact. In full-batch training a
@@ -375,9 +368,9 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         call. Schedules count a call as one of `max_iter` epochs, and ``loss_curve_`` gets one entry. Parameters changed
         by ``set_params`` and weights assigned to ``coefs_`` and ``intercepts_`` are used from the next call on.
 
-        With dropout, large columns of X are divided by powers of two, which are determined by the rows of the first
-        call: start a stream with typical rows. See :doc:`/scaling` for streams, and :doc:`/persistence` for what copies
-        and files keep.
+        With dropout, large columns of X are divided by powers of two, which the rows of the first call determine: start
+        a stream with typical rows. See :doc:`/scaling` for streams, and :doc:`/persistence` for the state that copies
+        and files contain.
 
         Parameters
         ----------
@@ -388,7 +381,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
             Target values.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative sample weights; equal weights if None.
+            Non-negative sample weights; None for equal weights.
 
         Returns
         -------
@@ -486,8 +479,8 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         Warns
         -----
         UserWarning
-            If ``return_std=True``, the network was trained without dropout and no rate is given, once per training. If
-            a sampling parameter is given without ``return_std=True``.
+            If ``return_std=True`` but the network was trained without dropout and no rate is given, once per fit. If a
+            sampling parameter is given without ``return_std=True``.
         """
         options = SamplingOptions(n_samples, random_state, dropout, input_dropout, mask_sharing, n_jobs)
         if not return_std:
@@ -501,13 +494,13 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
                 mean[rows] = block_mean
                 std[rows] = np.sqrt(variance + self.noise_variance_)
 
-        # no recentering: the mean of the passes is replaced as a whole
+        # no recentering, since the mean of the passes is replaced below
         monte_carlo_passes(self, X, pass_moments, gather, options, recenter=False)
         if ended_at_zero(self, dropout, input_dropout):
             mean = self._output(X)
         elif dropout is None and input_dropout is None and not any(noise_settings(self).rates):
             warn_about_constant_std(self.coefs_[0])
-        return self._decode(mean), self._decode(self._finite(std, X))
+        return self._decode(mean), self._decode(self._check_output(std, X))
 
     @from_snapshot
     def sample_y(
@@ -556,7 +549,8 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         Returns
         -------
         y_samples : ndarray of shape (n_samples_X, n_samples) or (n_samples_X, n_outputs, n_samples)
-            One pass per column. For mean and variance only, ``predict(X, return_std=True)`` needs less memory.
+            Pass t is ``y_samples[..., t]``. For mean and variance only, ``predict(X, return_std=True)`` needs less
+            memory.
         """
         X = self._validate_predict(X)
         options = SamplingOptions(n_samples, random_state, dropout, input_dropout, mask_sharing, n_jobs)
@@ -582,10 +576,11 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         self.noise_variance_ = float(noise[0]) if self.n_outputs_ == 1 else noise
 
     def _learn_targets(self, y, fresh, incremental, classes):
-        """Check `noise_variance`; a regressor has no labels."""
+        """Validate `noise_variance`. A regressor has no classes."""
         if self.noise_variance is None:
             return
-        noise, n_outputs = np.asarray(self.noise_variance, dtype=object), y.shape[1] if y.ndim == 2 else 1
+        noise = np.asarray(self.noise_variance, dtype=object)
+        n_outputs = y.shape[1] if y.ndim == 2 else 1
         if noise.ndim and noise.shape != (n_outputs,):
             raise InvalidParameterError(
                 f"noise_variance must be one number, or one for each of the {n_outputs} output(s) of y, "
@@ -599,10 +594,11 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
             raise ValueError(f"`{name}` must be numeric, got dtype {y.dtype}: encode labels, or use a classifier.")
         assert_all_finite(y, input_name=name)  # scikit-learn's check ran before None was converted to NaN
         loss: Any = self.loss
-        known = isinstance(loss, str) and loss in LOSSES  # set_params accepts anything
-        if known and (y < LOSSES[loss].min_target).any():
-            values = "negative values" if LOSSES[loss].min_target == 0 else f"values below {LOSSES[loss].min_target:g}"
-            raise ValueError(f"`{name}` has {values}, but loss={loss!r} needs {name} >= {LOSSES[loss].min_target:g}.")
+        if isinstance(loss, str) and loss in LOSSES:  # set_params accepts any value
+            minimum = LOSSES[loss].min_target
+            if (y < minimum).any():
+                values = "negative values" if minimum == 0 else f"values below {minimum:g}"
+                raise ValueError(f"`{name}` has {values}, but loss={loss!r} needs {name} >= {minimum:g}.")
         return y.reshape(len(y), -1).astype(float, copy=False)
 
     def _decode(self, P):
@@ -615,7 +611,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         return {keyword: float(getattr(self, name)) for keyword, name in LOSSES[self.loss].options.items()}
 
     def _monitored_score(self):
-        """R² scores the mean; for median and quantile losses monitor the loss."""
+        """Return `scoring`, or for None that of the loss: R² scores the mean, so quantile losses monitor the loss."""
         return LOSSES[self.loss].monitor if self.scoring is None else self.scoring
 
     def _default_score(self, y, y_pred, sample_weight):

@@ -1,4 +1,4 @@
-"""Monte Carlo dropout: stochastic forward passes in parallel, in memory that does not grow with their number."""
+"""Monte Carlo dropout: parallel stochastic forward passes, whose memory use does not grow with their number."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from ._fitted import noise_settings, unfolded_state
 from ._sklearn import InvalidParameterError, get_threadpool_controller
 from ._snapshot import from_snapshot
 from ._typing import Float, FloatArray, Int, MaskSharing, MatrixLike, Rates, Seed
-from ._weights import unfolded, weights_of
+from ._weights import checked_weights, unfold_weights
 from .engine.dropout import DROPOUTS
 from .engine.layers import inference_scale_shift
 from .engine.network import Network
 from .engine.sampling import Sampler
 
-NEGLIGIBLE_RATE = 0.01  # relative to the nominal rates: a schedule that ends below this counts as ended at 0
-MIN_CENTERING_PASSES = 100  # minimum number of passes for the mean that is shifted to the noise-free output
+NEGLIGIBLE_RATE = 0.01  # a schedule that ends below this fraction of the nominal rates counts as ended at 0
+MIN_CENTERING_PASSES = 100  # minimum number of passes to estimate the mean for centering
 
 
 class SamplingOptions(NamedTuple):
-    """The sampling parameters of the prediction methods, in the order of their signatures."""
+    """Sampling parameters of the prediction methods, in the order of their signatures."""
 
     n_samples: Int = 100
     random_state: Seed = 0
@@ -47,19 +47,19 @@ class SamplingOptions(NamedTuple):
 
 
 class MonteCarloMixin(ABC):
-    """Mixin with the Monte Carlo methods that the classifier and the regressor share."""
+    """Mixin with the Monte Carlo methods of the classifier and the regressor."""
 
     @abstractmethod
     def _log_likelihood(self, outputs, Y):
-        """Return log p(y | pass) of each pass and row, (n_passes, n_rows)."""
+        """Return log p(y | pass) of each pass and row, of shape (n_passes, n_rows)."""
 
     @abstractmethod
     def _validate_predict_xy(self, X, y):
-        """Return the validated X and the targets of y."""
+        """Return the validated X and the encoded targets."""
 
     @abstractmethod
     def _recenter(self, outputs, shift):
-        """Add `shift`, (n_rows, n_outputs), to the outputs of passes, (n_passes, n_rows, n_outputs)."""
+        """Add `shift` of shape (n_rows, n_outputs) to outputs of shape (n_passes, n_rows, n_outputs)."""
 
     _recenters_raw = False  # whether the shift is added before the output activation
 
@@ -76,12 +76,12 @@ class MonteCarloMixin(ABC):
         mask_sharing: MaskSharing = "sample",
         n_jobs: Int | None = None,
     ) -> FloatArray:
-        """Log of the predictive density, or probability, of y: the mean over stochastic forward passes.
+        """Compute the log predictive density, or probability, of y by Monte Carlo dropout.
 
-        For each row, this is log (1/T Σ_t p(y | f_t(x))), where f_t is the network with the t-th masks. In regression,
-        the predictive distribution is a mixture of normal distributions with variance ``noise_variance_``; in
-        classification, it is the mean of the probabilities. Multiple outputs or labels have a joint density. After a
-        schedule that ended at 0, and without given rates, the passes use the initial rates of the schedule and are
+        For each row, this is log (1/T Σ_t p(y | f_t(x))), where f_t is the network in the t-th Monte Carlo pass. In
+        regression, the predictive distribution is a mixture of normal distributions with variance ``noise_variance_``;
+        in classification, it is the mean of the probabilities. Multiple outputs or labels have a joint density. If a
+        schedule ended at 0 and no rates are given, the passes use the rates at the start of the schedule and are
         centered on the noise-free output, as in ``predict`` and ``sample_y``, or ``sample_proba``. This doubles the
         computation time.
 
@@ -94,29 +94,29 @@ class MonteCarloMixin(ABC):
             True targets of `X`.
 
         n_samples : int, default=100
-            Number of stochastic forward passes T, at least 1. Few passes bias the result downwards.
+            Number of Monte Carlo passes T, at least 1. Few passes bias the result downwards.
 
         random_state : int, RandomState instance or None, default=0
-            Determines random number generation for the masks.
+            Determines the random masks.
 
         dropout : float or array-like of shape (n_hidden,), default=None
-            Rate of the hidden layers while sampling, in [0, 1). None for the rates at the end of training, or, if a
-            schedule ended at 0, for its initial rates.
+            Dropout rate of the hidden layers during sampling, in [0, 1). None for the rates at the end of training, or,
+            if a schedule ended at 0, for the rates at its start. 0 for no noise.
 
         input_dropout : float, default=None
-            The same for the inputs.
+            Dropout rate of the inputs during sampling, with the same default.
 
         mask_sharing : {'sample', 'batch'}, default='sample'
             Whether each row has its own masks in each pass, or all rows of X share them.
 
         n_jobs : int, default=None
-            Number of joblib threads. The result does not depend on it.
+            Number of threads of joblib. The results do not depend on it.
 
         Returns
         -------
         log_density : ndarray of shape (n_samples_X,)
-            Log density in nats, in the units of the y passed to ``fit``. Its mean as a scorer is
-            :func:`skdropout.log_predictive_density_scorer`.
+            Log density in nats, in the units of the y passed to ``fit``. Use
+            :func:`skdropout.log_predictive_density_scorer` to score by its mean.
         """
         options = SamplingOptions(n_samples, random_state, dropout, input_dropout, mask_sharing, n_jobs)
         X, Y = self._validate_predict_xy(X, y)
@@ -132,8 +132,8 @@ class MonteCarloMixin(ABC):
         monte_carlo_passes(self, X, log_sum, gather, options)
         return log_density
 
-    def _sample(self, X, n_columns, options, finish=np.asarray):
-        """Return ``finish`` of the outputs of stochastic forward passes, (n_rows, n_columns, n_samples)."""
+    def _sample(self, X, n_columns, options, postprocess=np.asarray):
+        """Return ``postprocess`` of the outputs of Monte Carlo passes, of shape (n_rows, n_columns, n_samples)."""
         check_scalar(options.n_samples, "n_samples", Integral, min_val=1)
         samples = np.empty((X.shape[0], n_columns, int(options.n_samples)), self._network().coefs[0].dtype)
 
@@ -141,17 +141,17 @@ class MonteCarloMixin(ABC):
             for rows, passes, outputs in blocks:
                 samples[rows, :, passes] = outputs
 
-        monte_carlo_passes(self, X, lambda outputs, rows: finish(outputs.transpose(1, 2, 0)), gather, options)
+        monte_carlo_passes(self, X, lambda outputs, rows: postprocess(outputs.transpose(1, 2, 0)), gather, options)
         return samples
 
 
 def monte_carlo_passes(estimator, X, summarize, gather, options, recenter=True):
-    """Sample stochastic forward passes and return ``gather`` of an iterator over (rows, passes, summary).
+    """Run Monte Carlo passes, and return ``gather`` of an iterator over (rows, passes, summary).
 
-    The blocks of rows are in order, and so are the passes of each block. A summary is ``summarize(outputs, rows)`` of
-    the outputs, (n_passes, n_rows, n_outputs), computed in joblib's threads. The blocks, and thus the results, do not
-    depend on `n_jobs`. If `recenter` is true and a schedule ended at 0, the passes are centered on the noise-free
-    output, unless all rates are given.
+    The blocks of rows are in order, and so are the passes of each block. A summary is ``summarize(outputs, rows)``,
+    computed in joblib's threads from outputs of shape (n_passes, n_rows, n_outputs). The blocks, and thus the results,
+    do not depend on `n_jobs`. If `recenter` is true and a schedule ended at 0, the passes are centered on the
+    noise-free output, unless all rates are given.
     """
     n_samples, random_state, dropout, input_dropout, mask_sharing, n_jobs = options
     check_scalar(n_samples, "n_samples", Integral, min_val=1)
@@ -160,10 +160,12 @@ def monte_carlo_passes(estimator, X, summarize, gather, options, recenter=True):
     if n_jobs is not None and (not isinstance(n_jobs, Integral) or n_jobs == 0):
         raise InvalidParameterError(f"n_jobs must be None or an int other than 0, got {n_jobs!r}.")
     recenter = recenter and ended_at_zero(estimator, dropout, input_dropout)
-    rates, X = _sampling_rates(estimator, dropout, input_dropout), canonical_csr(X)
-    if issparse(X) and rates[0] > 0 and not DROPOUTS[kind := noise_settings(estimator).kinds[0]].takes_sparse:
+    rates = _sampling_rates(estimator, dropout, input_dropout)
+    X = canonical_csr(X)
+    input_kind = noise_settings(estimator).kinds[0]
+    if issparse(X) and rates[0] > 0 and not DROPOUTS[input_kind].takes_sparse:
         raise ValueError(
-            f"dropout_kind={kind!r} with input_dropout={rates[0]!r} would make a sparse X dense: sample with "
+            f"dropout_kind={input_kind!r} with input_dropout={rates[0]!r} would make a sparse X dense: sample with "
             "input_dropout=0, or make X dense."
         )
     seed = check_random_state(random_state).randint(0, 2**32, size=4, dtype=np.uint32)
@@ -183,11 +185,12 @@ def monte_carlo_passes(estimator, X, summarize, gather, options, recenter=True):
 
 
 def _sample_outputs(estimator, sampler, X, seed, rows, passes):
-    return estimator._finite(sampler.sample(X, rows, passes, seed), X)
+    """Return the outputs of Monte Carlo passes, after checking that they did not overflow."""
+    return estimator._check_output(sampler.sample(X, rows, passes, seed), X)
 
 
 def _centering_shift(estimator, sampler, X, sample, raw, n_samples, n_jobs):
-    """Return the noise-free output minus the mean of passes, (n_rows, n_outputs)."""
+    """Return the noise-free output minus the mean of the passes, of shape (n_rows, n_outputs)."""
     n_passes = max(n_samples, MIN_CENTERING_PASSES)
     shift = estimator._output(X, raw=raw).astype(float)
 
@@ -207,7 +210,8 @@ class OneBlasThread:
     """Context manager that limits BLAS to one thread, process-wide and reference-counted."""
 
     def __init__(self):
-        self.lock, self.n_active = Lock(), 0
+        self.lock = Lock()
+        self.n_active = 0
 
     def __enter__(self):
         with self.lock:
@@ -238,9 +242,10 @@ def _run_in_threads(work, blocks, n_jobs, gather):
 
     BLAS is limited to one thread to avoid oversubscription and so that results do not depend on `n_jobs`. The limit is
     process-wide and ends when this call returns or fails. It is not set in a generator, because a traceback can keep a
-    generator alive. joblib gets a few blocks at a time, so that its threads stop soon after a failure.
+    generator alive. joblib receives a few blocks at a time, so that its threads stop soon after a failure.
     """
-    chunk_size, blocks = 4 * effective_n_jobs(n_jobs), iter(blocks)
+    chunk_size = 4 * effective_n_jobs(n_jobs)
+    blocks = iter(blocks)
 
     def results(parallel):
         while chunk := list(islice(blocks, chunk_size)):
@@ -251,16 +256,16 @@ def _run_in_threads(work, blocks, n_jobs, gather):
 
 
 def ended_at_zero(estimator, dropout=None, input_dropout=None):
-    """Return whether a schedule ended near 0, relative to the nominal rates, and the user does not give all rates."""
+    """Return whether a schedule ended near 0, relative to the nominal rates, and not all rates are given."""
     nominal = noise_settings(estimator).rates
-    missing = [*(nominal[:1] if input_dropout is None else ()), *(nominal[1:] if dropout is None else ())]
-    return any(missing) and max(estimator.dropout_) < NEGLIGIBLE_RATE * max(nominal)
+    not_given = [*(nominal[:1] if input_dropout is None else ()), *(nominal[1:] if dropout is None else ())]
+    return any(not_given) and max(estimator.dropout_) < NEGLIGIBLE_RATE * max(nominal)
 
 
 def _sampling_rates(estimator, dropout, input_dropout):
-    """Return the rate on the input of each layer: the given one, else the trained one.
+    """Return the dropout rate on the input of each layer: the given rate, or the rate at the end of training.
 
-    The trained rate is that at the end of training or, if a schedule ended at 0, the initial rate of the schedule.
+    If a schedule ended at 0, the rate at its start is used instead.
     """
     trained = noise_settings(estimator).rates if ended_at_zero(estimator) else estimator.dropout_
     dropout = trained[1:] if dropout is None else dropout
@@ -269,24 +274,26 @@ def _sampling_rates(estimator, dropout, input_dropout):
 
 
 def _sampler(estimator, rates, shared, raw=False):
-    """Return a sampler of the network, with batch normalization unfolded if it is between activation and dropout.
+    """Return a ``Sampler`` of the network, or with `raw` of its output before the output activation.
 
-    With `raw`, it samples the output before its activation.
+    Batch normalization between activation and dropout is not folded into the weights.
     """
     network, norms = estimator._network(), ()
-    if unfolded_state(estimator).batch_norm == "after_activation":  # folding would exempt the shift from noise
-        params, moments, _ = unfolded(estimator, *weights_of(estimator))
+    if (
+        unfolded_state(estimator).batch_norm == "after_activation"
+    ):  # after folding, the noise would not act on the shift
+        params, moments, _ = unfold_weights(estimator, *checked_weights(estimator))
         norms = list(inference_scale_shift(params.scales, params.shifts, moments))
         network = Network(params.coefs, params.intercepts, network.activations, network.output)
     if raw:
         network.output = "identity"
     kinds, groups, *_ = noise_settings(estimator)
-    names_per_layer("dropout_kind", kinds, DROPOUTS, len(kinds))  # a registered kind may have been removed
+    names_per_layer("dropout_kind", kinds, DROPOUTS, len(kinds))  # raises an error if a kind is no longer registered
     return Sampler(network, list(zip(kinds, rates, groups, strict=True)), norms, shared)
 
 
 def warn_about_constant_std(W):
-    """Warn that the standard deviation is the same for all rows, once per fit, identified by its weights W."""
+    """Warn, once per fit, that the standard deviation is the same for all rows. The weights W identify the fit."""
     if _WARNED.get(id(W)) is W:
         return
     _WARNED[id(W)] = W
@@ -303,19 +310,25 @@ _WARNED: WeakValueDictionary = WeakValueDictionary()  # by id; Python's warning 
 
 
 def reduce_over_passes(blocks, add):
-    """Iterate over (rows, sum of their passes by ``add``), with only one block of rows in memory."""
-    for _, passes in groupby(blocks, key=lambda block: block[0].start):
-        yield reduce(lambda a, b: (a[0], add(a[1], b[1])), ((rows, part) for rows, _, part in passes))
+    """Yield each block of rows with the sum of its passes by ``add``. Only one block is in memory."""
+
+    def add_blocks(a, b):
+        return a[0], add(a[1], b[1])
+
+    for _, same_rows in groupby(blocks, key=lambda block: block[0].start):
+        yield reduce(add_blocks, ((rows, summary) for rows, _, summary in same_rows))
 
 
 def pass_moments(outputs, rows):
-    """Return the number of passes, and mean and variance over the passes."""
+    """Return the number of passes, and the mean and the variance over the passes."""
     mean = outputs.mean(axis=0, dtype=float)
     return len(outputs), mean, np.square(outputs - mean).mean(axis=0)
 
 
 def add_moments(a, b):
     """Combine the moments of two sets of passes (Chan, Golub and LeVeque, 1983)."""
-    (n_a, mean, variance), (n_b, mean_b, variance_b) = a, b
-    fraction, step = n_b / (n_a + n_b), mean_b - mean
+    n_a, mean, variance = a
+    n_b, mean_b, variance_b = b
+    fraction = n_b / (n_a + n_b)
+    step = mean_b - mean
     return n_a + n_b, mean + fraction * step, variance + fraction * (variance_b - variance + (1 - fraction) * step**2)

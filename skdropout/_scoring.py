@@ -1,4 +1,4 @@
-"""The log predictive density as a scorer, and access to the network inside of pipelines and other containers."""
+"""Log predictive density as a scorer, and access to the network inside pipelines and other containers."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def log_predictive_density_scorer(
     Parameters
     ----------
     estimator : estimator
-        A fitted :class:`DropoutMLPRegressor` or :class:`DropoutMLPClassifier`, by itself or inside of a
+        A fitted :class:`DropoutMLPRegressor` or :class:`DropoutMLPClassifier`, by itself or inside a
         :class:`~sklearn.pipeline.Pipeline` or a :class:`~sklearn.compose.TransformedTargetRegressor`. The score
         includes the log Jacobian of a target transformation, so that the density is that of y as given here.
 

@@ -1,4 +1,4 @@
-"""A decorator for methods that must not see a concurrent ``fit``."""
+"""Decorator for methods that a concurrent ``fit`` must not affect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks of validation sets, and scores that allow for absent classes."""
+"""Checks of validation sets, and scores that handle absent classes."""
 
 import warnings
 from functools import partial, wraps
@@ -24,20 +24,24 @@ UNDEFINED_FOR_ONE_CLASS = {
     "roc_auc_score",
 }
 ABSENT_CLASS_FIX = (
-    "give validation rows of every class (X_val and y_val, or a larger validation_fraction), or use "
+    "provide validation rows of every class (X_val and y_val, or a larger validation_fraction), or use "
     "scoring='neg_log_loss'"
 )
 # Thresholds that detect a y_val on a different scale than y: shift in standard deviations of y, and ratios of spreads
-MAX_SHIFT, MAX_SPREAD_RATIO, MAX_SPREAD_RATIO_IF_SCALED, MIN_SPREAD_RATIO = 5, 10, 4, 1 / 25
-MAX_LISTED = 10  # labels in a message
-MIN_ROWS_FOR_MEDIAN, MIN_ROWS_FOR_SPREAD = 5, 20
+MAX_SHIFT = 5
+MAX_SPREAD_RATIO = 10
+MAX_SPREAD_RATIO_IF_SCALED = 4
+MIN_SPREAD_RATIO = 1 / 25
+MIN_ROWS_FOR_MEDIAN = 5
+MIN_ROWS_FOR_SPREAD = 20
+MAX_LISTED = 10  # maximum number of labels in a message
 
 
 def score_of_known_classes(scorer, estimator, X, y, weights):
-    """Return the score of a validation set, based on all classes that `estimator` knows.
+    """Return the score of a validation set from which classes known to `estimator` may be absent.
 
     If no class is absent, this is the result of `scorer`. Otherwise, scorers made by ``make_scorer`` get the labels of
-    all classes, or are restricted to those that are present. If another scorer fails, the error lists the absent ones.
+    all classes, or are restricted to the present classes. If another scorer fails, the error lists the absent classes.
 
     Parameters
     ----------
@@ -59,11 +63,11 @@ def score_of_known_classes(scorer, estimator, X, y, weights):
 
         return score
 
-    known = wrap_score_function(scorer, robust)
+    robust_scorer = wrap_score_function(scorer, robust)
     try:
-        return float(known(estimator, X, y, **weights))
+        return float(robust_scorer(estimator, X, y, **weights))
     except (ValueError, TypeError) as error:
-        hint = describe_absent_classes(estimator, y, **weights) if known is scorer else ""
+        hint = describe_absent_classes(estimator, y, **weights) if robust_scorer is scorer else ""
         raise ValueError(f"{error}{hint}") from error
 
 
@@ -72,7 +76,8 @@ def describe_absent_classes(estimator, y, sample_weight=None):
     classes = _known_classes(estimator)
     if classes is None:
         return ""
-    y, weighted = _as_array(y), _with_weight(sample_weight)
+    y = _as_array(y)
+    weighted = _with_weight(sample_weight)
     if y.ndim == 2:
         absent = classes[_constant(y[weighted])]
         problem = f"All validation rows have the same value of label {_format_labels(absent)}"
@@ -98,6 +103,7 @@ def _with_weight(sample_weight):
 
 
 def _constant(Y):
+    """Return which columns are constant."""
     return np.ptp(Y.astype(float), axis=0) == 0
 
 
@@ -107,16 +113,19 @@ def _format_labels(labels):
 
 
 def _score(function, classes, y_true, y_pred, options):
+    """Evaluate a score function, adapted to absent classes."""
     while isinstance(function, partial) and not function.args:
         options = {**function.keywords, **options}
         function = function.func
-    y, sample_weight = _as_array(y_true), options.get("sample_weight")
-    weighted, defaults = _with_weight(sample_weight), signature(function).parameters
+    y = _as_array(y_true)
+    sample_weight = options.get("sample_weight")
+    weighted = _with_weight(sample_weight)
+    defaults = signature(function).parameters
     average = options.get("average", defaults["average"].default if "average" in defaults else None)
     warns = _is_default("zero_division", "warn", options, defaults)
-    unwarned = {"zero_division": 0.0} if warns else {}  # the same value, without a warning after each epoch
+    no_warning = {"zero_division": 0.0} if warns else {}  # the same value, without a warning after each epoch
     if y.ndim == 2:
-        options = options if (y[weighted] != 0).any(axis=0).all() else options | unwarned
+        options = options if (y[weighted] != 0).any(axis=0).all() else options | no_warning
         return _multilabel_score(function, y_true, y, y_pred, weighted, average, options)
 
     present = np.isin(classes, y[weighted])
@@ -145,13 +154,14 @@ def _score(function, classes, y_true, y_pred, options):
         Y = y[:, None] == classes
         return _multilabel_score(function, Y, Y, y_pred, weighted, average, options)
     if _is_default("labels", None, options, defaults):
-        options = options | unwarned | {"labels": classes}
+        options = options | no_warning | {"labels": classes}
         if len(classes) == 2 and _is_default("pos_label", None, options, defaults):
             options["pos_label"] = classes[1]
     return function(y_true, y_pred, **options)
 
 
 def _is_default(name, value, options, defaults):
+    """Return whether a parameter has the default `value` and is not set."""
     return name in defaults and defaults[name].default == value and name not in options
 
 
@@ -174,7 +184,9 @@ def _multilabel_score(function, y_true, Y, y_pred, weighted, average, options):
     if not defined.any():
         raise ValueError(f"{function.__name__} is undefined for every label: {ABSENT_CLASS_FIX}.")
     Y, y_pred = Y[:, defined], np.asarray(y_pred)[:, defined]
-    return function(*((Y[:, 0], y_pred[:, 0]) if defined.sum() == 1 else (Y, y_pred)), **options)
+    if defined.sum() == 1:
+        Y, y_pred = Y[:, 0], y_pred[:, 0]
+    return function(Y, y_pred, **options)
 
 
 def _one_vs_one(classes, present, y, P, average, sample_weight):
@@ -190,7 +202,7 @@ def _one_vs_one(classes, present, y, P, average, sample_weight):
 
 
 def check_validation_set(estimator, X_val, y_val):
-    """Raise an error if labels, outputs or features differ from those that `estimator` was fitted on."""
+    """Raise an error if labels, outputs or features differ from those seen by ``fit``."""
     classes, y = _known_classes(estimator), _as_array(y_val)
     if classes is not None and y.ndim == 1 and not getattr(estimator, "_is_multilabel", bool)():
         try:
@@ -201,7 +213,7 @@ def check_validation_set(estimator, X_val, y_val):
             raise ValueError(
                 f"y_val has labels {_format_labels(unseen)}, but this {type(estimator).__name__} was fitted on the "
                 f"classes {_format_labels(classes)}. Meta-estimators such as VotingClassifier and "
-                "StackingClassifier encode the labels first: in this case pass "
+                "StackingClassifier encode the labels first: in that case, pass "
                 "y_val=LabelEncoder().fit(y).transform(y_val)."
             )
     if hasattr(estimator, "_validate_predict_xy"):
@@ -227,8 +239,8 @@ def check_target_scale(y, y_val):
 def _has_different_scale(y, y_val):
     """Return whether y_val is clearly too far from y, too wide or too narrow.
 
-    The spread is measured with and without the tails, and both must agree. The threshold for narrow values is strict,
-    because they may be the end of a time series.
+    The spread is measured with and without the tails, and both must agree. The threshold for a narrow y_val is strict,
+    because it may be the end of a time series.
     """
     if len(y) < MIN_ROWS_FOR_SPREAD or len(y_val) < MIN_ROWS_FOR_MEDIAN or y.std() == 0:
         return False

@@ -1,4 +1,4 @@
-"""The weights of a fitted network, including arrays that a user assigned or edited in place."""
+"""Weights of a fitted network, including arrays that a user assigned or edited in place."""
 
 from __future__ import annotations
 
@@ -10,32 +10,36 @@ from ._fitted import unfolded_state
 from .engine.layers import fold, unfold
 from .engine.params import Params
 
-FLOATS = np.dtype(np.float32), np.dtype(np.float64)
+FLOAT_DTYPES = np.dtype(np.float32), np.dtype(np.float64)
 FIX = "Assign arrays of the shapes that fit produced, or call fit with warm_start=False to start from scratch."
 BATCH_NORM = ("batch_norm_scale_", "batch_norm_shift_", "batch_norm_mean_", "batch_norm_var_")
 
 
-def weights_of(estimator):
-    """``coefs_`` and ``intercepts_``, checked and cast to one float dtype, that of the first array."""
-    coefs, intercepts = _numbers(estimator, "coefs_", 2), _numbers(estimator, "intercepts_", 1)
-    shapes = [W.shape for W in coefs], [b.shape for b in intercepts]
-    units = [*(n for n, _ in shapes[0][:1]), *(n for (n,) in shapes[1])]
-    if not coefs or shapes[0] != list(pairwise(units)):
-        raise ValueError(f"coefs_ of shapes {shapes[0]} and intercepts_ of shapes {shapes[1]} do not match. {FIX}")
-    dtype = coefs[0].dtype if coefs[0].dtype in FLOATS else FLOATS[-1]
+def checked_weights(estimator):
+    """Return ``coefs_`` and ``intercepts_`` after checking them, cast to the float dtype of the first array."""
+    coefs = _numeric_arrays(estimator, "coefs_", 2)
+    intercepts = _numeric_arrays(estimator, "intercepts_", 1)
+    coef_shapes = [W.shape for W in coefs]
+    units = [*map(len, coefs[:1]), *map(len, intercepts)]
+    if not coefs or coef_shapes != list(pairwise(units)):
+        intercept_shapes = [b.shape for b in intercepts]
+        raise ValueError(
+            f"coefs_ of shapes {coef_shapes} and intercepts_ of shapes {intercept_shapes} do not match. {FIX}"
+        )
+    dtype = coefs[0].dtype if coefs[0].dtype in FLOAT_DTYPES else FLOAT_DTYPES[-1]
     return [W.astype(dtype, copy=False) for W in coefs], [b.astype(dtype, copy=False) for b in intercepts]
 
 
-def _numbers(estimator, name, ndim):
-    """The arrays of a list attribute, checked one by one."""
+def _numeric_arrays(estimator, name, ndim):
+    """Return the arrays of a list attribute, after checking each one."""
     arrays = []
     for i, array in enumerate(getattr(estimator, name)):
         try:
             array = np.asarray(array)
-            wrong = array.ndim != ndim or array.dtype.kind not in "biuf"
+            valid = array.ndim == ndim and array.dtype.kind in "biuf"
         except ValueError:  # rows of different lengths
-            wrong = True
-        if wrong:
+            valid = False
+        if not valid:
             raise ValueError(f"{name}[{i}] must be an array of numbers with {ndim} dimension(s), got {array!r}. {FIX}")
         if not np.isfinite(array).all():
             raise ValueError(f"{name}[{i}] contains NaN or infinity. {FIX}")
@@ -43,8 +47,8 @@ def _numbers(estimator, name, ndim):
     return arrays
 
 
-def unfolded(estimator, coefs, intercepts):
-    """The parameters and the running moments before batch normalization is folded into the weights.
+def unfold_weights(estimator, coefs, intercepts):
+    """Return the parameters and the running moments before folding batch normalization into the weights.
 
     Scales, shifts and moments are those of the attributes. If the user changed these or the weights after training,
     the returned weights and biases fold to `coefs` and `intercepts`.
@@ -54,26 +58,31 @@ def unfolded(estimator, coefs, intercepts):
     params : Params
     moments : list of (ndarray, ndarray, ndarray)
     assigned : {"nothing", "weights", "all"}
-        What the user assigned; "all" includes scales or shifts, so that the moments may match the weights.
+        Attributes that the user assigned. "all" includes scales or shifts: the moments may then match the weights.
     """
     batch_norm, vector, n_seen = unfolded_state(estimator)
-    units, dtype = (coefs[0].shape[0], *map(len, intercepts)), coefs[0].dtype
-    norms = [_numbers(estimator, name, 1) for name in BATCH_NORM]
+    units = coefs[0].shape[0], *map(len, intercepts)
+    dtype = coefs[0].dtype
+    norms = [_numeric_arrays(estimator, name, 1) for name in BATCH_NORM]
     for name, arrays in zip(BATCH_NORM, norms, strict=True):
-        if (shapes := [a.shape for a in arrays]) != [(n,) for n in units[1:-1]]:
+        shapes = [array.shape for array in arrays]
+        if shapes != [(n,) for n in units[1:-1]]:
             raise ValueError(f"{name} has shapes {shapes}, not those of the hidden layers {units[1:-1]}. {FIX}")
     if any((variances < 0).any() for variances in norms[-1]):
         raise ValueError(f"batch_norm_var_ must not be negative. {FIX}")
     params = Params(units, dtype, normed=True)
     if params.vector.shape != vector.shape:
-        raise ValueError(f"coefs_ and intercepts_ have layers {units}, other than those trained. {FIX}")
+        raise ValueError(f"coefs_ and intercepts_ have layers of {units} units, unlike the trained network. {FIX}")
     params.vector[:] = vector
     assigned = "weights"
     for new, old in zip(chain(*norms[:2]), chain(params.scales, params.shifts), strict=True):
         if not np.array_equal(new, old):
-            old[:], assigned = new, "all"
-    moments = [tuple(np.array(m, dtype) for m in ms) for ms in zip(*norms[2:], strict=True)]
-    moments = [(*ms, np.array(n, dtype=float)) for ms, n in zip(moments, n_seen, strict=True)]
+            old[:] = new
+            assigned = "all"
+    moments = [
+        (np.array(mean, dtype), np.array(variance, dtype), np.array(n, dtype=float))
+        for mean, variance, n in zip(*norms[2:], n_seen, strict=True)
+    ]
     folded = chain(*fold(params, moments, batch_norm))
     if all(map(np.array_equal, chain(coefs, intercepts), folded)):
         return params, moments, "nothing"

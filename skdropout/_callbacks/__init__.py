@@ -1,4 +1,4 @@
-"""The callbacks of scikit-learn 1.9: how a fit calls them, and two callbacks of this package."""
+"""Support for the callbacks of scikit-learn 1.9, and the callbacks of this package."""
 
 from .checkpoint import Checkpoint
 from .early_stopping import EarlyStopping

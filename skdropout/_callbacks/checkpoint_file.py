@@ -1,8 +1,8 @@
-"""The checkpoint file: how it is written, read and checked.
+"""Writing, reading and validation of checkpoint files.
 
 A file consists of ``MAGIC``, the hash of the fingerprint, a dict encoded by ``_codec``, and the SHA-256 of all three.
-The dict has the name of the class, the parameters that are plain data, the ``repr`` of the others, the fitted
-attributes, and the state of the training. Reading the file runs no code.
+The dict contains the name of the class, the parameters that are plain data, the ``repr`` of the others, the fitted
+attributes, and the training state. Reading the file runs no code.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ..engine.schedules import DROPOUT_SCHEDULES, LEARNING_RATES
 MAGIC = b"skdropout checkpoint 2\n"  # 2 is the version of the format
 PICKLE_MAGIC = b"skdropout checkpoint 1\n"  # the previous format
 HINT_OTHER_FIT = (
-    "Delete it to start from scratch, or give Checkpoint another path, or an existing folder, in which each fit has "
+    "Delete it to start from scratch, or pass Checkpoint another path, or an existing folder, in which each fit has "
     "its own file."
 )
 TABLES = {  # parameters whose values are names that users may register
@@ -43,9 +43,7 @@ TABLES = {  # parameters whose values are names that users may register
     "loss": LOSSES,
     "solver": OPTIMIZERS,
 }
-PUBLIC_CLASSES: dict[
-    str, type
-] = {}  # the estimators of this package, by name: a file can be loaded without an estimator
+PUBLIC_CLASSES: dict[str, type] = {}  # estimators of this package by name, for files loaded without an estimator
 
 
 def check_registered(params):
@@ -58,18 +56,19 @@ def check_registered(params):
 
 
 def fitted_state(estimator):
-    """The fitted attributes of an estimator by name, without the optimizer and what ``__setstate__`` computes."""
+    """Return the fitted attributes by name, except the optimizer and attributes that ``__setstate__`` computes."""
     computed = {"coefs_", "intercepts_"} if is_folded(estimator) else set()
-    return {name: getattr(estimator, name) for name in estimator._fitted() - {"_optimizer"} - computed}
+    return {name: getattr(estimator, name) for name in estimator._fitted_names() - {"_optimizer"} - computed}
 
 
-def restored(estimator, state, version):
-    """A copy of an estimator with the fitted attributes from a file, after checking them."""
+def restore_estimator(estimator, state, version):
+    """Return a copy of an estimator with the fitted attributes from a file, after checking them."""
     fitted = estimator._shallow_copy()
-    fitted._forget()
+    fitted._reset()
     fitted.__setstate__({**vars(fitted), **state, "_skdropout_version": version})
-    if unknown := set(state) - fitted._fitted() | set(state) & {"_optimizer"}:
-        raise ValueError(f"no fitted attributes: {unknown}")
+    unknown = set(state) - fitted._fitted_names() | set(state) & {"_optimizer"}
+    if unknown:
+        raise ValueError(f"unknown attributes: {unknown}")
     for name in FITTED.keys() & state.keys():
         if FITTED[name].schema is not None:
             check(state[name], FITTED[name].schema, name)
@@ -82,9 +81,9 @@ def restored(estimator, state, version):
     if fitted.out_activation_ not in OUTPUTS:
         raise ValueError(f"out_activation_ is {fitted.out_activation_!r}")
     if "_label_binarizer" in checked:
-        ours, theirs = fitted._label_binarizer, checked["_label_binarizer"]
-        check_equal(ours.y_type_, theirs.y_type_, "y_type_")
-        check_equal(ours.classes_.tolist(), theirs.classes_.tolist(), "classes_")
+        binarizer, expected = fitted._label_binarizer, checked["_label_binarizer"]
+        check_equal(binarizer.y_type_, expected.y_type_, "y_type_")
+        check_equal(binarizer.classes_.tolist(), expected.classes_.tolist(), "classes_")
     if "_mask_state" in state:
         check_stream_state(fitted._mask_state)
         resume_stream(fitted._mask_state)
@@ -92,21 +91,23 @@ def restored(estimator, state, version):
 
 
 def check_equal(value, expected, name):
+    """Raise an error if an attribute contradicts the others."""
     if value != expected:
-        raise ValueError(f"{name} is {value!r}, but the other attributes say {expected!r}")
+        raise ValueError(f"{name} is {value!r}, but the other attributes imply {expected!r}")
 
 
 def header_and_arrays(estimator):
-    """The header and the arrays that ``save_weights`` would write."""
+    """Return the header and the arrays that ``save_weights`` would write."""
     arrays = state_to_arrays(estimator)
     return json.loads(arrays.pop("header").item()), arrays
 
 
 def restore_optimizer(estimator, state):
-    """The optimizer of an estimator, restored from `state`, its ``vars``."""
+    """Restore the optimizer of an estimator from `state`, its ``vars``."""
     cls = OPTIMIZERS[estimator.solver]
     if cls in {SGD, Adam}:
-        weights, vector = [*estimator.coefs_, *estimator.intercepts_], unfolded_state(estimator).vector
+        weights = [*estimator.coefs_, *estimator.intercepts_]
+        vector = unfolded_state(estimator).vector
         size = sum(a.size for a in weights) if vector is None else vector.size
         settings = {name: state[name] for name in signature(cls).parameters.keys() - {"size", "dtype"}}
         optimizer = cls(size, weights[0].dtype, **settings)
@@ -117,7 +118,7 @@ def restore_optimizer(estimator, state):
 
 
 def finished_state(estimator, random_state):
-    """The state in the checkpoint of a fit that has finished."""
+    """Return the state that a checkpoint contains after the fit has finished."""
     state = {"done": True, "random_state": random_state.get_state()}
     optimizer = vars(estimator).get("_optimizer")
     return state if optimizer is None else state | {"optimizer": vars(optimizer)}
@@ -133,14 +134,14 @@ def restore_finished(estimator, saved, random_state):
         random_state.set_state(saved.state["random_state"])
 
 
-def write(estimator, state, path):
+def write_checkpoint(estimator, state, path):
     """Replace the file at `path`, unless it is the checkpoint of another fit."""
-    label = joblib.hash(state["fingerprint"]).encode()
+    header = MAGIC + joblib.hash(state["fingerprint"]).encode()
     if path.exists():
         with open(path, "rb") as file:
-            if file.read(len(MAGIC + label)) != MAGIC + label:
+            if file.read(len(header)) != header:
                 raise ValueError(f"{str(path)!r} is the checkpoint of another fit. {HINT_OTHER_FIT}")
-    parts = MAGIC + label, *encode(_content(estimator, state))
+    parts = header, *encode(_content(estimator, state))
     with atomic_write(path) as file:
         digest = hashlib.sha256()
         for part in parts:
@@ -150,7 +151,7 @@ def write(estimator, state, path):
 
 
 def _content(estimator, state):
-    """The content of a file, as plain data."""
+    """Return the content of a file, as plain data."""
     cls, params, texts = type(estimator), {}, {}
     for name, value in estimator.get_params(deep=False).items():
         try:
@@ -158,23 +159,23 @@ def _content(estimator, state):
             params[name] = value
         except NotSerializable:
             texts[name] = repr(value)
-    runs = [
+    callback_states = [
         {name: fitted_state(value) if isinstance(value, BaseEstimator) else value for name, value in run.items()}
         for run in state["callbacks"]
     ]
-    public = cls in PUBLIC_CLASSES.values()
+    is_public = cls in PUBLIC_CLASSES.values()
     return {
         "skdropout": __version__,
-        "class": cls.__name__ if public else f"{cls.__module__}.{cls.__qualname__}",
+        "class": cls.__name__ if is_public else f"{cls.__module__}.{cls.__qualname__}",
         "params": params,
         "texts": texts,
         "state": fitted_state(estimator),
-        "training": {**state, "callbacks": runs},
+        "training": {**state, "callbacks": callback_states},
     }
 
 
-def read(path, hint):
-    """The content of a file, after checking it; error messages end with `hint`."""
+def read_checkpoint(path, hint):
+    """Read a file and return its content, after checking it. Error messages end with `hint`."""
     data = memoryview(path.read_bytes())
     start = bytes(data[: len(MAGIC)])
     if start == PICKLE_MAGIC:
@@ -191,8 +192,8 @@ def read(path, hint):
         raise ValueError(f"The checkpoint {str(path)!r} is damaged: its checksum is wrong. {hint}")
     with report_damage(path, hint):
         content = decode(data[len(MAGIC) + 32 : -32])
-        names = {"skdropout": str, "class": str, "params": dict, "texts": dict, "state": dict, "training": dict}
-        check(content, names, "the content")
+        schema = {"skdropout": str, "class": str, "params": dict, "texts": dict, "state": dict, "training": dict}
+        check(content, schema, "the content")
         texts = content["texts"]
         check([*content["params"], *texts, *texts.values(), *content["state"]], SequenceOf(str), "the names")
         training = content["training"]

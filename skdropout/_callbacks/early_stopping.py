@@ -1,4 +1,4 @@
-"""The callback that stops the training early."""
+"""Callback for early stopping."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from .tasks import Callback, is_whole_fit, warn_about_container, without_callbac
 
 
 class EarlyStopping(Callback):
-    """Callback that stops the training when a score on held-out rows has stopped improving.
+    """Callback that stops training when the score of a validation set stops improving.
 
-    Use it with ``set_callbacks`` of an estimator and scikit-learn 1.9. After each epoch the current network, without
-    dropout, is scored on `X_val` and `y_val`. After more than `n_iter_no_change` epochs in a row that did not improve
-    the best score by `tol` [1]_ the training ends, and the weights of the best epoch are restored.
+    Pass it to ``set_callbacks`` of an estimator; requires scikit-learn 1.9. After each epoch the current network is
+    scored on `X_val` and `y_val`, without dropout. After more than `n_iter_no_change` epochs in a row without an
+    improvement by `tol` [1]_, training stops and the weights of the best epoch are restored.
 
-    ``early_stopping=True`` does the same with rows split off the training data, or with ``fit(..., X_val=, y_val=)``.
-    Use the callback where another object calls ``fit``, or to stop other estimators of scikit-learn.
+    ``early_stopping=True`` does the same with a split of the training rows, or with ``fit(..., X_val=, y_val=)``. Use
+    the callback where another object calls ``fit``, or to stop other estimators of scikit-learn.
 
     Parameters
     ----------
     X_val : {array-like, sparse matrix} of shape (n_val, n_features)
-        Validation data. A network inside a :class:`~sklearn.pipeline.Pipeline` is trained on transformed rows: pass
-        transformed rows.
+        Validation data. Pass transformed rows if the network is inside a :class:`~sklearn.pipeline.Pipeline`, since it
+        is trained on transformed rows.
 
     y_val : array-like of shape (n_val,) or (n_val, n_outputs)
-        Targets of `X_val`, as the network gets them: encoded labels inside a
+        Targets of `X_val`, as the network receives them: encoded labels inside a
         :class:`~sklearn.ensemble.VotingClassifier` or :class:`~sklearn.ensemble.StackingClassifier`, transformed
-        targets inside a :class:`~sklearn.compose.TransformedTargetRegressor`. Labels, features or outputs that the
-        network does not know raise an error after the first epoch.
+        targets inside a :class:`~sklearn.compose.TransformedTargetRegressor`. Unknown labels, features or outputs raise
+        an error after the first epoch.
 
     scoring : str or callable, default=None
-        A scorer; greater is better. None for the ``score`` of the estimator, except in a
+        Scorer; greater is better. None for the ``score`` of the estimator, except in a
         :class:`DropoutMLPClassifier` with dropout, where it is minus the log loss, as with ``early_stopping=True``.
         Classes without validation rows are handled as in the `scoring` parameter of the estimators.
 
@@ -58,40 +58,40 @@ class EarlyStopping(Callback):
     Attributes
     ----------
     scores_ : list of float
-        The score after each epoch.
+        Score after each epoch.
 
     best_score_ : float
-        The maximum of `scores_`.
+        Maximum of `scores_`.
 
     best_epoch_ : int
-        The epoch with the best score; the first is 1.
+        Epoch with the best score; the first epoch is 1.
 
     best_estimator_ : estimator
-        A copy of the estimator after that epoch.
+        Copy of the estimator after that epoch.
 
     See Also
     --------
-    Checkpoint : Writes the training to disk.
-    DropoutMLPClassifier : Has ``early_stopping`` and ``scoring``.
+    Checkpoint : Save the training state to disk.
+    DropoutMLPClassifier : Classifier with the parameters ``early_stopping`` and ``scoring``.
 
     Notes
     -----
     Pass it before callbacks that need the best weights at the end, such as :class:`Checkpoint`.
 
-    It counts the epochs of one call: after a ``fit`` with ``warm_start=True`` the best of its own epochs is restored,
-    even if the initial weights were better.
+    Only the epochs of one call count: a ``fit`` with ``warm_start=True`` restores the best of its own epochs, even if
+    the initial weights were better.
 
-    ``TrainingCurveDisplay(clf.loss_curve_, validation_scores=stopping.scores_, best_epoch=stopping.best_epoch_)`` draws
-    the scores, by ``plot(curve="score")``.
+    To plot the scores, call ``plot(curve="score")`` of ``TrainingCurveDisplay(clf.loss_curve_,
+    validation_scores=stopping.scores_, best_epoch=stopping.best_epoch_)``.
 
-    An estimator is pickled with its callbacks, this one with `X_val`, `y_val` and the best estimator. To leave them
-    out, call ``set_callbacks()``, which removes all callbacks.
+    An estimator is pickled with its callbacks, this one with `X_val`, `y_val` and the best estimator. To exclude them,
+    first call ``set_callbacks()``, which removes all callbacks.
 
-    One instance may be used for all fits of a search, in threads or processes: each fit stops by its own scores. The
+    One instance can serve all fits of a search, in threads or processes: each fit is stopped by its own scores. The
     attributes are those of the last fit that ended in this process.
 
-    Other estimators are stopped too, if callbacks can stop them (the solver 'lbfgs' of scikit-learn's
-    LogisticRegression ignores it). Their weights are not restored: use `best_estimator_`.
+    Other estimators are stopped as well, if they support it (the solver 'lbfgs' of scikit-learn's LogisticRegression
+    does not). Their weights are not restored: use `best_estimator_`.
 
     References
     ----------
@@ -134,17 +134,17 @@ class EarlyStopping(Callback):
         self.sample_weight = sample_weight
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
-        self._runs: dict[int, Scores] = {}  # by id of the estimator: clones that are fitted in parallel share self
+        self._runs: dict[int, Scores] = {}  # by id of the estimator, since parallel fits share self
 
     def __getstate__(self):
         return {**vars(self), "_runs": {}}
 
     def _settings(self):
-        """The settings that the scores depend on."""
+        """Return the settings that the scores depend on."""
         return {name: value for name, value in vars(self).items() if not (name.endswith("_") or name.startswith("_"))}
 
     def _state_dict(self, estimator):
-        """The state of the fit of an estimator."""
+        """Return the state in the fit of an estimator."""
         run = self._runs[id(estimator)]
         return {**vars(run), "values": list(run.values), "scorer": None}
 
@@ -160,7 +160,7 @@ class EarlyStopping(Callback):
         self._runs[id(estimator)] = Scores(mean_log_likelihood if by_loss else check_scoring(estimator, self.scoring))
 
     def on_fit_task_end(self, estimator: Any, context: Any, *, y: Any = None, fitted_estimator: Any = None) -> bool:
-        """Score the network after an epoch; at the end of the fit, restore the best weights.
+        """Score the network after each epoch, and restore the best weights at the end of the fit.
 
         Parameters
         ----------
@@ -179,24 +179,24 @@ class EarlyStopping(Callback):
         Returns
         -------
         stop : bool
-            Whether to stop after this epoch.
+            Whether to stop training after this epoch.
         """
         run = self._runs[id(estimator)]
         if is_whole_fit(context):
-            if not (run.values or hasattr(estimator, "_take_weights")):
+            if not (run.values or hasattr(estimator, "_restore_weights")):
                 warn_about_container(self, estimator)
-            if run.best_estimator is not None and hasattr(estimator, "_take_weights"):
-                for est in (estimator, fitted_estimator):  # the next callbacks get the second one
-                    est._take_weights(run.best_estimator)
+            if run.best_estimator is not None and hasattr(estimator, "_restore_weights"):
+                for est in (estimator, fitted_estimator):  # the next callbacks receive the latter
+                    est._restore_weights(run.best_estimator)
             return False
         if fitted_estimator is None:
             return False
-        what = "X_val, y_val and scoring of EarlyStopping"
+        source = "X_val, y_val and scoring of EarlyStopping"
         if not run.values:
             try:
                 check_validation_set(fitted_estimator, self.X_val, self.y_val)
             except (ValueError, TypeError) as error:
-                raise ValueError(f"{what}: {error}") from error
+                raise ValueError(f"{source}: {error}") from error
             if y is not None and is_regressor(fitted_estimator):
                 check_target_scale(y, self.y_val)
         try:
@@ -204,7 +204,7 @@ class EarlyStopping(Callback):
             weights = {} if sample_weight is None else {"sample_weight": sample_weight}
             score = score_of_known_classes(run.scorer, fitted_estimator, self.X_val, self.y_val, weights)
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{what}: {error}") from error
+            raise ValueError(f"{source}: {error}") from error
         if not isfinite(score):
             hint = describe_absent_classes(fitted_estimator, self.y_val, self.sample_weight)
             raise ValueError(f"The score of EarlyStopping became {score}, with scoring={self.scoring!r}.{hint}")
@@ -224,14 +224,18 @@ def mean_log_likelihood(estimator, X, y, sample_weight=None):
 
 
 class Scores:
-    """The scores of a fit, and the best estimator so far."""
+    """Scores of a fit, and its best estimator so far."""
 
     def __init__(self, scorer):
-        self.scorer, self.values = scorer, []
-        self.best, self.best_epoch, self.best_estimator, self.n_stalled = -inf, 0, None, 0
+        self.scorer = scorer
+        self.values = []
+        self.best = -inf
+        self.best_epoch = 0
+        self.best_estimator = None
+        self.n_stalled = 0
 
     def add(self, score, estimator, tol):
-        """Append the score of an epoch; return the number of epochs in a row without improvement."""
+        """Append the score of an epoch, and return the number of epochs in a row without improvement."""
         self.values.append(score)
         self.n_stalled = self.n_stalled + 1 if score < self.best + tol else 0
         if score > self.best:

@@ -1,4 +1,4 @@
-"""The epochs of a fit as tasks of ``sklearn.callback``."""
+"""Fit and epochs as tasks of ``sklearn.callback``."""
 
 from __future__ import annotations
 
@@ -12,25 +12,27 @@ from .._sklearn import CALLBACK_STATE
 
 
 class Tasks:
-    """Calls the callbacks at the beginning and the end of the fit and of each epoch, if the estimator has any.
+    """Caller of the callbacks, if any, at the beginning and the end of the fit and of each epoch.
 
     Parameters
     ----------
     estimator : BaseDropoutMLP
         The estimator being fitted.
     X, y, sample_weight :
-        As the user passed them: a DataFrame stays a DataFrame.
+        As passed by the user: a DataFrame stays a DataFrame.
     plan : Plan
 
     Attributes
     ----------
     stopped : bool
-        Whether a callback has ended the training.
+        Whether a callback has stopped the training.
     """
 
     @user_errstate()
     def __init__(self, estimator=None, X=None, y=None, sample_weight=None, plan=None):
-        self.estimator, self.plan, self.root, self.epoch, self.stopped = estimator, plan, None, None, False
+        self.estimator, self.plan = estimator, plan
+        self.root = self.epoch = None  # the contexts of the fit and of the current epoch
+        self.stopped = False
         if not getattr(estimator, "_skl_callbacks", None):
             return
         self.n_epochs_left = 1 if plan.incremental else plan.settings.max_iter
@@ -42,7 +44,7 @@ class Tasks:
         self.root.call_on_fit_task_begin(**self.arguments)
 
     def _skip_epochs(self, saved):
-        """Restore the callbacks, and give the next epoch its number."""
+        """Restore the state of the callbacks, and advance to the next epoch."""
         with report_damage(saved.path):
             for callback, state in zip(stateful_callbacks(self.estimator), saved.state["callbacks"], strict=True):
                 callback._load_state(self.estimator, state)
@@ -52,26 +54,32 @@ class Tasks:
 
     @user_errstate()
     def begin_epoch(self):
+        """Begin an epoch."""
         if self.root is not None and self.n_epochs_left > 0:
             self.n_epochs_left -= 1
             self.epoch = self.root.subcontext(task_name="epoch").call_on_fit_task_begin(**self.arguments)
 
     def end_epoch(self, training):
-        """End an epoch of a training; return True if a callback wants it to be the last."""
-        if self.epoch is not None:
-            epoch, self.epoch = self.epoch, None
-            self.estimator._publish(self.plan.model, training.history)
-            fitted = ignore_float_errors()(lambda: self.estimator._fitted_copy(self.plan, training))
-            with user_errstate():
-                self._notify_checkpoints(epoch, training.state)
-                self.stopped = epoch.call_on_fit_task_end(**self.arguments, reconstruction_attributes=fitted)
+        """End an epoch of `training`, and return whether a callback stops the training."""
+        if self.epoch is None:
+            return self.stopped
+
+        @ignore_float_errors()
+        def fitted_attributes():
+            return self.estimator._fitted_copy(self.plan, training)
+
+        epoch, self.epoch = self.epoch, None
+        self.estimator._publish(self.plan.model, training.history)
+        with user_errstate():
+            self._notify_checkpoints(epoch, training.state)
+            self.stopped = epoch.call_on_fit_task_end(**self.arguments, reconstruction_attributes=fitted_attributes)
         return self.stopped
 
     @user_errstate()
     def end_fit(self, final_state):
-        """End the fit, and an epoch that was begun but not trained.
+        """End the fit, and an epoch that has begun but was not trained.
 
-        ``final_state()`` returns what a checkpoint is to hold of the fit. With None it keeps the last whole epoch.
+        ``final_state()`` returns the state for checkpoints. If None, they keep the state of the last complete epoch.
         """
         if self.epoch is not None:
             self.epoch.call_on_fit_task_end(**self.arguments)
@@ -81,7 +89,7 @@ class Tasks:
             self.root.call_on_fit_task_end(**self.arguments, reconstruction_attributes={})
 
     def _notify_checkpoints(self, context, state):
-        """Let checkpoints take the state, before any callback changes what the training continues with."""
+        """Let checkpoints capture the state before other callbacks can change it."""
         plan = self.plan
         if plan.fingerprint is None:
             return
@@ -96,22 +104,22 @@ class Tasks:
             }
 
         for callback in self.estimator._skl_callbacks:
-            if hasattr(callback, "_take_state"):
-                callback._take_state(self.estimator, context, checkpoint_state)
+            if hasattr(callback, "_capture_state"):
+                callback._capture_state(self.estimator, context, checkpoint_state)
 
 
 def stateful_callbacks(estimator):
-    """The callbacks whose own state is part of the training."""
+    """Return the callbacks whose state is part of the training state."""
     return [callback for callback in getattr(estimator, "_skl_callbacks", ()) if hasattr(callback, "_load_state")]
 
 
 def is_whole_fit(context):
-    """Whether a task is the whole fit of the estimator, by itself or inside of a search or a pipeline."""
+    """Return whether a task is the whole fit of the estimator, by itself or inside a search or a pipeline."""
     return context.parent is None or context.source_task_name is not None
 
 
 def without_callbacks(estimator):
-    """A copy without references to the training."""
+    """Return a copy without callbacks and optimizer."""
     estimator = copy.copy(estimator)
     for name in (CALLBACK_STATE | {"_optimizer"}) & set(vars(estimator)):
         delattr(estimator, name)
@@ -119,10 +127,10 @@ def without_callbacks(estimator):
 
 
 class Callback:
-    """The hooks of a callback. Those that are not overridden do nothing."""
+    """Base class of callbacks, with hooks that do nothing."""
 
     def setup(self, estimator: Any, context: Any) -> None:
-        """Set up a fit. scikit-learn calls it.
+        """Set up the callback for a fit. Called by scikit-learn.
 
         Parameters
         ----------
@@ -134,7 +142,7 @@ class Callback:
         """
 
     def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
-        """Begin an epoch or the whole fit. scikit-learn calls it.
+        """Begin an epoch or the whole fit. Called by scikit-learn.
 
         Parameters
         ----------
@@ -146,7 +154,7 @@ class Callback:
         """
 
     def teardown(self, estimator: Any, context: Any) -> None:
-        """Clean up after a fit, even if it failed. scikit-learn calls it.
+        """Clean up after a fit, even if it failed. Called by scikit-learn.
 
         Parameters
         ----------
@@ -162,5 +170,5 @@ def warn_about_container(callback, estimator):
     """Warn that a callback is set on an estimator that contains the network."""
     warnings.warn(
         f"{type(callback).__name__} has no effect on {type(estimator).__name__}, which does not report its epochs: set "
-        "it on the network inside, with set_callbacks of a DropoutMLPClassifier or DropoutMLPRegressor."
+        "it on the network inside, by set_callbacks of the DropoutMLPClassifier or DropoutMLPRegressor."
     )

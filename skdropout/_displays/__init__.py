@@ -1,4 +1,4 @@
 """Displays with scikit-learn's interface: ``from_estimator``, ``plot``, ``ax_`` and ``figure_``.
 
-matplotlib is imported only inside of functions, so that it stays optional.
+matplotlib is imported only inside functions, so that it stays optional.
 """

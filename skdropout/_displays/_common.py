@@ -1,4 +1,4 @@
-"""Helpers shared by the displays: axes, legends, and access to the network inside of an estimator."""
+"""Helpers shared by the displays: axes, legends, and access to the network inside an estimator."""
 
 from .._scoring import missing_network_error, unwrap
 from .._sklearn import check_matplotlib_support
@@ -35,7 +35,7 @@ def legend_on_top(ax, ncols):
 
 
 def find_mlp(estimator, X=None):
-    """Return the fitted MLP of skdropout or scikit-learn inside of `estimator`, and X as the MLP receives it."""
+    """Return the fitted MLP of skdropout or scikit-learn inside `estimator`, and X as the MLP receives it."""
     mlp, X, _, _ = unwrap(estimator, X)
     if not hasattr(mlp, "coefs_"):
         raise missing_network_error("fitted multi-layer perceptron of skdropout or scikit-learn", estimator, mlp)

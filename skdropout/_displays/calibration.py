@@ -508,7 +508,7 @@ class CoverageDisplay:
         ----------
         estimator : estimator
             A fitted :class:`DropoutMLPRegressor`, or another regressor with ``predict(X, return_std=True)``, by itself
-            or inside of a :class:`~sklearn.pipeline.Pipeline`, a :class:`~sklearn.compose.TransformedTargetRegressor`
+            or inside a :class:`~sklearn.pipeline.Pipeline`, a :class:`~sklearn.compose.TransformedTargetRegressor`
             or a search.
 
         X : {array-like, sparse matrix} of shape (n_samples_X, n_features)

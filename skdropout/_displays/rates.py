@@ -424,7 +424,7 @@ class DropoutRateDisplay:
         Parameters
         ----------
         estimator : estimator
-            A :class:`DropoutMLPClassifier` or :class:`DropoutMLPRegressor`, by itself or inside of a
+            A :class:`DropoutMLPClassifier` or :class:`DropoutMLPRegressor`, by itself or inside a
             :class:`~sklearn.pipeline.Pipeline`, a :class:`~sklearn.compose.TransformedTargetRegressor` or a similar
             meta-estimator.
 

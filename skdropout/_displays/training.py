@@ -202,7 +202,7 @@ class TrainingCurveDisplay:
         ----------
         estimator : estimator
             A fitted :class:`DropoutMLPClassifier`, :class:`DropoutMLPRegressor` or multi-layer perceptron of
-            scikit-learn, by itself or inside of a :class:`~sklearn.pipeline.Pipeline`, a
+            scikit-learn, by itself or inside a :class:`~sklearn.pipeline.Pipeline`, a
             :class:`~sklearn.compose.TransformedTargetRegressor` or a search.
 
         curve : {'loss', 'score'}, default='loss'

@@ -156,7 +156,7 @@ class FirstLayerWeightsDisplay:
         ----------
         estimator : estimator
             A fitted :class:`DropoutMLPClassifier`, :class:`DropoutMLPRegressor` or multi-layer perceptron of
-            scikit-learn, by itself or inside of a :class:`~sklearn.pipeline.Pipeline`, a
+            scikit-learn, by itself or inside a :class:`~sklearn.pipeline.Pipeline`, a
             :class:`~sklearn.compose.TransformedTargetRegressor` or a search. In a pipeline, its inputs are the outputs
             of the preceding steps.
 
@@ -390,7 +390,7 @@ class ActivationSparsityDisplay:
         ----------
         estimator : estimator
             A fitted :class:`DropoutMLPClassifier`, :class:`DropoutMLPRegressor` or multi-layer perceptron of
-            scikit-learn, by itself or inside of a :class:`~sklearn.pipeline.Pipeline`, a
+            scikit-learn, by itself or inside a :class:`~sklearn.pipeline.Pipeline`, a
             :class:`~sklearn.compose.TransformedTargetRegressor` or a search.
 
         X : {array-like, sparse matrix} of shape (n_samples, n_features)

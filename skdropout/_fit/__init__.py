@@ -1,6 +1,6 @@
-"""A fit: its preparation, its history, and the runs of the stochastic solvers and of L-BFGS.
+"""Fitting: preparation, training by stochastic solvers or L-BFGS, and history.
 
-``prepare`` turns an estimator, its arguments and the data into a ``Plan``. A run reads the plan, trains its model in
-place and records a ``History``. It calls ``tasks`` at the beginning and the end of each epoch, and knows nothing of the
-estimator.
+``prepare`` turns an estimator, its arguments and the data into a ``Plan``. ``Training`` and ``LBFGS`` train the model
+of the plan in place and record a ``History``. They call ``tasks`` at the beginning and the end of each epoch, and do
+not access the estimator.
 """

@@ -1,4 +1,4 @@
-"""Checks that a dtype can represent the values of columns, targets and weights, and suggestions if training fails."""
+"""Checks that a dtype can represent columns, targets and weights, and suggestions for training that fails."""
 
 import warnings
 from typing import Any
@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils.sparsefuncs import min_max_axis
 
-BLOCK_SIZE = 1 << 18  # elements of X per block, so that the memory of a scan does not grow with the rows
-MAX_SCALED = 10  # larger inputs or targets do not seem to be scaled
-MIN_DISTINCT_VALUES = 10  # that a dtype must represent within the range of a column
+BLOCK_SIZE = 1 << 18  # elements of X per block, so that memory does not grow with the number of rows
+MAX_SCALED = 10  # inputs or targets beyond this do not seem to be scaled
+MIN_DISTINCT_VALUES = 10  # number of values that a dtype must represent within the range of a column
 CONSTANT_RTOL = 1e-12  # columns that vary by less, relative to their magnitude, count as constant
 
 
@@ -21,12 +21,13 @@ def column_ranges(X: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         return np.asarray(low, dtype=float), np.asarray(high, dtype=float)
     rows = max(1, BLOCK_SIZE // X.shape[1])
     blocks = [X[start : start + rows] for start in range(0, X.shape[0], rows)]
-    low, high = (f([f(block, axis=0) for block in blocks], axis=0) for f in (np.min, np.max))
+    low = np.min([block.min(axis=0) for block in blocks], axis=0)
+    high = np.max([block.max(axis=0) for block in blocks], axis=0)
     return low.astype(float), high.astype(float)
 
 
 def largest_column(X, names=None):
-    """Return the column with the largest magnitude, as named in messages, and that magnitude."""
+    """Return the column with the largest magnitude, described for messages, and that magnitude."""
     low, high = column_ranges(X)
     return _largest(np.maximum(-low, high), names)
 
@@ -38,25 +39,31 @@ def _largest(magnitudes, names):
 
 def suggest_fixes(plan, rows, diverges=True):
     """Suggest changes if training diverges or is too slow, based on the data and the parameters."""
-    settings, (X, _, Y, sample_weight) = plan.settings, rows
+    settings = plan.settings
+    X, _, Y, sample_weight = rows
     column, value = largest_column(X, plan.feature_names)
     unscaled = f"; {column} reaches {value:.3g}" if value > MAX_SCALED else ""
-    scale = f"scale the inputs (for example with StandardScaler{unscaled})"
-    fixes = [scale] if unscaled else []
-    if Y.dtype.kind == "f" and (value := np.abs(Y).max()) > MAX_SCALED and plan.output == "identity":
-        fixes.append(f"scale y, which reaches {value:.3g} (with TransformedTargetRegressor)")
+    scale_inputs = f"scale the inputs (for example with StandardScaler{unscaled})"
+    fixes = [scale_inputs] if unscaled else []
+    if Y.dtype.kind == "f" and plan.output == "identity":
+        value = np.abs(Y).max()
+        if value > MAX_SCALED:
+            fixes.append(f"scale y, which reaches {value:.3g} (with TransformedTargetRegressor)")
     min_weight = 1.0 if sample_weight is None else sample_weight[sample_weight > 0].min()
-    if settings.alpha >= min_weight:  # alpha is divided by the weights of a batch
+    if settings.alpha >= min_weight:  # alpha is divided by the weight sum of a batch
         smallest = "" if sample_weight is None else f"; the smallest positive sample_weight is {min_weight:.3g}"
         fixes.append(f"lower alpha (now {settings.alpha:g}{smallest})")
     if not diverges:
-        fixes += [f"raise learning_rate_init (now {settings.learning_rate_init:g})"] * (settings.solver != "lbfgs")
+        if settings.solver != "lbfgs":
+            fixes.append(f"raise learning_rate_init (now {settings.learning_rate_init:g})")
         fixes.append(f"raise max_iter (now {settings.max_iter})")
     elif settings.solver != "lbfgs":
         fixes.append(f"lower learning_rate_init (now {settings.learning_rate_init:g})")
-        fixes += ["set clip_norm=1"] if settings.clip_norm is None else []
-        fixes += ["set dtype='float64'"] if plan.dtype == np.float32 else []
-    *first, last = fixes or [scale]
+        if settings.clip_norm is None:
+            fixes.append("set clip_norm=1")
+        if plan.dtype == np.float32:
+            fixes.append("set dtype='float64'")
+    *first, last = fixes or [scale_inputs]
     return f"{', '.join(first)} or {last}" if first else last
 
 
@@ -64,9 +71,10 @@ def check_columns(X, dtype, names=None):
     """Raise an error for a column that overflows in `dtype`, or warn about one that loses too much precision."""
     if X.dtype != dtype and np.can_cast(X.dtype, dtype):  # such as small integers
         return
-    limits, values = np.finfo(dtype), X.data if issparse(X) else X
+    limits = np.finfo(dtype)
+    values = X.data if issparse(X) else X
     largest = max(-float(values.min()), float(values.max())) if values.size else 0.0
-    head = X[: max(1, BLOCK_SIZE // X.shape[1])]  # usually suffices, and saves a scan of all columns
+    head = X[: max(1, BLOCK_SIZE // X.shape[1])]  # usually sufficient, and saves a scan of all rows
     if largest <= np.sqrt(limits.max) and (X.dtype == dtype or not _unresolved(*column_ranges(head), dtype).any()):
         return
     low, high = column_ranges(X)
@@ -77,9 +85,10 @@ def check_columns(X, dtype, names=None):
         raise ValueError(f"X reaches {value:.3g} in {column}, which is too large for {limits.dtype}: {fix}")
     if value > np.sqrt(limits.max):
         warnings.warn(f"X reaches {value:.3g} in {column}, and its squares overflow {limits.dtype}: {fix}")
-    if X.dtype == dtype:  # the cast loses nothing
+    if X.dtype == dtype:  # no cast, no loss of precision
         return
-    if (unresolved := _unresolved(low, high, dtype)).any():
+    unresolved = _unresolved(low, high, dtype)
+    if unresolved.any():
         column, value = _largest(np.where(unresolved, magnitudes, 0), names)
         warnings.warn(
             f"X reaches {value:.10g} in {column}, and {limits.dtype} is too coarse to tell its values apart: {fix}"
@@ -88,16 +97,17 @@ def check_columns(X, dtype, names=None):
 
 def _unresolved(low, high, dtype):
     """Return a mask of the columns that vary, but only by a few units in the last place of `dtype`."""
-    magnitudes, spread = np.maximum(-low, high), high - low
+    magnitudes = np.maximum(-low, high)
+    spread = high - low
     resolution = np.spacing(magnitudes.astype(dtype))
     return (spread > CONSTANT_RTOL * magnitudes) & (spread < MIN_DISTINCT_VALUES * resolution)
 
 
 def check_targets(Y, name):
-    """Raise an error if targets overflowed when they were cast."""
+    """Raise an error if targets overflowed in the cast to their dtype."""
     if not np.isfinite(Y).all():
         raise ValueError(
-            f"`{name}` has values too large for {Y.dtype}: scale it, for example by TransformedTargetRegressor(..., "
+            f"`{name}` has values too large for {Y.dtype}: scale it, for example with TransformedTargetRegressor(..., "
             "transformer=StandardScaler()), or set dtype='float64'."
         )
 

@@ -1,4 +1,4 @@
-"""Rows of data: validation, sample weights, the validation split, mini-batches and merged duplicates."""
+"""Rows of data: input validation, sample weights, validation split, mini-batches and merging of duplicates."""
 
 import warnings
 from contextlib import contextmanager, suppress
@@ -20,7 +20,7 @@ MAX_FAST_SIZE, MAX_FAST_ROWS = 10_000, 10  # maximum size of X, and number of ro
 
 
 class Rows(NamedTuple):
-    """Validated rows: X, labels or values y, targets Y in the form that the loss expects, and weights or None."""
+    """Validated rows: X, labels or values y, targets Y encoded for the loss, and sample weights or None."""
 
     X: np.ndarray
     y: np.ndarray
@@ -28,6 +28,7 @@ class Rows(NamedTuple):
     sample_weight: np.ndarray | None
 
     def take(self, index):
+        """Return the rows at `index`."""
         return Rows(*(None if a is None else a[index] for a in self))
 
     def astype(self, dtype):
@@ -38,7 +39,7 @@ class Rows(NamedTuple):
 
 
 class IndexedRows:
-    """View of the rows of a dense X at an index. Only slices are copied, so passes in blocks save memory."""
+    """View of rows of a dense X, selected by an index array. Slices are copied, so passes in blocks save memory."""
 
     def __init__(self, X, index):
         self.X, self.index, self.shape = X, index, (len(index), X.shape[1])
@@ -51,7 +52,7 @@ class IndexedRows:
 
 
 def validate_sample_weight(sample_weight, X, dtype, name):
-    """Return the sample weights as an array, after checking that they are non-negative and not all zero, or None."""
+    """Return the sample weights as an array, or None, after checking that they are non-negative and not all zero."""
     if sample_weight is None:
         return None
     check_dtype_kinds(sample_weight, f"`{name}`", "mMV")
@@ -77,7 +78,7 @@ def _check_any_positive(sample_weight, name):
 def split_validation(rows, validation_fraction, stratify, random_state, known=None):
     """Return the indices of the training rows, the validation set, and its mask. A dense X is not copied.
 
-    `known` is the mask of an earlier validation set. It is reused if the sizes of both parts are the same.
+    `known` is the mask of the previous validation set. It is used again if both parts have the same sizes.
     """
     try:
         train, test = train_test_split(
@@ -87,12 +88,13 @@ def split_validation(rows, validation_fraction, stratify, random_state, known=No
             random_state=random_state,
         )
     except ValueError as error:
-        why = _explain_failed_split(rows, validation_fraction, stratify, error) or error
-        raise ValueError(f"early_stopping with validation_fraction={validation_fraction!r}: {why}") from error
+        reason = _explain_failed_split(rows, validation_fraction, stratify, error) or error
+        raise ValueError(f"early_stopping with validation_fraction={validation_fraction!r}: {reason}") from error
     mask = np.zeros(len(train) + len(test), dtype=bool)
     mask[test] = True
     if known is not None and known.shape == mask.shape and known.sum() == len(test) and not (known == mask).all():
-        train, test, mask = np.flatnonzero(~known), np.flatnonzero(known), known
+        mask = known
+        train, test = np.flatnonzero(~mask), np.flatnonzero(mask)
     if len(test) < 2:
         raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
     if rows.sample_weight is not None:
@@ -107,10 +109,12 @@ def _explain_failed_split(rows, validation_fraction, stratify, error):
     """Explain why the rows cannot be split and how to fix it. scikit-learn's message shows class codes, not labels."""
     n_rows = rows.X.shape[0]
     n_val = ceil(validation_fraction * n_rows)
-    n_train, alternatives = n_rows - n_val, "give X_val and y_val, or set early_stopping=False"
+    n_train = n_rows - n_val
+    alternatives = "pass X_val and y_val, or set early_stopping=False"
     labels, counts = np.unique(rows.y, return_counts=True) if stratify else (np.array([]), np.array([]))
     if n_val == 0 or n_train == 0:
-        fix = "add rows" if n_rows == 1 else f"{'increase' if n_val == 0 else 'decrease'} validation_fraction"
+        change = "increase" if n_val == 0 else "decrease"
+        fix = "add rows" if n_rows == 1 else f"{change} validation_fraction"
         return f"it holds out {n_val} of {n_rows} row(s): {fix}, {alternatives}."
     if (counts < 2).any():
         rare = ", ".join(map(repr, labels[counts < 2].tolist()))
@@ -147,7 +151,7 @@ def mini_batches(rows, train, batch_size, dtype, shuffle, merge):
 def merge_duplicates(rows, dtype):
     """Merge duplicate rows and add up their weights.
 
-    In full-batch training with noise, this makes a weight of 2 equivalent to two copies of a row: a mask is drawn once
+    In full-batch training with noise, this makes a weight of 2 equivalent to two copies of a row: one mask is drawn
     per distinct row. The order of the result depends only on the distinct rows, and rows of weight 0 are dropped. A
     sparse X must be in canonical format.
     """
@@ -182,7 +186,7 @@ def canonical_csr(X):
 def as_numeric(X):
     """Convert an array of objects, which scikit-learn leaves unchecked, to floats."""
     check_dtype_kinds(X, "X", "mMVTSU")  # again, since a list was converted to an array
-    if sparse.issparse(X) and X.dtype == np.float16:  # SciPy does not support computations in it
+    if sparse.issparse(X) and X.dtype == np.float16:  # SciPy cannot compute in float16
         return X.astype(float)
     return check_array(X, input_name="X") if X.dtype == object else X
 
@@ -190,8 +194,7 @@ def as_numeric(X):
 def fast_path_array(X):
     """Return X as an array or a CSR matrix if it is small and contains only finite numbers, else None.
 
-    This is a fast path. scikit-learn's validation has the same result, but takes five times as long as the prediction
-    of a row.
+    scikit-learn's validation has the same result, but takes five times as long as the prediction of a row.
     """
     kind = type(X)
     if kind is list and len(X) < MAX_FAST_ROWS:
@@ -202,11 +205,13 @@ def fast_path_array(X):
     values = X.data if sparse.issparse(X) and X.format == "csr" else X
     if type(values) is not np.ndarray or X.ndim != 2 or X.shape[0] == 0 or values.size > MAX_FAST_SIZE:
         return None
-    floats = "fd" if values is not X else np.typecodes["Float"]  # SciPy does not support sparse float16
-    return X if values.dtype.kind in "iu" or (values.dtype.char in floats and np.isfinite(values).all()) else None
+    if values.dtype.kind in "iu":
+        return X
+    floats = "fd" if values is not X else np.typecodes["Float"]  # SciPy cannot compute in float16
+    return X if values.dtype.char in floats and np.isfinite(values).all() else None
 
 
-# Reason and fix for each refused kind of dtype. NumPy would convert some of them to meaningless numbers.
+# Reason and fix for each invalid kind of dtype. NumPy would convert some of them to meaningless numbers.
 TIME_REASON, TEXT_REASON = "their integer values depend on the unit", "strings are not numbers"
 DTYPE_FIXES = {
     "M": f"dates are not numbers, and {TIME_REASON}: use the time since a date, for example ({{0}} - start) / one_day",
@@ -219,14 +224,14 @@ DTYPE_FIXES = {
 
 
 def check_dtype_kinds(A, name, refused):
-    """Raise an error if a dtype of an array or table is of a `refused` kind, or if objects are dates or durations."""
+    """Raise an error if a dtype of an array or table is of a `refused` kind, or if it contains such objects."""
     if isinstance(A, np.ndarray) and A.dtype.kind in "biuf":
         return
     for column, dtype in _column_dtypes(A):
         kind = _dtype_kind(dtype)
         if kind == "O" and isinstance(dtype, np.dtype):
-            found = ((k, f"object with {t.__name__}") for k, t in _temporal_types(A) if k in refused)
-            kind, dtype = next(found, (kind, dtype))
+            invalid = ((k, f"object with {t.__name__}") for k, t in _temporal_types(A) if k in refused)
+            kind, dtype = next(invalid, (kind, dtype))
         if kind in refused:
             where = name if column is None else f"Column {str(column)!r} of {name}"
             raise ValueError(f"{where} has dtype {dtype}: {DTYPE_FIXES[kind].format(name)}.")
@@ -244,14 +249,15 @@ def _dtype_kind(dtype):
     """Return NumPy's character for the kind of a dtype."""
     if getattr(dtype, "is_temporal", bool)():  # polars
         return "m" if str(dtype).startswith("Duration") else "M"
-    dtype = getattr(getattr(dtype, "categories", None), "dtype", dtype)  # pandas: the dtype of the categories
+    dtype = getattr(getattr(dtype, "categories", None), "dtype", dtype)  # pandas categorical
     return getattr(dtype, "kind", "O")
 
 
 def _temporal_types(A):
     """Yield the kind and the type of each date or duration type among the objects in A."""
     objects = A.data if sparse.issparse(A) else np.asarray(A, dtype=object)
-    for t in set(map(type, objects.ravel() if isinstance(objects, np.ndarray) else ())):
+    items = objects.ravel() if isinstance(objects, np.ndarray) else ()
+    for t in set(map(type, items)):
         if issubclass(t, np.datetime64 | date):
             yield "M", t
         elif issubclass(t, np.timedelta64 | timedelta):
@@ -260,7 +266,7 @@ def _temporal_types(A):
 
 @contextmanager
 def explain_overflow():
-    """Convert an OverflowError, raised for ints beyond the range of floats, to a ValueError that says so."""
+    """Convert an OverflowError, raised for ints beyond the range of floats, to a ValueError that explains it."""
     try:
         yield
     except OverflowError as error:

@@ -1,4 +1,4 @@
-"""The run of a training by L-BFGS, over all rows at once."""
+"""Training by L-BFGS, on all rows at once."""
 
 import warnings
 from math import isfinite
@@ -17,9 +17,10 @@ from .stochastic import INTERRUPTED
 
 
 class LBFGS:
-    """A training by L-BFGS, in float64: the line search needs the digits.
+    """Training by L-BFGS, in float64 because the line search needs the precision.
 
-    SciPy's optimizer cannot be stored. A checkpoint therefore holds all evaluations, which a resumed run replays.
+    The state of SciPy's optimizer cannot be saved. Checkpoints therefore contain all evaluations, and a resumed run
+    replays them.
 
     Parameters
     ----------
@@ -34,12 +35,12 @@ class LBFGS:
             expected = {"n_iter": Integral, "evaluations": SequenceOf((0.0, vector)), "at": vector}
             with report_damage(plan.resume_from.path):
                 check({name: self.saved[name] for name in expected}, expected, "the training")
-        # recorded for checkpoints only
-        self.evaluations = None if plan.fingerprint is None else list(self.saved.get("evaluations", ()))
+        has_checkpoint = plan.fingerprint is not None  # evaluations are recorded only then
+        self.evaluations = list(self.saved.get("evaluations", ())) if has_checkpoint else None
         self.iterate = None
 
     def state(self):
-        """All that the rest of the training depends on."""
+        """Return the state from which the training can be resumed."""
         return {"n_iter": self.history.n_iter_, "evaluations": self.evaluations, "at": self.iterate}
 
     def run(self, tasks):
@@ -48,17 +49,18 @@ class LBFGS:
         Parameters
         ----------
         tasks : Tasks
-            Is told of each iteration, and may end the training.
+            Notified of each iteration; may stop the training.
         """
         plan, settings, history = self.plan, self.plan.settings, self.history
         rows = plan.rows.astype(np.float64)
-        self.tasks, self.start = tasks, perf_counter()
+        self.tasks = tasks
+        self.iteration_start = perf_counter()
         try:
             tasks.begin_epoch()
             params = plan.model.params
-            copied = Params(params.units, np.float64, params.vector.astype(np.float64))
+            float64_params = Params(params.units, np.float64, params.vector.astype(np.float64))
             result = lbfgs(
-                plan.backprop(copied, rows.X.shape[0]),
+                plan.backprop(float64_params, rows.X.shape[0]),
                 rows.X,
                 rows.Y,
                 rows.sample_weight,
@@ -72,21 +74,24 @@ class LBFGS:
             history.interrupted = True
             warnings.warn(INTERRUPTED)
             return
-        if tasks.stopped:  # by a callback, at the last iterate
+        if tasks.stopped:  # by a callback
             return
         if not isfinite(result.fun):
-            raise plan.diverged(f"The training loss became {result.fun} in iteration {result.nit}", rows)
+            raise plan.divergence_error(f"The training loss became {result.fun} in iteration {result.nit}", rows)
         if not np.isfinite(result.jac).all():
-            raise plan.diverged(f"The gradient of the training loss overflowed in iteration {result.nit}", rows)
+            raise plan.divergence_error(f"The gradient of the training loss overflowed in iteration {result.nit}", rows)
         history.n_iter_ = check_optimize_result("lbfgs", result, settings.max_iter)
         history.loss_ = float(result.fun)
         params.vector[:] = result.x
         warn_if_worse_than_constant(plan, history, rows, rows.X, rows.Y, rows.sample_weight)
 
     def _after_iteration(self, intermediate_result):
-        history, n_done = self.history, self.saved.get("n_iter", 0)
+        """Record an iteration; SciPy's callback. Those that a checkpoint contains are only replayed."""
+        history = self.history
+        n_done = self.saved.get("n_iter", 0)
+        self.iterate = intermediate_result.x
         history.n_iter_ += 1
-        history.loss_, self.iterate = float(intermediate_result.fun), intermediate_result.x
+        history.loss_ = float(intermediate_result.fun)
         self.plan.model.params.vector[:] = self.iterate
         if history.n_iter_ < n_done:
             return
@@ -96,8 +101,8 @@ class LBFGS:
                 "that wrote it, or delete the file to start from scratch."
             )
         if self.plan.settings.verbose:
-            print(history.line({}, perf_counter() - self.start))
-            self.start = perf_counter()
+            print(history.epoch_line({}, perf_counter() - self.iteration_start))
+            self.iteration_start = perf_counter()
         if self.tasks.end_epoch(self):
             raise StopIteration
         self.tasks.begin_epoch()

@@ -1,4 +1,4 @@
-"""Parameter constraints, and conversion of the architecture and dropout parameters to one record per layer."""
+"""Parameter constraints, and conversion of the architecture and dropout parameters to layer specifications."""
 
 from collections.abc import Set
 from contextlib import suppress
@@ -16,13 +16,13 @@ from ..engine.schedules import DROPOUT_SCHEDULES, LEARNING_RATES
 
 
 class RegisteredNames(Set):
-    """Live view of the names in a table of the engine, including those that users register.
+    """Live view of the names in a table of the engine, including names that users register.
 
     Parameters
     ----------
     table : dict
     condition : callable, default=None
-        Predicate of an entry that selects its name; None for all.
+        Predicate that selects entries of the table; None for all.
     extra : tuple of str, default=()
         Additional names that are not in the table.
     """
@@ -41,11 +41,11 @@ class RegisteredNames(Set):
         return len(set(self))
 
     @classmethod
-    def _from_iterable(cls, names):  # the result of set operations
+    def _from_iterable(cls, names):  # used by set operations
         return set(names)
 
 
-# Constraints on single parameters. fit checks these first, then combinations of parameters.
+# Constraints on individual parameters. fit checks these first, then combinations of parameters.
 CONSTRAINTS: dict = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     "activation": [StrOptions(RegisteredNames(ACTIVATIONS)), list, tuple],
@@ -99,7 +99,7 @@ FRACTION_PARAMETERS = RATE_PARAMETERS | {
 
 
 def normalize_params(params):
-    """Return the parameters in the form that the constraints expect: a Python bool, and a dtype by its name."""
+    """Return the parameters as the constraints expect them: `batch_norm` as a Python bool, `dtype` by name."""
     params = dict(params)
     if isinstance(params.get("batch_norm"), np.bool_):  # a subclass may lack it
         params["batch_norm"] = bool(params["batch_norm"])
@@ -113,7 +113,7 @@ def normalize_params(params):
 def add_suggestion(message, params):
     """Append a suggestion to scikit-learn's message about an invalid parameter."""
     loss = params.get("loss", "")
-    with suppress(InvalidParameterError, ValueError):  # if loss does not contain layer sizes
+    with suppress(InvalidParameterError, ValueError):  # loss is not a valid hidden_layer_sizes
         if not isinstance(loss, str) and hidden_sizes(loss):
             return f"{message} The first argument is loss, as in scikit-learn: write hidden_layer_sizes={loss!r}."
     name = next((name for name in FRACTION_PARAMETERS if message.startswith(f"The {name!r} ")), None)
@@ -121,7 +121,7 @@ def add_suggestion(message, params):
 
 
 def suggestion(name, value):
-    """Return a hint for a number that is not a valid fraction, or an empty string."""
+    """Return a hint for an invalid fraction or rate, or an empty string."""
     if isinstance(value, bool) or not isinstance(value, Real):
         return ""
     if value == 1 and name in RATE_PARAMETERS:
@@ -241,11 +241,11 @@ def column_groups(input_groups, n_features):
 
 
 def layer_specs(sizes, n_outputs, activations, rates, kinds, groups):
-    """Return one record per layer, the output layer last. The dropout of a layer acts on its input."""
+    """Return one ``LayerSpec`` per layer, the output layer last. The dropout of a layer acts on its input."""
     widths, activations = (*sizes, n_outputs), (*activations, "identity")
     return [LayerSpec(*record) for record in zip(widths, activations, kinds, rates, groups, strict=True)]
 
 
 def learning_rate_settings(params):
-    """Return the settings behind a current learning rate: if they change, it restarts at its initial value."""
+    """Return the settings that a current learning rate belongs to. If they change, it restarts at its initial value."""
     return str(params["solver"]), str(params["learning_rate"]), float(params["learning_rate_init"])

@@ -1,4 +1,4 @@
-"""The plan of a training and the model that it trains."""
+"""Plan of a training run, and the model to train."""
 
 import copy
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ from .parameters import learning_rate_settings
 
 
 class Model(NamedTuple):
-    """What is trained: the parameters, the running moments of batch normalization, and the layers.
+    """Model to train: parameters, running moments of batch normalization, and layers.
 
-    With ``input_exponents`` k, the parameters are those of a network whose input column j is X_j / 2^k_j.
+    With ``input_exponents`` k, the parameters are those of a network with input columns X_j / 2^k_j.
     """
 
     params: Params
@@ -30,10 +30,10 @@ class Model(NamedTuple):
     specs: list[LayerSpec]
     batch_norm: str | bool = False
     input_exponents: np.ndarray | None = None
-    assigned: str = "nothing"  # what the user assigned: the running moments may not match such weights
+    assigned: str = "nothing"  # by the user, see ``unfold_weights``: the running moments may not match such weights
 
     def unscaled_params(self):
-        """The parameters for inputs that are not scaled: a copy if there are exponents."""
+        """Return the parameters for unscaled inputs, as a copy if there are exponents."""
         if self.input_exponents is None:
             return self.params
         params = copy.deepcopy(self.params)
@@ -42,55 +42,55 @@ class Model(NamedTuple):
         return params
 
     def fold(self, params):
-        """Weights and biases for prediction, with batch normalization folded in; views of `params` without it."""
+        """Return weights and biases with batch normalization folded in. Without it they are views of `params`."""
         if self.batch_norm:
             return fold(params, self.moments, self.batch_norm)
         return params.coefs, params.intercepts
 
     def network(self, output):
-        """The network that predicts, with the output activation `output`."""
+        """Return the network for prediction, with the output activation `output`."""
         activations = [spec.activation for spec in self.specs[:-1]]
         return Network(*self.fold(self.unscaled_params()), activations, output)
 
 
 class SavedFit(NamedTuple):
-    """A fit as its checkpoint file has it."""
+    """Fit that was loaded from a checkpoint file."""
 
     fitted: dict[str, Any]  # fitted attributes by name
-    state: dict[str, Any]  # state of the training, or the final state
+    state: dict[str, Any]  # state of the training, or of the finished fit
     path: Path
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that a training depends on. ``prepare`` makes it.
+    """Inputs of a training run, returned by ``prepare``.
 
     Parameters
     ----------
     settings : SimpleNamespace
         The parameters of the estimator by name.
     model : Model
-        The initial model, which the run trains in place.
+        The initial model, which is trained in place.
     rows : Rows
         All training rows.
     train : ndarray of int
-        Indices of the rows to train on; the others are in the validation set.
+        Indices of the rows to train on. The others are in the validation set.
     held_out : Rows or None
         The validation set.
     random_state : RandomState
-        The stream for weights, split and shuffling.
+        Stream for the initial weights, the validation split and shuffling.
     masks : Generator or None
-        The stream for masks; None without dropout.
+        Stream for dropout masks; None without dropout.
     fresh : bool
-        Whether the weights are new.
+        Whether training starts from new weights.
     incremental : bool
-        Whether this is one call of ``partial_fit``.
+        Whether this is a call of ``partial_fit``.
     previous : dict
         The fitted attributes of the training that this one continues.
     rates : tuple of float
         Dropout rate on the input of each layer, before the schedule.
     initial_rates : tuple of float
-        The rates that the initial weights were trained with.
+        Dropout rates that the initial weights were trained with.
     loss, loss_options : str and dict
         Name and options of the loss.
     scoring : str, callable or None
@@ -100,10 +100,11 @@ class Plan:
     feature_names : ndarray or None
         Names of the columns of X.
     fingerprint : dict or None
-        What distinguishes this fit from others; None without checkpoints.
+        Hashes that identify the fit, see ``compute_fingerprint``; None without checkpoints.
     initial_random_state : tuple or None
-        State of the stream before the first draw; None without checkpoints.
+        State of `random_state` before the first draw; None without checkpoints.
     resume_from : SavedFit or None
+        The interrupted or finished fit in the checkpoint file, if any.
     """
 
     settings: SimpleNamespace
@@ -142,29 +143,29 @@ class Plan:
 
     @cached_property
     def objective(self):
-        """The row of the loss, with its options filled in."""
+        """Entry of the loss in ``LOSSES``, with its options filled in."""
         return LOSSES[self.loss].bind(**self.loss_options)
 
     @property
     def rate_settings(self):
-        """The settings for which a learning rate that training has reached is valid."""
+        """Settings that the current learning rate belongs to."""
         return learning_rate_settings(vars(self.settings))
 
     @property
     def evaluation_rows(self):
-        """The validation set, or the training rows if there is none."""
+        """Validation set, or the training rows if there is none."""
         return self.rows if self.held_out is None else self.held_out
 
     def network(self):
-        """The network that predicts with the current weights."""
+        """Return the network for prediction with the current weights."""
         return self.model.network(self.output)
 
     def reported_loss(self, P, Y, sample_weight):
-        """The loss of the predictions P as loss curves report it, without penalty. It overwrites P."""
+        """Return the loss of the predictions P as in loss curves, without penalty. P is overwritten."""
         return self.objective.function(P, Y, sample_weight) * self.objective.reporting_scale(self.n_outputs)
 
     def backprop(self, params, batch_size):
-        """Backprop over batches of at most `batch_size` rows, for the model or for a copy of its parameters."""
+        """Return a ``Backprop`` for batches of at most `batch_size` rows, for `params` of the model or a copy."""
         settings = self.settings
         return Backprop(
             params,
@@ -180,9 +181,9 @@ class Plan:
             loss_options=self.loss_options,
         )
 
-    def diverged(self, what, rows):
-        """The error for a training that has overflowed."""
+    def divergence_error(self, reason, rows):
+        """Return the error for a training that has overflowed."""
         return ValueError(
             "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
-            f"preprocessed. {what}: {suggest_fixes(self, rows)}."
+            f"preprocessed. {reason}: {suggest_fixes(self, rows)}."
         )

@@ -1,4 +1,4 @@
-"""The preparation of a fit: from an estimator, its arguments and the data to a plan."""
+"""Preparation of a fit: turns the estimator, its arguments and the data into a plan."""
 
 import copy
 import warnings
@@ -12,10 +12,10 @@ from sklearn.base import is_classifier, is_regressor
 from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_random_state
 
-from .._fitted import NOT_FOLDED, NoiseSettings, Unfolded, having
+from .._fitted import NO_BATCH_NORM, NoiseSettings, Unfolded, attributes_with
 from .._sklearn import InvalidParameterError
 from .._validation import check_target_scale
-from .._weights import unfolded, weights_of
+from .._weights import checked_weights, unfold_weights
 from ..engine.activations import ACTIVATIONS
 from ..engine.dropout import DROPOUTS
 from ..engine.dropout.base import is_multiplicative
@@ -40,10 +40,10 @@ from .scaling import column_exponents, target_scale
 
 
 def prepare(estimator, X, y, sample_weight=None, validation=(None, None, None), *, incremental=False, classes=None):
-    """Check all arguments and return the plan of the training.
+    """Validate all arguments and return the plan of the training.
 
-    This is the only function of the package that takes the estimator. It sets the attributes that describe the network,
-    such as ``classes_`` and ``n_layers_``, and removes those of the last training.
+    This is the only function of ``_fit`` that accesses the estimator. It sets the attributes that describe the network,
+    such as ``classes_`` and ``n_layers_``, and deletes the history of the previous training.
 
     Parameters
     ----------
@@ -54,12 +54,14 @@ def prepare(estimator, X, y, sample_weight=None, validation=(None, None, None), 
     incremental : bool
         Whether this is a call of ``partial_fit``.
     classes : array-like or None
-        All class labels, at the first ``partial_fit`` of a classifier.
+        All class labels, in the first ``partial_fit`` of a classifier.
     """
     if incremental:
         estimator._validate_params()  # fit_context skips it for a fitted estimator, but set_params may have been called
     constraints = estimator._parameter_constraints
-    settings = SimpleNamespace(**{name: getattr(estimator, name) for name in constraints})
+    # a subclass that fixes a parameter may have removed its constraint
+    names = {name for cls in type(estimator).__mro__ for name in vars(cls).get("_parameter_constraints", ())}
+    settings = SimpleNamespace(**{name: getattr(estimator, name) for name in names if hasattr(estimator, name)})
     check_floats(settings, constraints)
     sizes = hidden_sizes(settings.hidden_layer_sizes)
     rates = dropout_rates(settings.dropout, settings.input_dropout, len(sizes))
@@ -68,13 +70,13 @@ def prepare(estimator, X, y, sample_weight=None, validation=(None, None, None), 
     check_combinations(settings, rates, kinds, activations, validation, incremental)
     fresh = not hasattr(estimator, "coefs_") or not (settings.warm_start or incremental)
     if fresh:
-        estimator._forget()
-    previous = {name: getattr(estimator, name) for name in estimator._fitted()}
+        estimator._reset()
+    previous = {name: getattr(estimator, name) for name in estimator._fitted_names()}
 
     with explain_overflow():
         X, y = estimator._validate_xy(X, y, reset=fresh)
     feature_names = getattr(estimator, "feature_names_in_", None)
-    weights = None if fresh else weights_of(estimator)
+    weights = None if fresh else checked_weights(estimator)
     dtype = compute_dtype(settings.dtype, X) if fresh else weights[0][0].dtype
     estimator._check_columns(X, dtype)
     estimator._learn_targets(y, fresh, incremental, classes)
@@ -96,17 +98,19 @@ def prepare(estimator, X, y, sample_weight=None, validation=(None, None, None), 
     random_state, masks = random_streams(settings, previous, saved, fresh, incremental, noise=any(rates))
     initial_random_state = None if fingerprint is None else random_state.get_state()
     model = initial_model(
-        settings, specs, X.shape[1], dtype, random_state, previous, weights, partial(unfolded, estimator)
+        settings, specs, X.shape[1], dtype, random_state, previous, weights, partial(unfold_weights, estimator)
     )
 
     train = np.arange(X.shape[0])
     stochastic = settings.solver != "lbfgs"
     if stochastic and settings.early_stopping and held_out is None:
         stratify = is_classifier(estimator) and n_outputs == 1
-        known = validation_mask(previous)
-        train, held_out, mask = split_validation(rows, settings.validation_fraction, stratify, random_state, known)
+        previous_mask = validation_mask(previous)
+        train, held_out, mask = split_validation(
+            rows, settings.validation_fraction, stratify, random_state, previous_mask
+        )
         estimator._validation_mask = len(mask), np.packbits(mask)
-    for name in having("stochastic"):
+    for name in attributes_with("stochastic"):
         vars(estimator).pop(name, None)
     estimator.n_layers_, estimator.n_outputs_ = len(specs) + 1, n_outputs
     estimator.out_activation_ = LOSSES[estimator._loss_name()].output
@@ -115,9 +119,16 @@ def prepare(estimator, X, y, sample_weight=None, validation=(None, None, None), 
     estimator._in_stream = incremental
     if stochastic:
         continues = incremental and type(previous.get("_optimizer")) is OPTIMIZERS[settings.solver]
-        known = previous.get("_input_exponents")
-        output, has_noise = estimator.out_activation_, masks is not None
-        model = scale_inputs(model, rows, train, output, has_noise, fresh, known, continues)
+        model = scale_inputs(
+            model,
+            rows,
+            train,
+            output=estimator.out_activation_,
+            has_noise=masks is not None,
+            fresh=fresh,
+            continues=continues,
+            previous_exponents=previous.get("_input_exponents"),
+        )
         estimator._input_exponents = model.input_exponents
         estimator._rate_settings = learning_rate_settings(vars(settings))
     return Plan(
@@ -145,11 +156,11 @@ def prepare(estimator, X, y, sample_weight=None, validation=(None, None, None), 
 
 
 def check_combinations(settings, rates, kinds, activations, validation, incremental):
-    """Raise an error for arguments that are valid one by one but not together."""
+    """Raise an error for arguments that are valid individually but not in combination."""
     if settings.solver == "lbfgs":
         check_lbfgs(settings, rates, validation)
     if settings.solver == "adamw" and settings.l1_ratio > 0:
-        raise ValueError(f"solver='adamw' decays the weights by itself: set l1_ratio=0, got {settings.l1_ratio!r}.")
+        raise ValueError(f"solver='adamw' already decays the weights: set l1_ratio=0, got {settings.l1_ratio!r}.")
     if isinstance(settings.scoring, str) and settings.scoring not in {"loss", *get_scorer_names()}:
         raise InvalidParameterError(
             "scoring must be 'loss', a name in sklearn.metrics.get_scorer_names(), a callable or None, "
@@ -157,14 +168,15 @@ def check_combinations(settings, rates, kinds, activations, validation, incremen
         )
     if settings.early_stopping and incremental:
         raise ValueError("partial_fit does not support early_stopping=True. Set early_stopping=False.")
-    for name, part in zip(("X_val", "y_val"), validation, strict=False):
-        if part is None and any(other is not None for other in validation):
-            raise ValueError(f"Validation data need both X_val and y_val, but {name} is None.")
+    if any(part is not None for part in validation):
+        for name, part in zip(("X_val", "y_val"), validation[:2], strict=True):
+            if part is None:
+                raise ValueError(f"Validation data need both X_val and y_val, but {name} is None.")
     layers = zip(rates[1:], kinds, activations, strict=True)
     unsuited = {name for rate, kind, name in layers if rate > 0 and kind == "alpha" and name != "selu"}
     if unsuited:
         warnings.warn(
-            "dropout_kind='alpha' keeps the mean and variance of selu units, and here it follows "
+            "dropout_kind='alpha' preserves the mean and variance of selu units, but here it follows "
             f"{sorted(unsuited)}: set activation='selu', or another dropout_kind."
         )
 
@@ -177,48 +189,48 @@ def check_lbfgs(settings, rates, validation):
             f"dropout={settings.dropout!r}, input_dropout={settings.input_dropout!r} make it random. "
             "Set both to 0, or use solver='adam' or 'sgd'."
         )
-    for name, off in {"batch_norm": False, "max_norm": None, "clip_norm": None, "l1_ratio": 0}.items():
+    for name, default in {"batch_norm": False, "max_norm": None, "clip_norm": None, "l1_ratio": 0}.items():
         value = getattr(settings, name)
-        if value != off:
+        if value != default:
             raise ValueError(
-                f"solver='lbfgs' works without {name}: set {name}={off!r}, got {value!r}, "
+                f"solver='lbfgs' does not support {name}: set {name}={default!r}, got {value!r}, "
                 "or use solver='adam' or 'sgd'."
             )
     loss = getattr(settings, "loss", None)
     if loss in LOSSES and not LOSSES[loss].smooth:
         raise ValueError(f"solver='lbfgs' needs a smooth loss, not loss={loss!r}: use solver='adam' or 'sgd'.")
     if settings.early_stopping or validation[0] is not None:
-        warnings.warn("solver='lbfgs' uses no validation data: early_stopping and X_val have no effect.")
+        warnings.warn("solver='lbfgs' does not use validation data: early_stopping and X_val have no effect.")
 
 
 def compute_dtype(dtype, X):
-    """The dtype of new weights: `dtype`, or that of X if it is float32, or float64."""
+    """Return the dtype of new weights: `dtype` if given, else float32 if X has this dtype, else float64."""
     if dtype is not None:
         return np.dtype(dtype).newbyteorder("=")
     return np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
 
 
 def input_kind(settings, columns, rate, is_sparse):
-    """The kind of dropout on the input."""
+    """Return the kind of dropout on the input."""
     kind = settings.dropout_kind if isinstance(settings.dropout_kind, str) else "bernoulli"
     if columns is not None and not DROPOUTS[kind].uses_groups:
         kind = "spatial"
     if not DROPOUTS[kind].takes_sparse and rate > 0 and is_sparse:
         raise ValueError(
-            f"dropout_kind={kind!r} with input_dropout > 0 would make a sparse X dense: set input_dropout=0, give "
+            f"dropout_kind={kind!r} with input_dropout > 0 would make a sparse X dense: set input_dropout=0, pass "
             "one kind per hidden layer (the input then gets 'bernoulli'), or make X dense."
         )
     return kind
 
 
 def random_streams(settings, previous, saved, fresh, incremental, noise):
-    """The random state for weights and rows, and the generator of the masks or None.
+    """Return the random state for weights and rows, and the mask stream or None.
 
-    An integer seed starts from scratch at every ``fit`` and continues at every ``partial_fit``. The masks continue
-    whenever the weights do.
+    An integer seed restarts the random state in each ``fit``; ``partial_fit`` continues it. The mask stream continues
+    whenever training continues from existing weights.
     """
     seed = settings.random_state
-    if saved is not None and seed is None:  # that of the fit that is resumed, not the global one
+    if saved is not None and seed is None:  # as in the interrupted fit
         random_state = np.random.RandomState()
         random_state.set_state(saved.state["initial_random_state"])
     elif incremental and not fresh and isinstance(seed, Integral) and "_random_state" in previous:
@@ -233,53 +245,54 @@ def random_streams(settings, previous, saved, fresh, incremental, noise):
 
 
 def validation_mask(fitted):
-    """The mask of the rows that the last fit with early stopping held out, from its attributes; or None."""
+    """Return the mask of the validation set of the last fit with early stopping, given its attributes, or None."""
     n_rows, bits = fitted.get("_validation_mask", (0, None))
     return np.unpackbits(bits, count=n_rows).astype(bool) if n_rows else None
 
 
 def initial_model(settings, specs, n_features, dtype, random_state, previous, weights, unfold):
-    """The model to train: with new weights, or with a copy of those that the training continues from.
+    """Return the model to train, with new weights if `weights` is None, else with a copy of `weights`.
 
-    `weights` are None for new ones. ``unfold(*weights)`` returns them before batch normalization is folded in.
+    ``unfold(*weights)`` returns the parameters before folding in batch normalization.
     """
     units = n_features, *(spec.units for spec in specs)
     initial = Params(units, dtype, normed=bool(settings.batch_norm))
     moments = [(np.zeros(n, dtype), np.ones(n, dtype), np.zeros(())) for n in units[1:-1] if settings.batch_norm]
     if weights is None or (settings.early_stopping and isinstance(settings.random_state, Integral)):
-        # with known weights only for the draws, which come before the split: it then holds out the same rows again
-        last = specs[-2].activation if len(specs) > 1 else output_init_activation(settings)
-        initialize(initial, [*(spec.activation for spec in specs[:-1]), last], random_state)
+        # existing weights: draw the same random numbers as the first fit, so that the split selects the same rows
+        hidden_activations = [spec.activation for spec in specs[:-1]]
+        output_activation = hidden_activations[-1] if hidden_activations else output_init_activation(settings)
+        initialize(initial, [*hidden_activations, output_activation], random_state)
     if weights is None:
         return Model(initial, moments, specs, settings.batch_norm)
-    batch_norm = Unfolded(*previous.get("_unfolded", NOT_FOLDED)).batch_norm
+    batch_norm = Unfolded(*previous.get("_unfolded", NO_BATCH_NORM)).batch_norm
     if batch_norm != settings.batch_norm:
         raise ValueError(
             f"The fitted network has batch_norm={batch_norm!r}, but it is now {settings.batch_norm!r}. "
             "Set warm_start=False and call fit to start from scratch."
         )
-    known = Params.pack(*weights, dtype)
-    if known.units != units:
+    params = Params.pack(*weights, dtype)
+    if params.units != units:
         raise ValueError(
-            f"The fitted network has layers of {known.units} units, inputs and outputs included, but "
-            f"hidden_layer_sizes and y now ask for {units}. Set warm_start=False and call fit to start from scratch."
+            f"The fitted network has layers of {params.units} units, including inputs and outputs, but "
+            f"hidden_layer_sizes and y now require {units}. Set warm_start=False and call fit to start from scratch."
         )
     if not batch_norm:
-        return Model(known, moments, specs)
-    known, moments, assigned = unfold(*weights)
-    return Model(known, moments, specs, settings.batch_norm, assigned=assigned)
+        return Model(params, moments, specs)
+    params, moments, assigned = unfold(*weights)
+    return Model(params, moments, specs, settings.batch_norm, assigned=assigned)
 
 
 def output_init_activation(settings):
-    """The activation for which the weights of a network without hidden layers are initialized."""
+    """Return the activation that determines the initial weights of a network without hidden layers."""
     return settings.activation if isinstance(settings.activation, str) else "identity"
 
 
-def scale_inputs(model, rows, train, output, has_noise, fresh, known, continues):
-    """Scale large columns of X if there is noise; a training that continues keeps its first scaling."""
+def scale_inputs(model, rows, train, *, output, has_noise, fresh, continues, previous_exponents):
+    """Scale large columns of X if there is noise. A training that continues keeps the exponents of its first call."""
     params, first = model.params, model.specs[0]
-    exponents = known if continues else None
-    # noise that multiplies commutes with the scaling, so that sampling needs none
+    exponents = previous_exponents if continues else None
+    # multiplicative noise commutes with the scaling, so that sampling does not need to scale
     commutes = first.rate == 0 or is_multiplicative(DROPOUTS[first.dropout])
     if has_noise and commutes and not continues:
         scale = target_scale(rows.Y, rows.sample_weight, train) if output == "identity" else 1.0

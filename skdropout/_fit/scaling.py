@@ -1,9 +1,9 @@
-"""Scaling of large input columns inside the network while it trains with dropout.
+"""Scaling of large input columns inside the network during training with dropout.
 
 Dropout multiplies the activations by random factors. If activations are in the hundreds, this noise changes the logits
 by tens, and training makes no progress. Therefore columns with a large root mean square are divided by a power of two
-before the first layer. After training, the first weights are divided instead. Both are exact in floating point, so
-``coefs_`` is the only state, and prediction, exports and weights assigned by users do not depend on the scaling.
+before the first layer. After training, the weights of the first layer are divided instead. Both are exact in floating
+point, so ``coefs_`` is the only state, and prediction, exports and weights assigned by users do not depend on it.
 """
 
 import numpy as np

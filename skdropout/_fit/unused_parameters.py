@@ -1,19 +1,19 @@
 """Warnings about parameters without effect.
 
-Defaults never warn, nor do values that request nothing (``group_size=[1, 1]``). Any other value that cannot change the
-fit warns, and the message names the parameter and the one that disables it. Parameters of scikit-learn's MLPs do not
-warn if scikit-learn does not, so that changing the import adds no warnings. Parameters for which ``fit`` would train a
-different network than requested (dropout, batch_norm, max_norm, clip_norm, l1_ratio with ``solver="lbfgs"``) raise
-errors instead, in ``_base.py``.
+Defaults and values that request nothing (``group_size=[1, 1]``) do not warn. Any other value that cannot change the fit
+warns, and the message names the parameter and the one that disables it. Parameters of scikit-learn's MLPs warn only if
+scikit-learn does, so that changing the import adds no warnings. Parameters for which ``fit`` would train a different
+network than requested (dropout, batch_norm, max_norm, clip_norm, l1_ratio with ``solver="lbfgs"``) raise errors, see
+``prepare.py``.
 
-The candidates of a search do not warn: a grid often contains parameters without effect, and each fold would repeat the
+Candidates of a search do not warn: grids often contain parameters without effect, and each fold would repeat the
 warning. The refit of the best candidate warns. With ``partial_fit``, only the first call warns.
 """
 
 import warnings
 from collections.abc import Callable
 from operator import is_
-from reprlib import repr as short
+from reprlib import repr as short_repr
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +23,7 @@ from ..engine.losses import LOSSES
 
 
 class Rule(NamedTuple):
-    """A condition under which other parameters disable a parameter."""
+    """Condition under which other parameters disable a parameter."""
 
     parameter: str
     disabled_by: tuple[str, ...]
@@ -90,7 +90,7 @@ RULES = [
         "scoring",
         ("early_stopping",),
         lambda plan: plan.held_out is None and not plan.settings.early_stopping,
-        "set early_stopping=True or give X_val and y_val to fit",
+        "set early_stopping=True or pass X_val and y_val to fit",
     ),
     Rule(
         "dtype",
@@ -102,31 +102,33 @@ RULES = [
 
 
 def warn_about_unused_parameters(plan, parameters):
-    """Warn about each parameter that has no effect on the fit; `parameters` are those of the signature."""
-    settings, defaults, warned = plan.settings, parameters, set()
+    """Warn about each of the `parameters` of the signature that has no effect on the fit."""
+    settings = plan.settings
+    warned = set()
     for rule in RULES:
         name = rule.parameter
-        if name in warned or name not in defaults:
+        if name in warned or name not in parameters:
             continue
-        value, default = getattr(settings, name), defaults[name].default
+        value = getattr(settings, name)
+        default = parameters[name].default
         if any(all_equal(value, exempt) for exempt in (default, *rule.exempt)):
             continue
         if rule.has_no_effect(plan) and not is_search_candidate():
             warned.add(name)
-            because = " and ".join(f"{other}={short(getattr(settings, other))}" for other in rule.disabled_by)
+            causes = " and ".join(f"{other}={short_repr(getattr(settings, other))}" for other in rule.disabled_by)
             warnings.warn(
-                f"{name}={short(value)} has no effect with {because}: {rule.fix}, or leave {name} at {default!r}."
+                f"{name}={short_repr(value)} has no effect with {causes}: {rule.fix}, or leave {name} at {default!r}."
             )
 
 
 def warn_about_unused_sampling(options):
-    """Warn about each of the SamplingOptions that ``predict(X)`` of a regressor does not use."""
+    """Warn about each of the sampling options that ``predict(X)`` of a regressor ignores."""
     defaults = options._field_defaults
     if all(map(is_, options, defaults.values())):  # the common case, kept fast for single rows
         return
     for value, (name, default) in zip(options, defaults.items(), strict=True):
         if name != "n_jobs" and value is not default and not all_equal(value, default):
-            warnings.warn(f"{name}={short(value)} has no effect without return_std=True.")
+            warnings.warn(f"{name}={short_repr(value)} has no effect without return_std=True.")
 
 
 def all_equal(value, other):

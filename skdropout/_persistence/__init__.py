@@ -1,4 +1,4 @@
-"""Pickles that other releases can read, weights without pickle, and conversion to scikit-learn's own MLPs."""
+"""Pickles across releases, weights files without pickle, and conversion to scikit-learn's MLPs."""
 
 from .npz import WeightsFileMixin
 from .pickling import PicklingMixin

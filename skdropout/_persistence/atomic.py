@@ -19,7 +19,7 @@ def atomic_write(path):
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
-        if os.name == "posix":  # sync the folder too, so that the new name is durable; Windows cannot
+        if os.name == "posix":  # sync the folder too, so that the rename is durable; not supported on Windows
             folder = os.open(path.parent, os.O_RDONLY)
             try:
                 os.fsync(folder)

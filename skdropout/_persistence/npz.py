@@ -1,4 +1,4 @@
-"""Weights in ``.npz`` files, without pickle."""
+"""Saving and loading of weights in ``.npz`` files, without pickle."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.validation import check_is_fitted
 
 from .._fit.parameters import dropout_rates, hidden_sizes, names_per_layer
-from .._fitted import FITTED, having, noise_settings, unfolded_state
+from .._fitted import FITTED, attributes_with, noise_settings, unfolded_state
 from .._version import __version__
-from .._weights import BATCH_NORM, unfolded, weights_of
+from .._weights import BATCH_NORM, checked_weights, unfold_weights
 from ..engine.activations import ACTIVATIONS, OUTPUTS
 from ..engine.losses import LOSSES
 from .atomic import atomic_write
-from .pickling import folded_weights, is_folded, kind_of, unfolded_params
+from .pickling import estimator_kind, folded_weights, is_folded, unfolded_params
 
-FORMAT = 1  # of the files of save_weights
+FORMAT = 1  # version of the file format
 
 
 class WeightsFileMixin:
-    """``save_weights`` and ``load_weights``."""
+    """Mixin with ``save_weights`` and ``load_weights``."""
 
     def save_weights(self, path: str | PathLike[str]) -> None:
         """Save the fitted weights to a ``.npz`` file, without pickle.
 
-        Loading the file runs no code of its own. It contains plain arrays under the names of the attributes,
-        ``coefs_0``, ``intercepts_0``, ``coefs_1`` ..., ``classes_``, ``loss_curve_``, and a JSON text, ``header``, with
-        the activations and the version of skdropout. With `batch_norm` it contains the weights before folding, as
+        Loading the file runs no code from it. It contains plain arrays named after the attributes, ``coefs_0``,
+        ``intercepts_0``, ``coefs_1`` ..., ``classes_``, ``loss_curve_``, and ``header``, a JSON string with the
+        activations and the version of skdropout. With `batch_norm` it contains the weights before folding, as
         ``unfolded_coefs_0`` ..., and the attributes ``batch_norm_scale_0`` ....
 
         Parameters
         ----------
         path : str or os.PathLike
-            The file, in an existing folder. No suffix is added. An existing file is replaced atomically.
+            Path of the file, in an existing folder. No suffix is added. An existing file is replaced atomically.
 
         Raises
         ------
@@ -46,19 +46,18 @@ class WeightsFileMixin:
             If this estimator is not fitted.
 
         ValueError
-            If the class labels are objects other than strings and numbers, or if assigned weights are not finite or do
-            not match.
+            If class labels are not strings or numbers, or if assigned weights are not finite or do not match.
 
         See Also
         --------
-        load_weights : Loads the file.
-        to_sklearn : Converts the network to scikit-learn's own estimator.
+        load_weights : Load the file.
+        to_sklearn : Convert the network to scikit-learn's own estimator.
 
         Notes
         -----
-        The file does not contain the parameters, the random streams, and the state of the optimizer: its moments, its
-        step count, and the current learning rate. ``partial_fit`` continues from the weights with a new optimizer. A
-        pickle keeps all of these, the moments and the step count only if the last call was ``partial_fit``.
+        The file does not contain the parameters, the state of the random streams and the state of the optimizer: its
+        moments, its step count and the current learning rate. ``partial_fit`` continues from the weights with a new
+        optimizer. A pickle contains all of these, but the moments and the step count only after ``partial_fit``.
 
         Examples
         --------
@@ -80,20 +79,20 @@ class WeightsFileMixin:
             np.savez(file, **arrays)
 
     def load_weights(self, path: str | PathLike[str]) -> Self:
-        """Load the weights from a file of ``save_weights`` into this estimator, which is then fitted. No code is run.
+        """Load weights written by ``save_weights`` into this estimator, without running code from the file.
 
-        It predicts and samples like the saved estimator, whatever its own rates. ``partial_fit``, and ``fit`` with
-        ``warm_start=True``, continue from the weights.
+        The estimator is then fitted. It predicts and samples like the saved estimator, regardless of its own dropout
+        rates. ``partial_fit``, and ``fit`` with ``warm_start=True``, continue from the weights.
 
         Parameters
         ----------
         path : str or os.PathLike
-            The file.
+            Path of the file.
 
         Returns
         -------
         self : object
-            The fitted estimator. It is unchanged if the call fails.
+            Fitted estimator. It is unchanged if the call fails.
 
         Raises
         ------
@@ -101,12 +100,12 @@ class WeightsFileMixin:
             If there is no file.
 
         ValueError
-            If the file is damaged, is of another kind or of a newer format, or if `hidden_layer_sizes`, `activation`,
-            `batch_norm`, `dtype` or the `loss` of this estimator do not match it: the error says how to set them.
+            If the file is damaged, or of another type or a newer format, or if `hidden_layer_sizes`, `activation`,
+            `batch_norm`, `dtype` or `loss` of this estimator do not match it. The message says how to set them.
 
         See Also
         --------
-        save_weights : Writes the file.
+        save_weights : Write the file.
 
         Examples
         --------
@@ -115,7 +114,7 @@ class WeightsFileMixin:
         Traceback (most recent call last):
         FileNotFoundError: [Errno 2] No such file or directory: 'nowhere.npz'
         """
-        estimator: Any = self  # with all that BaseDropoutMLP has
+        estimator: Any = self  # a BaseDropoutMLP
         estimator._validate_params()
         header, arrays = _read(path)
         with _name_file_in_errors(path):
@@ -126,59 +125,65 @@ class WeightsFileMixin:
             fitted = state_from_arrays(header, arrays)
         self._check_matches(header, path)
         loaded = estimator._shallow_copy()
-        loaded._forget()
-        self.__dict__ = vars(loaded) | fitted  # in one step: other threads may be predicting
+        loaded._reset()
+        self.__dict__ = vars(loaded) | fitted  # in one step, since other threads may be predicting
         return self
 
     def _check_matches(self, header, path):
         """Raise an error if a file does not match the parameters of this estimator."""
-        kind, name = kind_of(self), type(self).__name__
+        kind = estimator_kind(self)
+        name = type(self).__name__
         if header["estimator"] != kind:
             raise ValueError(
-                f"path={str(path)!r} holds the weights of a {header['estimator']}, and {name} is a {kind}: take "
-                "the other estimator to load them."
+                f"path={str(path)!r} contains the weights of a {header['estimator']}, but {name} is a {kind}: load "
+                "them with the other estimator."
             )
-        needed = {"hidden_layer_sizes": tuple(header["units"][1:-1]), "batch_norm": header["batch_norm"]}
+        required = {"hidden_layer_sizes": tuple(header["units"][1:-1]), "batch_norm": header["batch_norm"]}
         given = {"hidden_layer_sizes": hidden_sizes(self.hidden_layer_sizes), "batch_norm": self.batch_norm}
         if self.dtype is not None:
-            needed["dtype"], given["dtype"] = header["dtype"], np.dtype(self.dtype).name
+            required["dtype"] = header["dtype"]
+            given["dtype"] = np.dtype(self.dtype).name
         if kind == "regressor" and LOSSES[self.loss].output != header["out_activation"]:
-            output, rows = header["out_activation"], LOSSES.items()
-            losses = [name for name, row in rows if row.output == output and not row.for_classifier]
+            output = header["out_activation"]
+            losses = [name for name, row in LOSSES.items() if row.output == output and not row.for_classifier]
             if not losses:
                 raise ValueError(
-                    f"path={str(path)!r} was written with out_activation_={output!r}, which belongs to no loss that is "
-                    f"registered in this process: register the loss in {LOSSES.path}."
+                    f"path={str(path)!r} was written with out_activation_={output!r}, but no loss with this output is "
+                    f"registered in this process: register it in {LOSSES.path}."
                 )
-            needed["loss"], given["loss"] = losses[0], self.loss
+            required["loss"] = losses[0]
+            given["loss"] = self.loss
         names = header["activation"]
-        if names != ([self.activation] * len(names) if isinstance(self.activation, str) else list(self.activation)):
-            needed["activation"], given["activation"] = names[0] if len(set(names)) == 1 else names, self.activation
-        different = [key for key in needed if needed[key] != given[key]]
+        own_names = [self.activation] * len(names) if isinstance(self.activation, str) else list(self.activation)
+        if names != own_names:
+            required["activation"] = names[0] if len(set(names)) == 1 else names
+            given["activation"] = self.activation
+        different = [key for key in required if required[key] != given[key]]
         if different:
-            texts = (", ".join(f"{key}={values[key]!r}" for key in different) for values in (given, needed))
-            found, fix = texts
+            found = ", ".join(f"{key}={given[key]!r}" for key in different)
+            fix = ", ".join(f"{key}={required[key]!r}" for key in different)
             raise ValueError(
                 f"path={str(path)!r} does not match this {name} with {found}: call set_params({fix}) first."
             )
 
 
 def state_to_arrays(estimator):
-    """The contents of a file of ``save_weights``, by name."""
+    """Return the arrays that ``save_weights`` writes, by name."""
     state = vars(estimator)
-    coefs, intercepts = weights_of(estimator)
+    coefs, intercepts = checked_weights(estimator)
     dtype = coefs[0].dtype
-    saved = {name: state[name] for name in having("npz") if name in state}
-    noise, unfolded_ = noise_settings(estimator), unfolded_state(estimator)
+    saved = {name: state[name] for name in attributes_with("npz") if name in state}
+    noise = noise_settings(estimator)
+    batch_norm, _, n_seen = unfolded_state(estimator)
     header = {
         "format": FORMAT,
         "skdropout": __version__,
-        "estimator": kind_of(estimator),
+        "estimator": estimator_kind(estimator),
         "units": [estimator.n_features_in_, *map(len, intercepts)],
         "dtype": dtype.name,
         "activation": estimator._activations,
         "out_activation": estimator.out_activation_,
-        "batch_norm": unfolded_.batch_norm,
+        "batch_norm": batch_norm,
         "dropout_kind": noise.kinds,
         "trained_with": noise.rates,
         "dropout_schedule": noise.schedule,
@@ -187,45 +192,51 @@ def state_to_arrays(estimator):
     layers = {"groups_": noise.groups}
     if not is_folded(estimator):
         layers |= {"coefs_": coefs, "intercepts_": intercepts}
-    if header["batch_norm"]:
-        unfolded(estimator, coefs, intercepts)  # raises an error if assigned arrays do not match
+    if batch_norm:
+        unfold_weights(estimator, coefs, intercepts)  # raises an error if assigned arrays do not match
         params, *_ = unfolded_params(state)
         layers |= {"unfolded_coefs_": params.coefs, "unfolded_intercepts_": params.intercepts}
         layers |= {name: state[name] for name in BATCH_NORM}
-        layers = {name: [a if a is None else np.asarray(a, dtype) for a in many] for name, many in layers.items()}
-        layers |= {"groups_": noise.groups, "batch_norm_seen_": unfolded_.n_seen}
-    arrays = {f"{name}{i}": a for name, many in layers.items() for i, a in enumerate(many) if a is not None}
+        for name in layers.keys() - {"groups_"}:
+            layers[name] = [np.asarray(array, dtype) for array in layers[name]]
+        layers["batch_norm_seen_"] = n_seen
+    arrays = {
+        f"{name}{i}": array
+        for name, layer_arrays in layers.items()
+        for i, array in enumerate(layer_arrays)
+        if array is not None
+    }
     arrays |= {name: _plain_array(name, value) for name, value in saved.items() if value is not None}
     return {"header": np.array(json.dumps(header)), **arrays}
 
 
 def _plain_array(name, values):
-    """Convert values to an array that needs no pickle; objects become strings or numbers."""
+    """Convert values to an array that can be saved without pickle. Objects become strings or numbers."""
     values = np.asarray(values)
     if not values.dtype.hasobject:
         return values
     plain = np.array(values.tolist())
     if plain.dtype.hasobject or plain.tolist() != values.tolist():
         raise ValueError(
-            f"{name} holds objects other than strings or numbers of one type, and .npz has no place for them without "
-            f"pickle: {values}. Fit on labels that are str or int, or save by skops or joblib."
+            f"{name} contains objects other than strings or numbers of one type, which .npz files cannot store without "
+            f"pickle: {values}. Fit on labels that are str or int, or save with skops or joblib."
         )
     return plain
 
 
 @contextmanager
 def _name_file_in_errors(path):
-    """Replace errors while reading a file by one that names the file."""
+    """Convert errors while reading a file to one that names the file."""
     try:
         yield
     except Exception as error:
         raise ValueError(
-            f"path={str(path)!r} is not a file of save_weights, or it is damaged ({type(error).__name__}: {error})."
+            f"path={str(path)!r} was not written by save_weights, or is damaged ({type(error).__name__}: {error})."
         ) from error
 
 
 def _read(path):
-    """Header and arrays of a file of ``save_weights``."""
+    """Read the header and the arrays of a file of ``save_weights``."""
     with open(path, "rb") as file, _name_file_in_errors(path):
         with np.load(file, allow_pickle=False) as archive:
             arrays = dict(archive)
@@ -240,63 +251,68 @@ def _read(path):
 
 
 def state_from_arrays(header, arrays):
-    """The fitted attributes from the header and the arrays of a file, after checking them."""
+    """Return the fitted attributes from the header and the arrays of a file, after checking them."""
     units, dtype = tuple(map(int, header["units"])), np.dtype(header["dtype"])
-    matrices, biases, hidden = list(pairwise(units)), [(n,) for n in units[1:]], [(n,) for n in units[1:-1]]
+    coef_shapes = list(pairwise(units))
+    intercept_shapes = [(n,) for n in units[1:]]
+    hidden_shapes = intercept_shapes[:-1]
 
     def layers(name, shapes, dtype=dtype):
         found = [arrays[f"{name}{i}"] for i in range(len(shapes))]
         if [(a.shape, a.dtype) for a in found] != [(shape, dtype) for shape in shapes]:
-            raise ValueError(f"{name}0 ... are of other shapes or another dtype than units and dtype say")
+            raise ValueError(f"{name}0 ... do not match the units and the dtype in the header")
         if not all(np.isfinite(a).all() for a in found):
             raise ValueError(f"{name}0 ... are not finite")
         return found
 
     state = _saved_attributes(header, arrays)
     state |= {"n_features_in_": units[0], "n_layers_": len(units), "n_outputs_": units[-1]}
-    activations = names_per_layer("activation", header["activation"], ACTIVATIONS, len(hidden))
+    activations = names_per_layer("activation", header["activation"], ACTIVATIONS, len(hidden_shapes))
     state |= {"_activations": activations, "out_activation_": header["out_activation"]}
-    state |= _noise(header, arrays, units, state["dropout_"])
+    state |= _dropout_attributes(header, arrays, units, state["dropout_"])
     if header["batch_norm"]:
-        parts = [layers("unfolded_coefs_", matrices), layers("unfolded_intercepts_", biases)]
-        parts += [layers(f"batch_norm_{name}_", hidden) for name in ("scale", "shift")]
-        vector = np.concatenate([a.ravel() for a in chain(*parts)])
-        state["batch_norm_scale_"], state["batch_norm_shift_"] = parts[2:]
-        state |= {name: layers(name, hidden) for name in ("batch_norm_mean_", "batch_norm_var_")}
+        state |= {name: layers(name, hidden_shapes) for name in BATCH_NORM}
+        coefs = layers("unfolded_coefs_", coef_shapes)
+        intercepts = layers("unfolded_intercepts_", intercept_shapes)
+        parts = chain(coefs, intercepts, state["batch_norm_scale_"], state["batch_norm_shift_"])
+        vector = np.concatenate([array.ravel() for array in parts])
         if any((variances < 0).any() for variances in state["batch_norm_var_"]):
             raise ValueError("batch_norm_var_0 ... must be at least 0")
-        seen = layers("batch_norm_seen_", [()] * len(hidden), np.dtype(float))
-        state["_unfolded"] = header["batch_norm"], vector, seen
+        n_seen = layers("batch_norm_seen_", [()] * len(hidden_shapes), np.dtype(float))
+        state["_unfolded"] = header["batch_norm"], vector, n_seen
     if "coefs_0" in arrays:
-        state["coefs_"], state["intercepts_"] = layers("coefs_", matrices), layers("intercepts_", biases)
+        state["coefs_"] = layers("coefs_", coef_shapes)
+        state["intercepts_"] = layers("intercepts_", intercept_shapes)
     else:
         state["coefs_"], state["intercepts_"] = folded_weights(state)
     if header["estimator"] == "classifier":
-        logistic, classes = OUTPUTS[header["out_activation"]] is OUTPUTS["logistic"], state["classes_"]
-        many = {1, 2} if logistic and units[-1] == 1 else {units[-1]}
-        if classes.ndim != 1 or not len(classes) == len(np.unique(classes)) in many:
-            raise ValueError(f"classes_ must hold {max(many)} labels, got {classes}")
-        labels = np.eye(units[-1], dtype=int) if logistic and units[-1] > 1 else classes
+        n_outputs, classes = units[-1], state["classes_"]
+        is_logistic = OUTPUTS[header["out_activation"]] is OUTPUTS["logistic"]
+        n_classes = {1, 2} if is_logistic and n_outputs == 1 else {n_outputs}
+        if classes.ndim != 1 or len(classes) not in n_classes or len(np.unique(classes)) != len(classes):
+            raise ValueError(f"classes_ must contain {max(n_classes)} labels, got {classes}")
+        labels = np.eye(n_outputs, dtype=int) if is_logistic and n_outputs > 1 else classes
         state["_label_binarizer"] = LabelBinarizer().fit(labels)
     return state
 
 
-def _noise(header, arrays, units, rates):
-    """The attributes that sampling needs."""
-    kinds, n_hidden = tuple(map(str, header["dropout_kind"])), len(units) - 2
+def _dropout_attributes(header, arrays, units, rates):
+    """Return the attributes that describe the dropout."""
+    n_hidden = len(units) - 2
+    kinds = tuple(map(str, header["dropout_kind"]))
     groups = tuple(arrays.get(f"groups_{i}") for i in range(n_hidden + 1))
-    rates, trained_with = (dropout_rates(r[1:], r[0], n_hidden) for r in (rates, header["trained_with"]))
+    rates, nominal_rates = (dropout_rates(r[1:], r[0], n_hidden) for r in (rates, header["trained_with"]))
     if len(kinds) != n_hidden + 1:
         raise ValueError(f"dropout_kind must have {n_hidden + 1} names, got {kinds}")
-    for n, of_layer in zip(units, groups, strict=False):
-        if of_layer is not None and (of_layer.shape != (n,) or not np.isin(of_layer, np.arange(n)).all()):
-            raise ValueError("groups_0 ... are not groups of so many units")
-    return {"dropout_": rates, "_noise": (kinds, groups, trained_with, str(header["dropout_schedule"]))}
+    for n_units, group in zip(units, groups, strict=False):
+        if group is not None and (group.shape != (n_units,) or not np.isin(group, np.arange(n_units)).all()):
+            raise ValueError("groups_0 ... do not match the units in the header")
+    return {"dropout_": rates, "_noise": (kinds, groups, nominal_rates, str(header["dropout_schedule"]))}
 
 
 def _saved_attributes(header, arrays):
-    """The attributes that are saved under their own names, as ``fit`` leaves them."""
-    state = {name: arrays.get(name) for name in having("npz") if name in arrays or name in header["none"]}
+    """Return the attributes that are saved under their own names, with the types that ``fit`` sets."""
+    state = {name: arrays.get(name) for name in attributes_with("npz") if name in arrays or name in header["none"]}
     for name, value in state.items():
         if name == "feature_names_in_":
             state[name] = value.astype(object)

@@ -1,4 +1,4 @@
-"""Pickles that other releases can read, and copies."""
+"""Pickles across releases, and copies."""
 
 from __future__ import annotations
 
@@ -13,65 +13,70 @@ from sklearn.base import is_classifier
 from sklearn.utils.fixes import parse_version
 
 from .._fit.parameters import learning_rate_settings
-from .._fitted import Unfolded, having, required
+from .._fitted import Unfolded, attributes_with, required_attributes
 from .._version import __version__
-from .._weights import BATCH_NORM, unfolded, weights_of
+from .._weights import BATCH_NORM, checked_weights, unfold_weights
 from ..engine.layers import fold
 from ..engine.optimizers import OPTIMIZERS
 from ..engine.params import Params
 
 
 class PicklingMixin:
-    """Pickles across releases, and copies that share no random stream."""
+    """Mixin for pickles across releases, and for copies that share no random stream."""
 
     def __getstate__(self):
-        # The moments of the optimizer are twice the size of the weights. They are kept only after partial_fit; after
-        # fit the current learning rate is enough.
+        # The moments of the optimizer are twice as large as the weights: keep them only after partial_fit. After fit
+        # the current learning rate is sufficient.
         state = dict(super().__getstate__())
         optimizer = state.get("_optimizer")
         if not state.get("_in_stream"):
-            for name in having("stream"):
+            for name in attributes_with("partial_fit_only"):
                 state.pop(name, None)
             if optimizer is not None:
                 state["_learning_rate"] = optimizer.learning_rate
-        elif optimizer is not None:  # as plain data: skops then has only one type to trust
-            # the name of its class in the table: a user's class may have the same ``__name__`` as one of ours
-            kind = next((name for name, row in OPTIMIZERS.items() if row is type(optimizer)), type(optimizer).__name__)
-            state["_optimizer"] = {"class": kind, **vars(optimizer)}
-        if is_folded(self):  # weights once: __setstate__ folds them again
+        elif optimizer is not None:  # save plain data, so that skops needs to trust only one type
+            # by the name in OPTIMIZERS: a custom class may have the ``__name__`` of a built-in one
+            cls = type(optimizer)
+            name = next((name for name, row in OPTIMIZERS.items() if row is cls), cls.__name__)
+            state["_optimizer"] = {"class": name, **vars(optimizer)}
+        if is_folded(self):  # __setstate__ folds them again
             del state["coefs_"], state["intercepts_"]
         state["_skdropout_version"] = __version__
         return state
 
     def __setstate__(self, state):
         state = dict(state)
-        version, here, name = state.pop("_skdropout_version", None), __version__, type(self).__name__
-        if version is not None and parse_version(version) > parse_version(here):
+        version = state.pop("_skdropout_version", None)
+        name = type(self).__name__
+        if version is not None and parse_version(version) > parse_version(__version__):
             warnings.warn(
-                f"This {name} was written by skdropout {version}, and this is {here}: its predictions may differ. "
-                f"Install skdropout {version}."
+                f"This {name} was saved by skdropout {version}, but {__version__} is installed: its predictions may "
+                f"differ. Install skdropout {version}."
             )
         fitted = not {"coefs_", "_unfolded"}.isdisjoint(state)
-        missing = sorted(set(required(kind_of(self))) - set(state)) if fitted and version != here else []
+        missing = []
+        if fitted and version != __version__:
+            missing = sorted(set(required_attributes(estimator_kind(self))) - set(state))
         if missing:
             raise ValueError(
                 f"This {name} was fitted by skdropout {version or 'before 0.1.0'}, without {', '.join(missing)}, which "
-                f"{here} needs: fit it again"
-                + (", or carry its weights over, by save_weights there and load_weights here." if version else ".")
+                f"{__version__} needs: fit it again"
+                + (", or transfer its weights, with save_weights there and load_weights here." if version else ".")
             )
         if fitted and "coefs_" not in state:
             state["coefs_"], state["intercepts_"] = folded_weights(state)
-        if isinstance(optimizer := state.get("_optimizer"), dict):
+        optimizer = state.get("_optimizer")
+        if isinstance(optimizer, dict):
             state["_optimizer"] = _restore_optimizer(optimizer)
         for parameter in signature(type(self)).parameters.values():  # an older release may lack some
             if parameter.default is not parameter.empty:
                 state.setdefault(parameter.name, parameter.default)
-        if "_learning_rate" in state:  # 0.1.0 did not store the settings it belongs to
+        if "_learning_rate" in state:  # not saved by skdropout 0.1.0
             state.setdefault("_rate_settings", learning_rate_settings(state))
         super().__setstate__(state)
 
     def __copy__(self):
-        """Return a copy that shares the arrays but no random stream: training one does not change the other."""
+        """Return a copy that shares the arrays but no random stream, so that training one does not change the other."""
         copied: Any = object.__new__(type(self))
         vars(copied).update(vars(self))
         if isinstance(copied.random_state, np.random.RandomState):
@@ -84,7 +89,8 @@ class PicklingMixin:
         return copied
 
 
-def kind_of(estimator):
+def estimator_kind(estimator):
+    """Return "classifier" or "regressor"."""
     return "classifier" if is_classifier(estimator) else "regressor"
 
 
@@ -102,22 +108,25 @@ def _restore_optimizer(state):
 
 
 def unfolded_params(state):
-    """The parameters that ``coefs_`` are folded from, their moments, and the place of batch normalization."""
+    """Return the arguments of ``fold``: parameters, running moments and the value of `batch_norm`."""
     batch_norm, vector, _ = Unfolded(*state["_unfolded"])
     means, variances = state["batch_norm_mean_"], state["batch_norm_var_"]
     units = state["n_features_in_"], *map(len, means), state["n_outputs_"]
     params = Params(units, vector.dtype, vector, normed=True)
-    params.scales, params.shifts = state["batch_norm_scale_"], state["batch_norm_shift_"]  # they may be assigned
+    params.scales, params.shifts = (
+        state["batch_norm_scale_"],
+        state["batch_norm_shift_"],
+    )  # the user may have assigned them
     return params, zip(means, variances, strict=True), batch_norm
 
 
 def folded_weights(state):
-    """``coefs_`` and ``intercepts_``, with batch normalization folded into them."""
+    """Return ``coefs_`` and ``intercepts_`` with batch normalization folded in."""
     return fold(*unfolded_params(state))
 
 
 def is_folded(estimator):
-    """Whether ``coefs_`` and ``intercepts_`` equal the folded weights: the user may have assigned others."""
+    """Return whether ``coefs_`` and ``intercepts_`` are the folded weights, not others that the user assigned."""
     state = vars(estimator)
     if "_unfolded" not in state or "coefs_" not in state:
         return False
@@ -126,6 +135,6 @@ def is_folded(estimator):
     if dtypes != {Unfolded(*state["_unfolded"]).vector.dtype}:
         return False
     try:
-        return unfolded(estimator, *weights_of(estimator))[-1] == "nothing"
+        return unfold_weights(estimator, *checked_weights(estimator))[-1] == "nothing"
     except ValueError:  # raised again when they are used
         return False

@@ -11,7 +11,7 @@ from .registry import Registry
 
 
 class Activation(NamedTuple):
-    """An elementwise activation y = f(z) of a hidden layer.
+    """Elementwise activation y = f(z) of a hidden layer.
 
     Both functions may be called from several threads at once.
 

@@ -24,7 +24,7 @@ PROBABILITY_LIMITS = {char: (float(np.finfo(char).eps), float(1 - np.finfo(char)
 
 
 class Loss(NamedTuple):
-    """A loss and its properties.
+    """Loss and its properties.
 
     Attributes
     ----------
@@ -116,12 +116,12 @@ def poisson(P, Y, sample_weight):
 
 
 def _poisson_at_the_limits(P, Y):
-    """Half of the Poisson deviance where P or Y / P is 0 or infinite: P where Y is 0, infinite where only P is 0."""
+    """Compute half of the Poisson deviance where P or Y / P is 0 or infinite: P for Y = 0, infinite for only P = 0."""
     return xlogy(Y, Y) - xlogy(Y, np.minimum(P, np.finfo(P.dtype).max)) - Y + P
 
 
 def _residual_loss(P, Y, sample_weight, value, derivative):
-    """A loss of R = P - Y with identity output: value(R), and its derivative, which overwrites R."""
+    """Compute a loss of R = P - Y with identity output: value(R), and its derivative, which overwrites R."""
     P -= Y
     loss = _weighted_mean(value(P), sample_weight)
     derivative(P)

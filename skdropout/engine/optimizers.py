@@ -133,9 +133,8 @@ class Adam:
             g *= g
             v += g
             np.sqrt(v, out=g)
-            finite = isfinite(
-                g.max()
-            )  # else a parameter becomes NaN or, with finite g and infinite v, never moves again
+            # if not, a parameter becomes NaN or, with finite g and infinite v, never changes again
+            finite = isfinite(g.max())
             g += epsilon
             np.divide(m, g, out=g)
             g *= step_size

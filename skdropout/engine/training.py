@@ -38,10 +38,13 @@ class Batches:
     """
 
     def __init__(self, X, Y, sample_weight, rows, batch_size, dtype, shuffle, n_original_rows=None):
-        self.X, self.Y, self.sample_weight, self.scale = X, Y, sample_weight, None
+        self.X, self.Y, self.sample_weight = X, Y, sample_weight
         self.rows, self.batch_size, self.dtype, self.shuffle = rows, batch_size, dtype, shuffle
-        self.n_rows, self.fixed_order = n_original_rows or len(rows), n_original_rows is not None
-        self.n_batches, self.position = -(-len(rows) // batch_size), 0
+        self.n_rows = n_original_rows or len(rows)
+        self.fixed_order = n_original_rows is not None
+        self.n_batches = -(-len(rows) // batch_size)
+        self.position = 0
+        self.scale = None
         self._buffer = None if issparse(X) else np.empty((batch_size, X.shape[1]), dtype)
 
     def epoch(self, random_state):
@@ -75,7 +78,7 @@ class Batches:
 
 
 def epochs(backprop, optimizer, batches, random_state, rng, *, n_done=0, before_step=None, clip_norm=None):
-    """Train, and yield the mean loss of each epoch, without end.
+    """Train indefinitely, and yield the mean loss of each epoch.
 
     ``before_step(n)`` is called before each step with the number n of batches so far, including the first `n_done`
     epochs. `clip_norm` is the maximum norm of the gradient. A loss that is not finite, or NaN for a step that
@@ -98,7 +101,7 @@ def epochs(backprop, optimizer, batches, random_state, rng, *, n_done=0, before_
 
 
 def _step(backprop, optimizer, weight_sum, clip_norm):
-    """Make one step of the optimizer, and return the penalty, or NaN if the step overflows."""
+    """Take one step of the optimizer, and return the penalty, or NaN if the step overflows."""
     params, gradient = backprop.params.vector, backprop.gradient
     if clip_norm is None:
         add_penalty = partial(backprop.penalty.add, params, gradient, weight_sum)
@@ -133,7 +136,8 @@ def lbfgs(backprop, X, Y, sample_weight, *, max_iter, max_fun, tol, after_iterat
 
     def objective(vector):
         backprop.params.vector[:] = vector
-        if (evaluation := next(recorded, None)) is None:
+        evaluation = next(recorded, None)
+        if evaluation is None:
             evaluation = sum(backprop.loss_and_grad(X, Y, sample_weight, None)), backprop.gradient.copy()
             if evaluations is not None:
                 evaluations.append(evaluation)

@@ -26,7 +26,7 @@ def fingerprint_hash(path):
 
 def content(path):
     """Return the content of a checkpoint file as plain data."""
-    return checkpoint_file.read(path, "")
+    return checkpoint_file.read_checkpoint(path, "")
 
 
 def write(path, content):

@@ -146,7 +146,7 @@ def fit_and_send(name, path, sender, limit):
 
 def fitted_state(estimator):
     """Return digests of the fitted attributes by name, including the optimizer and the random streams."""
-    state = {name: getattr(estimator, name) for name in estimator._fitted()}
+    state = {name: getattr(estimator, name) for name in estimator._fitted_names()}
     state["optimizer"] = vars(state.pop("_optimizer")) if "_optimizer" in state else None
     state["random_state"] = estimator.random_state
     return {name: digest(value) for name, value in state.items()}

@@ -115,7 +115,7 @@ def test_copy_of_an_epoch_equals_a_fit_stopped_there(make, params):
     whole = Record()
     clone(model).set_callbacks(whole).fit(X, y)
     for est in (record.fitted[-1], whole.fitted[2]):  # later epochs do not change the copy
-        for name in stopped._fitted() - {"_optimizer", "_random_state"}:
+        for name in stopped._fitted_names() - {"_optimizer", "_random_state"}:
             assert pickle.dumps(getattr(est, name)) == pickle.dumps(getattr(copy.deepcopy(stopped), name)), name
         np.testing.assert_array_equal(est.predict(X), stopped.predict(X))
     if isinstance(stopped, DropoutMLPClassifier):

@@ -59,7 +59,7 @@ def fit_with_failures(path, name, after, every=1, **replaced):
         estimator.set_params(**replaced).set_callbacks(Checkpoint(path, every=every), FailAfter(n_epochs))
         with pytest.raises(PowerFailure):
             estimator.fit(X, y, **kwargs)
-        assert not estimator._fitted()
+        assert not estimator._fitted_names()
     estimator, X, y, kwargs = make(name)
     return estimator.set_params(**replaced).set_callbacks(Checkpoint(path, every=every)).fit(X, y, **kwargs)
 
@@ -75,7 +75,7 @@ def test_resumed_fit_equals_an_uninterrupted_one(tmp_path, name):
     state = fitted_state(resumed)
     assert {key: state[key] for key in expected} == expected
     with warnings.catch_warnings(action="error"):  # a finished fit is not repeated
-        warnings.filterwarnings("ignore", "This fit was done before")  # without a seed
+        warnings.filterwarnings("ignore", "This fit has finished before")  # without a seed
         again, *_ = make(name)
         again.set_callbacks(Checkpoint(tmp_path / "mlp.ckpt"), FailAfter(1)).fit(X, y, **kwargs)
     state = fitted_state(again)
@@ -278,7 +278,7 @@ def test_failed_write_keeps_the_previous_checkpoint(path, monkeypatch):
     estimator = mlp().set_callbacks(Checkpoint(path))
     with pytest.raises(OSError, match="No space"):
         estimator.fit(images, digits)
-    assert not estimator._fitted()
+    assert not estimator._fitted_names()
     assert [file.name for file in path.parent.iterdir()] == ["mlp.ckpt"]
     assert path.read_bytes() == before
     monkeypatch.setattr(os, "fsync", fsync)
@@ -304,7 +304,7 @@ def test_checkpoint_argument_errors(tmp_path):
     with pytest.raises(TypeError, match="path must be an instance of"):
         Checkpoint(None)
     for path in (tmp_path / "nowhere" / "mlp.ckpt", f"{tmp_path}/nowhere/"):
-        with pytest.raises(FileNotFoundError, match=r"there is no folder '.*nowhere', make it"):
+        with pytest.raises(FileNotFoundError, match=r"the folder '.*nowhere' does not exist, create it first"):
             mlp().set_callbacks(Checkpoint(path)).fit(images, digits)
 
 
@@ -337,7 +337,7 @@ def interrupt_fit(path):
             r"differs in alpha \(0\.0001 there, 0\.1 here\), random_state \(0 there, 1 ",
         ),
         ({"dtype": np.float32}, {}, r"differs in dtype \(None there"),
-        ({}, {"X": images + 0.01}, r"differs in X\. Delete it to start from scratch, or give Checkpoint another path"),
+        ({}, {"X": images + 0.01}, r"differs in X\. Delete it to start from scratch, or pass Checkpoint another path"),
         ({}, {"X": images[::-1]}, r"differs in X\. "),
         ({}, {"y": digits[::-1]}, r"differs in y\. "),
         ({}, {"sample_weight": np.ones(300)}, r"differs in sample_weight\. "),
@@ -349,7 +349,7 @@ def test_checkpoint_of_another_fit_is_rejected(path, params, fit_arguments, text
     estimator = mlp(**params).set_callbacks(Checkpoint(path))
     with pytest.raises(ValueError, match=rf"mlp\.ckpt' is the checkpoint of another fit, which {text}"):
         estimator.fit(**{"X": images, "y": digits} | fit_arguments)
-    assert not estimator._fitted()
+    assert not estimator._fitted_names()
     assert path.read_bytes() == before
 
 
@@ -498,7 +498,7 @@ def test_single_file_for_cross_validation_is_rejected(tmp_path):
 def test_finished_fit_without_a_seed_warns(tmp_path):
     fits = [mlp(random_state=None).set_callbacks(Checkpoint(tmp_path)) for _ in range(2)]
     fits[0].fit(images, digits)
-    with pytest.warns(UserWarning, match=r"was done before, .* needs a random_state other than None"):
+    with pytest.warns(UserWarning, match=r"has finished before, .* use a random_state other than None"):
         fits[1].fit(images, digits)
     assert fitted_state(fits[0])["coefs_"] == fitted_state(fits[1])["coefs_"]
 
@@ -531,13 +531,15 @@ def test_partial_fit_does_not_overwrite_the_checkpoint_of_a_fit(path):
 
 def test_parameters_that_cannot_be_written_fail_before_training(tmp_path):
     estimator = mlp(dropout_schedule=lambda t: 1.0).set_callbacks(Checkpoint(tmp_path), FailAfter(1))
-    with pytest.raises(ValueError, match=r"^Checkpoint cannot write dropout_schedule=<function .* by a name"):
+    with pytest.raises(
+        ValueError, match=r"^Checkpoint cannot save dropout_schedule=<function .* can be imported by name"
+    ):
         estimator.fit(images, digits)
 
     class Local(DropoutMLPClassifier):
         pass
 
-    with pytest.raises(ValueError, match=r"^Checkpoint cannot write class=<class .*Local'>: give it by a name"):
+    with pytest.raises(ValueError, match=r"^Checkpoint cannot save class=<class .*Local'>: use an object that can"):
         Local().set_callbacks(Checkpoint(tmp_path), FailAfter(1)).fit(images, digits)
 
 
@@ -547,8 +549,8 @@ def test_parameters_that_cannot_be_written_fail_before_training(tmp_path):
 def test_partial_fit_writes_once_per_call(tmp_path, monkeypatch):
     from skdropout._callbacks import checkpoint
 
-    paths, write = [], checkpoint.write
-    monkeypatch.setattr(checkpoint, "write", lambda *args: paths.append(args[-1]) or write(*args))
+    paths, write = [], checkpoint.write_checkpoint
+    monkeypatch.setattr(checkpoint, "write_checkpoint", lambda *args: paths.append(args[-1]) or write(*args))
     stream = mlp().set_callbacks(Checkpoint(tmp_path / "mlp.ckpt"))
     stream.partial_fit(images, digits, classes=range(10)).partial_fit(images, digits)
     assert paths == [tmp_path / "mlp.ckpt"] * 2
@@ -566,5 +568,16 @@ def test_partial_fit_continues_exactly_from_a_file(tmp_path, params):
     assert fitted_state(loaded) == fitted_state(stream)
     with pytest.raises(ValueError, match="written by partial_fit, not by fit"):
         mlp().set_callbacks(Checkpoint(path)).fit(images, digits)
-    with pytest.raises(ValueError, match="is a folder, and partial_fit needs a file"):
+    with pytest.raises(ValueError, match="is a folder, but partial_fit needs a file"):
         mlp().set_callbacks(Checkpoint(tmp_path)).partial_fit(images, digits, classes=range(10))
+
+
+@needs_callbacks
+def test_a_checkpoint_callback_pickled_by_an_older_release_works(tmp_path):
+    path = tmp_path / "old.ckpt"
+    checkpoint = Checkpoint.__new__(Checkpoint)
+    checkpoint.__setstate__({"path": str(path), "every": 2, "_progress": {}})
+    clf = DropoutMLPClassifier(4, max_iter=3, random_state=0).set_callbacks(checkpoint)
+    clf.fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
+    assert checkpoint.every == 2
+    assert Checkpoint.load(path).n_iter_ == 3

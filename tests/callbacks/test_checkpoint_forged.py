@@ -103,7 +103,7 @@ def test_pickle_instead_of_a_checkpoint_is_rejected_and_not_executed(path, paylo
 def test_previous_format_is_rejected_and_not_executed(path, payload, trace):
     path.write_bytes(sealed(payload, fingerprint_hash(path), OLD))
     text = r"mlp\.ckpt' is not a checkpoint of this release .*, but of an older one: a pickle, .* and is not read\."
-    with pytest.raises(ValueError, match=rf"{text} Delete it to start from scratch, or give Checkpoint another"):
+    with pytest.raises(ValueError, match=rf"{text} Delete it to start from scratch, or pass Checkpoint another"):
         fit(path)
     with pytest.raises(ValueError, match=rf"{text} Load it with that release, and call save_weights there\."):
         Checkpoint.load(path)
@@ -332,7 +332,7 @@ def test_parameters_that_are_not_plain_data_come_from_the_estimator(tmp_path, pa
     given = mlp(**params)
     loaded = Checkpoint.load(path, given)
     assert_same_state(loaded, estimator)
-    assert not given._fitted()
+    assert not given._fitted_names()
     with pytest.raises(ValueError, match=r"differs in dropout_schedule \(.* there, .* here\)"):
         mlp(**params | {"dropout_schedule": "curriculum"}).set_callbacks(Checkpoint(path)).fit(images, digits)
 
@@ -340,7 +340,7 @@ def test_parameters_that_are_not_plain_data_come_from_the_estimator(tmp_path, pa
 def test_subclass_comes_from_the_estimator(tmp_path):
     path = tmp_path / "mlp.ckpt"
     estimator = Other(12, max_iter=3, random_state=0).set_callbacks(Checkpoint(path)).fit(images, digits)
-    with pytest.raises(ValueError, match=r"the class test_checkpoint\.Other, but the file holds"):
+    with pytest.raises(ValueError, match=r"the class test_checkpoint\.Other, but the file contains"):
         Checkpoint.load(path)
     loaded = Checkpoint.load(path, Other(12, random_state=0))
     assert type(loaded) is Other
@@ -355,7 +355,7 @@ def test_estimator_must_match_the_file(path):
     with pytest.raises(ValueError, match="with activation='tanh'"):
         Checkpoint.load(path, mlp(activation="tanh"))
     with pytest.raises(
-        ValueError, match=r"is of the class DropoutMLPClassifier: pass such an estimator, not DropoutMLPR"
+        ValueError, match=r"is of the class DropoutMLPClassifier: pass such an estimator, got DropoutMLPR"
     ):
         Checkpoint.load(path, DropoutMLPRegressor(hidden_layer_sizes=12))
     with pytest.raises(TypeError, match="must be a DropoutMLPClassifier or a DropoutMLPRegressor, got <class"):
@@ -446,7 +446,7 @@ def test_fitted_attributes_that_are_not_plain_data_fail_before_training(tmp_path
     estimator.scaler_, before = [object()], fitted_state(estimator)["coefs_"]
     estimator.set_callbacks(FailAfter(1), Checkpoint(tmp_path / "mlp.ckpt"))
     with pytest.raises(
-        ValueError, match=r"^Checkpoint cannot write scaler_\[0\]=<object .*>, which is of type object and not "
+        ValueError, match=r"^Checkpoint cannot save scaler_\[0\]=<object .*>, which is of type object and not "
     ):
         estimator.fit(images, digits)
     assert fitted_state(estimator)["coefs_"] == before
@@ -464,7 +464,7 @@ def test_column_names_round_trip(tmp_path):
 
 def test_file_of_a_newer_release_warns(path):
     write(path, content(path) | {"skdropout": "99.0"})
-    with pytest.warns(UserWarning, match=r"was written by skdropout 99\.0, and this is"):
+    with pytest.warns(UserWarning, match=r"was saved by skdropout 99\.0, but"):
         Checkpoint.load(path)
 
 

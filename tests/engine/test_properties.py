@@ -83,7 +83,7 @@ def test_shapes_and_dtypes(problem):
             np.testing.assert_allclose(P.sum(1), 1, rtol=1e-5)
 
 
-@pytest.mark.filterwarnings("ignore:batch_norm learns nothing")  # if only one row has a positive weight
+@pytest.mark.filterwarnings("ignore:batch_norm cannot learn")  # if only one row has a positive weight
 @given(problems(), st.randoms(use_true_random=False))
 def test_weight_of_2_equals_2_rows_in_any_order(problem, random):
     estimator, X, y, params = problem

@@ -259,9 +259,9 @@ def test_class_weight():
         DropoutMLPClassifier(class_weight={"no": -1}).fit(X, LABELS)
     with pytest.raises(ValueError, match="leaves no row with a positive weight"):
         DropoutMLPClassifier(class_weight={"no": 0, "yes": 0, "maybe": 0}).fit(X, LABELS)
-    with pytest.raises(ValueError, match="class_weight='balanced' needs all rows at once"):
+    with pytest.raises(ValueError, match="class_weight='balanced' needs all rows, but partial_fit"):
         DropoutMLPClassifier(class_weight="balanced").partial_fit(X, LABELS, classes=np.unique(LABELS))
-    with pytest.raises(ValueError, match="no meaning for multilabel"):
+    with pytest.raises(ValueError, match="does not support multilabel"):
         DropoutMLPClassifier(class_weight="balanced").fit(X, np.eye(3, dtype=int)[np.arange(40) % 3])
 
 
@@ -270,14 +270,14 @@ def test_changed_architecture_with_warm_start(estimator):
     model = estimator(max_iter=3, warm_start=True, random_state=0).fit(X, CASES[estimator])
     before = pickle.dumps(model)
     model.set_params(hidden_layer_sizes=7)
-    with pytest.raises(ValueError, match=r"layers of \(5, 100, .\) units.*now ask for \(5, 7, .\)"):
+    with pytest.raises(ValueError, match=r"layers of \(5, 100, .\) units.*now require \(5, 7, .\)"):
         model.fit(X, CASES[estimator])
     assert pickle.dumps(model.set_params(hidden_layer_sizes=(100,))) == before
 
 
 def test_changed_number_of_outputs():
     reg = DropoutMLPRegressor(random_state=0).partial_fit(X, VALUES)
-    with pytest.raises(ValueError, match=r"units, inputs and outputs included, but"):
+    with pytest.raises(ValueError, match=r"units, including inputs and outputs, but"):
         reg.partial_fit(X, np.column_stack([VALUES, VALUES]))
 
 
@@ -568,7 +568,7 @@ def test_other_values_passed_as_loss(loss):
 )
 def test_error_names_the_class_with_too_few_rows_to_split(labels, named):
     y = np.array(labels)[(np.arange(40) == 7).astype(int)]
-    message = f"needs two rows of each class, but y has only one of {named}: add rows, give X_val and y_val, or set "
+    message = f"needs two rows of each class, but y has only one of {named}: add rows, pass X_val and y_val, or set "
     refuses(DropoutMLPClassifier, message, {"early_stopping": True}, y=y)
     if labels[0]:
         with pytest.raises(ValueError, match="early_stopping") as error:
@@ -580,20 +580,20 @@ def test_error_names_the_class_with_too_few_rows_to_split(labels, named):
 @pytest.mark.parametrize(
     ("n_rows", "fraction", "message"),
     [
-        (10, 0.1, "it holds out 1 of 10 rows, fewer than the 2 classes: set validation_fraction to 0.2 or more, give"),
-        (9, 0.1, "it holds out 1 of 9 rows, fewer than the 2 classes: set validation_fraction to 0.23 or more, give"),
-        (40, 0.96, "it leaves 1 of 40 rows for training, fewer than the 2 classes: decrease validation_fraction, give"),
+        (10, 0.1, "it holds out 1 of 10 rows, fewer than the 2 classes: set validation_fraction to 0.2 or more, pass"),
+        (9, 0.1, "it holds out 1 of 9 rows, fewer than the 2 classes: set validation_fraction to 0.23 or more, pass"),
+        (40, 0.96, "it leaves 1 of 40 rows for training, fewer than the 2 classes: decrease validation_fraction, pass"),
         (
             40,
             0.999,
-            r"it holds out 40 of 40 row\(s\): decrease validation_fraction, give X_val and y_val, or set early",
+            r"it holds out 40 of 40 row\(s\): decrease validation_fraction, pass X_val and y_val, or set early",
         ),
         (
             40,
             0,
-            r"it holds out 0 of 40 row\(s\): increase validation_fraction, give X_val and y_val, or set early_stop",
+            r"it holds out 0 of 40 row\(s\): increase validation_fraction, pass X_val and y_val, or set early_stop",
         ),
-        (1, 0.1, r"it holds out 1 of 1 row\(s\): add rows, give X_val and y_val, or set early_stopping=False"),
+        (1, 0.1, r"it holds out 1 of 1 row\(s\): add rows, pass X_val and y_val, or set early_stopping=False"),
     ],
 )
 def test_the_error_for_a_split_of_too_few_rows_says_what_to_change(n_rows, fraction, message):

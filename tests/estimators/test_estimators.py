@@ -810,3 +810,23 @@ def test_the_loss_of_a_classifier_is_an_attribute_as_in_scikit_learn():
         assert twin.loss == "log_loss"
     with pytest.raises(ValueError, match="Invalid parameter 'loss'"):
         clf.set_params(loss="hinge")
+
+
+class FixedSolver(DropoutMLPClassifier):
+    """A subclass that fixes parameters and removes their constraints, as scikit-learn's own subclasses do."""
+
+    _parameter_constraints = {
+        name: row
+        for name, row in DropoutMLPClassifier._parameter_constraints.items()
+        if name in {"hidden_layer_sizes", "max_iter", "random_state"}
+    }
+
+    def __init__(self, hidden_layer_sizes=(8,), max_iter=20, random_state=None):
+        super().__init__(hidden_layer_sizes, solver="sgd", max_iter=max_iter, random_state=random_state)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_subclass_may_remove_the_constraints_of_parameters_that_it_fixes():
+    fixed = FixedSolver(random_state=0).fit(X_iris, y_iris)
+    clf = DropoutMLPClassifier((8,), solver="sgd", max_iter=20, random_state=0).fit(X_iris, y_iris)
+    np.testing.assert_array_equal(fixed.predict_proba(X_iris), clf.predict_proba(X_iris))

@@ -28,7 +28,7 @@ from skdropout._sampling import SamplingOptions
 from skdropout.engine.dropout import DROPOUTS
 from skdropout.engine.layers import EPSILON
 
-pytestmark = pytest.mark.filterwarnings("ignore:dropout_kind='alpha' keeps")
+pytestmark = pytest.mark.filterwarnings("ignore:dropout_kind='alpha' preserves")
 rng = np.random.RandomState(0)
 X = rng.normal(size=(60, 4))
 y = X[:, 0] + np.sin(2 * X[:, 1]) + 0.3 * rng.normal(size=60)

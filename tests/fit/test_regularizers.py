@@ -101,11 +101,11 @@ def test_groups_of_units_and_columns(monkeypatch):
         ({"dropout_schedule": lambda t: np.nan}, "dropout_schedule returned nan at progress 0"),
         ({"dropout_schedule": lambda t: None}, "dropout_schedule returned None at progress 0"),
         ({"dropout_schedule": lambda t: -t}, "dropout_schedule returned -"),
-        ({"solver": "adamw", "l1_ratio": 0.5}, "solver='adamw' decays the weights by itself: set l1_ratio=0"),
-        ({"solver": "lbfgs", "dropout": 0, "batch_norm": "after_activation"}, "lbfgs' works without batch_norm"),
-        ({"solver": "lbfgs", "dropout": 0, "max_norm": 2.0}, "lbfgs' works without max_norm: set max_norm=None"),
-        ({"solver": "lbfgs", "dropout": 0, "clip_norm": 2.0}, "lbfgs' works without clip_norm"),
-        ({"solver": "lbfgs", "dropout": 0, "l1_ratio": 0.5}, "lbfgs' works without l1_ratio"),
+        ({"solver": "adamw", "l1_ratio": 0.5}, "solver='adamw' already decays the weights: set l1_ratio=0"),
+        ({"solver": "lbfgs", "dropout": 0, "batch_norm": "after_activation"}, "lbfgs' does not support batch_norm"),
+        ({"solver": "lbfgs", "dropout": 0, "max_norm": 2.0}, "lbfgs' does not support max_norm: set max_norm=None"),
+        ({"solver": "lbfgs", "dropout": 0, "clip_norm": 2.0}, "lbfgs' does not support clip_norm"),
+        ({"solver": "lbfgs", "dropout": 0, "l1_ratio": 0.5}, "lbfgs' does not support l1_ratio"),
     ],
 )
 def test_errors_name_the_parameter_and_a_fix(params, message):
@@ -116,7 +116,7 @@ def test_errors_name_the_parameter_and_a_fix(params, message):
 
 
 def test_alpha_warns_without_selu_and_rejects_sparse_inputs():
-    with pytest.warns(UserWarning, match="dropout_kind='alpha' keeps the mean and variance of selu units"):
+    with pytest.warns(UserWarning, match="dropout_kind='alpha' preserves the mean and variance of selu units"):
         classifier(dropout_kind="alpha").fit(X_iris, y_iris)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
@@ -260,7 +260,7 @@ def test_batch_norm_predicts_well_after_few_batches():
 
 
 def test_batch_norm_warns_about_batches_of_one_row():
-    with pytest.warns(UserWarning, match="batch_norm learns nothing from batches of one row"):
+    with pytest.warns(UserWarning, match="batch_norm cannot learn from batches of one row"):
         classifier(batch_norm="after_dropout", batch_size=1, max_iter=1).fit(X_iris[:20], y_iris[:20])
 
 

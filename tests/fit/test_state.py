@@ -237,7 +237,7 @@ def test_error_for_weights_of_another_size_names_hidden_layer_sizes():
     clf = CLASSIFIER(8, **TINY_STEPS).fit(X, y)
     clf.coefs_, clf.intercepts_ = [np.ones((4, 5)), np.ones((5, 3))], [np.ones(5), np.ones(3)]
     with pytest.raises(
-        ValueError, match=re.escape("layers of (4, 5, 3) units") + r".*hidden_layer_sizes and y now ask"
+        ValueError, match=re.escape("layers of (4, 5, 3) units") + r".*hidden_layer_sizes and y now require"
     ):
         clf.partial_fit(X, y)
     clf.set_params(hidden_layer_sizes=5).partial_fit(X, y)
@@ -303,7 +303,7 @@ def fitted_state(model):
             return {name: plain(part) for name, part in value.items()}
         return (value.dtype.str, value.tolist()) if isinstance(value, np.ndarray) else value
 
-    return {name: plain(getattr(model, name)) for name in model._fitted() - {"_label_binarizer"}}
+    return {name: plain(getattr(model, name)) for name in model._fitted_names() - {"_label_binarizer"}}
 
 
 @pytest.mark.parametrize(("name", "make_copy"), COPIED_STREAMS)
@@ -542,7 +542,7 @@ def test_lbfgs_warm_start_drops_the_state_of_the_previous_solver(make_copy, cls,
     model = cls(**params).set_params(dropout=0, warm_start=True, **first).fit(X, y)
     seen = model.t_
     model = make_copy(model).set_params(solver="lbfgs", early_stopping=False).fit(X, y)
-    assert model._fitted() - {"_mask_state", "_validation_mask"} == plain._fitted()
+    assert model._fitted_names() - {"_mask_state", "_validation_mask"} == plain._fitted_names()
     assert model.t_ == seen > 0
     model = make_copy(model).set_params(solver="adam", max_iter=2).fit(X, y)
     assert len(model.loss_curve_) == len(model.dropout_curve_) == model.n_iter_ == 2

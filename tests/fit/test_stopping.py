@@ -184,7 +184,7 @@ def test_patience_starts_when_the_loss_is_below_that_of_a_constant():
     assert clf.set_params(learning_rate_init=1e-3, max_iter=300, input_dropout=0).fit(data, labels).n_iter_ < 300
 
 
-WORSE = "worse than a constant: its loss without dropout is .* To learn, (.*) or raise max_iter"
+WORSE = "worse than a constant: its loss without dropout is .* To fix this, (.*) or raise max_iter"
 
 
 @pytest.mark.parametrize(
@@ -222,14 +222,14 @@ def test_fit_to_targets_of_a_narrow_range_warns(params, width):
     data = StandardScaler().fit_transform(data)
     target = 1 + width * data[:, 0]
     reg = DropoutMLPRegressor(random_state=0, max_iter=30 if "solver" not in params else 5, **params)
-    with pytest.warns(ConvergenceWarning, match="To learn, scale y, whose standard deviation is "):
+    with pytest.warns(ConvergenceWarning, match="To fix this, scale y, whose standard deviation is "):
         reg.fit(data[:, 1:], target)
     assert reg.score(data[:, 1:], target) < 0
     with pytest.warns(ConvergenceWarning, match="worse than a constant"):
         DropoutMLPRegressor(random_state=0, max_iter=1, dropout=0).fit(data, np.column_stack([target, labels * 0.0]))
 
 
-@pytest.mark.filterwarnings("error:The network predicts its training rows worse than a constant")
+@pytest.mark.filterwarnings("error:The network predicts the training rows worse than a constant")
 @pytest.mark.parametrize("dropout", [0, 0.2])
 def test_fit_that_learns_does_not_warn(dropout):
     data, labels = load_iris(return_X_y=True)

@@ -181,8 +181,8 @@ def test_verbose_line():
     record.start_validation(-np.inf, np.inf)
     record.n_iter_ = 7
     record.add_epoch(0.5)
-    assert record.line({"learning rate": 0.001}, 1.234) == (
+    assert record.epoch_line({"learning rate": 0.001}, 1.234) == (
         "Iteration   7/200  loss 0.50000  learning rate 0.001  1.23 s"
     )
     record.add_validation(0.75, 0.25)
-    assert "validation loss 0.25000  validation score 0.75000" in record.line({}, 0)
+    assert "validation loss 0.25000  validation score 0.75000" in record.epoch_line({}, 0)

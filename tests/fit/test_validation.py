@@ -182,7 +182,9 @@ def test_failing_user_scorer_names_the_absent_class():
     def score(estimator, X, y):
         return -log_loss(y, estimator.predict_proba(X))
 
-    with pytest.raises(ValueError, match=r"scoring=<function .*no row of class 'rare': give validation rows of every"):
+    with pytest.raises(
+        ValueError, match=r"scoring=<function .*no row of class 'rare': provide validation rows of every"
+    ):
         fitted(score)
     with pytest.raises(ValueError, match=r"became nan in epoch 1, with.*no row of class 'rare'"):
         fitted(lambda estimator, X, y: np.nan)
@@ -195,7 +197,7 @@ UNDEFINED = {"roc_auc", "average_precision", "matthews_corrcoef", "d2_log_loss_s
 @pytest.mark.parametrize("absent", [0, 1])
 def test_undefined_binary_scores_name_the_absent_class(scoring, absent):
     y = (CODES > 1).astype(int)
-    with pytest.raises(ValueError, match=f"undefined without rows of class {absent}: give validation rows of every"):
+    with pytest.raises(ValueError, match=f"undefined without rows of class {absent}: provide validation rows of every"):
         fitted(scoring, y, np.flatnonzero(y != absent))
 
 
@@ -237,7 +239,7 @@ def test_multilabel_averages_skip_labels_with_a_single_value(sparse):
     assert clf.validation_scores_[-1] == f1_score(Y_val, clf.predict(X_val), average="macro", zero_division=0)
     with pytest.raises(ValueError, match="roc_auc_score is undefined for every label"):
         Small(scoring="roc_auc").fit(X, Y, X_val=X[LABELS == "rare"], y_val=Y[LABELS == "rare"])
-    with pytest.raises(ValueError, match="All validation rows have the same value of label 2: give"):
+    with pytest.raises(ValueError, match="All validation rows have the same value of label 2: provide"):
         Small(scoring=lambda *_: np.nan).fit(X, Y, X_val=X_val, y_val=Y_val)
 
 

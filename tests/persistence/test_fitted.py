@@ -15,7 +15,7 @@ import skdropout
 from skdropout import Checkpoint, EarlyStopping
 from skdropout._base import BaseDropoutMLP
 from skdropout._fit.history import History
-from skdropout._fitted import FITTED, Attribute, having, required
+from skdropout._fitted import FITTED, Attribute, attributes_with, required_attributes
 
 rng = np.random.RandomState(0)
 X = rng.normal(size=(40, 4))
@@ -56,7 +56,7 @@ def test_new_attribute_is_copied(add_attribute, name):
 def test_new_attribute_is_reset_by_next_fit(add_attribute, monkeypatch):
     add_attribute()
     clf = classifier().fit(X, LABELS)
-    assert "_depth" in clf._fitted()
+    assert "_depth" in clf._fitted_names()
     assert not hasattr(clone(clf), "_depth")
     monkeypatch.undo()
     monkeypatch.setitem(FITTED, "_depth", Attribute("_depth"))
@@ -94,7 +94,7 @@ def test_pickle_without_required_attribute_raises(add_attribute, monkeypatch):
 
 
 def test_new_stream_attribute_is_pickled_only_after_partial_fit(add_attribute):
-    add_attribute(stream=True)
+    add_attribute(partial_fit_only=True)
     clf = classifier().fit(X, LABELS)
     assert not hasattr(COPIES["pickle"](clf), "_depth")
     assert COPIES["pickle"](clf.partial_fit(X, LABELS))._depth == 3
@@ -135,15 +135,15 @@ def test_all_fitted_attributes_are_in_table():
         classifier(batch_norm="before_activation", early_stopping=True, class_weight="balanced").fit(X, LABELS),
         regressor().fit(X, X[:, 0]).partial_fit(X, X[:, 0]),
     ):
-        names |= clf._fitted()
+        names |= clf._fitted_names()
         assert not {name for name in vars(clf) if name.startswith("_")} - names - {"_skl_callbacks"}
     assert names <= FITTED.keys()
     assert FITTED.keys() - names == {"_learning_rate", "feature_names_in_"}
 
 
 def test_table_columns():
-    assert set(having("history")) >= {"loss_curve_", "n_iter_", "dropout_"}
-    assert set(required("regressor")) - set(required("classifier")) == {"noise_variance_"}
+    assert set(attributes_with("history")) >= {"loss_curve_", "n_iter_", "dropout_"}
+    assert set(required_attributes("regressor")) - set(required_attributes("classifier")) == {"noise_variance_"}
 
 
 FITS = {

@@ -303,7 +303,7 @@ def test_attribute_missing_in_older_file_raises(case, name, version):
 
 
 def test_file_of_newer_release_loads_with_warning():
-    with pytest.warns(UserWarning, match=r"written by skdropout 99\.1, and this is .*Install skdropout 99\.1"):
+    with pytest.warns(UserWarning, match=r"saved by skdropout 99\.1, but .* is installed: .*Install skdropout 99\.1"):
         loaded = from_older_release(fitted("classes"), version="99.1")
     assert_same_predictions(loaded, fitted("classes"))
     assert "_skdropout_version" not in vars(loaded)
@@ -368,7 +368,7 @@ def test_to_sklearn_raises_if_not_expressible():
     with pytest.raises(NotFittedError):
         CLASSIFIER().to_sklearn()
     with pytest.raises(
-        ValueError, match=r"one activation for all hidden layers, of .* and this network has \['selu', 'tanh'\]"
+        ValueError, match=r"one activation for all hidden layers, of .* but this network has \['selu', 'tanh'\]"
     ):
         fitted("selu").to_sklearn()
     with pytest.raises(ValueError, match=r"this network has \['elu'\]: fit it with one of these four"):
@@ -455,7 +455,7 @@ def test_load_weights_restores_prediction_and_training(model, tmp_path):
         "_mask_state",
     }
     assert set(vars(model)) - set(vars(loaded)) == not_saved & set(vars(model))
-    for name in model._fitted() - not_saved - {"_unfolded", "_label_binarizer"}:
+    for name in model._fitted_names() - not_saved - {"_unfolded", "_label_binarizer"}:
         assert type(vars(model)[name]) is type(vars(loaded)[name]), name
         assert pickle.dumps(attribute_leaves(model, name)) == pickle.dumps(attribute_leaves(loaded, name)), name
     if model.solver == "lbfgs":
@@ -524,7 +524,7 @@ def test_feature_names_are_restored(tmp_path):
 def test_labels_that_need_pickle_raise(labels, tmp_path):
     model = copy.deepcopy(fitted("classes"))
     model.classes_ = np.array(labels, dtype=object)
-    with pytest.raises(ValueError, match=r"classes_ holds objects other than strings or numbers.*Fit on labels"):
+    with pytest.raises(ValueError, match=r"classes_ contains objects other than strings or numbers.*Fit on labels"):
         model.save_weights(tmp_path / "w")
     assert not list(tmp_path.iterdir())
 
@@ -555,7 +555,9 @@ def test_mismatched_parameters_are_named(given, found, fix, saved):
 
 
 def test_loss_and_estimator_type_are_checked(saved, tmp_path):
-    with pytest.raises(ValueError, match="holds the weights of a classifier, and DropoutMLPRegressor is a regressor"):
+    with pytest.raises(
+        ValueError, match="contains the weights of a classifier, but DropoutMLPRegressor is a regressor"
+    ):
         REGRESSOR(**FITS).load_weights(saved)
     fitted("counts").save_weights(tmp_path / "w")
     with pytest.raises(ValueError, match=r"with loss='squared_error': call set_params\(loss='poisson'\)"):
@@ -614,7 +616,7 @@ def test_damaged_and_foreign_files_raise(damage, saved):
     damage(saved)
     model = copy.deepcopy(fitted("batch norm"))
     before = pickle.dumps(model)
-    with pytest.raises(ValueError, match=r"path='.*saved.npz' is not a file of save_weights, or it is damaged"):
+    with pytest.raises(ValueError, match=r"path='.*saved.npz' was not written by save_weights, or is damaged"):
         model.load_weights(saved)
     assert pickle.dumps(model) == before
 
