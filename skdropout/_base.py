@@ -40,7 +40,7 @@ from ._fit.parameters import CONSTRAINTS, add_suggestion, normalize_params
 from ._fit.prepare import prepare
 from ._fit.stochastic import Training
 from ._fit.unused_parameters import warn_about_unused_parameters
-from ._fitted import attributes_with, is_fitted_attribute
+from ._fitted import FITTED, NoiseSettings, attributes_with, is_fitted_attribute
 from ._persistence import PicklingMixin, ToSklearnMixin, WeightsFileMixin
 from ._sampling import MonteCarloMixin
 from ._sklearn import (
@@ -54,6 +54,7 @@ from ._snapshot import from_snapshot
 from ._typing import FloatArray, MatrixLike
 from ._validation import describe_absent_classes, score_of_known_classes
 from ._weights import FLOAT_DTYPES, checked_weights
+from .engine.losses import LOSSES
 from .engine.network import Network
 
 
@@ -322,12 +323,26 @@ class BaseDropoutMLP(
 
     def _fitted_names(self):
         """Return the names of the fitted attributes."""
-        return set(filter(is_fitted_attribute, vars(self))) - set(self.get_params(deep=False))
+        names = set(filter(is_fitted_attribute, vars(self)))
+        if names <= FITTED.keys():  # saves the inspection of the signature
+            return names
+        return names - set(self.get_params(deep=False))
 
     def _reset(self):
         """Delete the fitted attributes."""
         for name in self._fitted_names():
             delattr(self, name)
+
+    def _describe_network(self, specs, dropout_schedule, incremental):
+        """Set the attributes that describe the network, and delete those that a fit by L-BFGS does not have."""
+        for name in attributes_with("stochastic"):
+            vars(self).pop(name, None)
+        kinds, rates, groups = zip(*((spec.dropout, spec.rate, spec.groups) for spec in specs), strict=True)
+        self.n_layers_, self.n_outputs_ = len(specs) + 1, specs[-1].units
+        self.out_activation_ = LOSSES[self._loss_name()].output
+        self._activations = tuple(spec.activation for spec in specs[:-1])
+        self._noise = tuple(NoiseSettings(kinds, groups, rates, repr(dropout_schedule)))
+        self._in_stream = incremental
 
     def _find_checkpoint(self, rows, held_out, previous, incremental):
         """Return the fingerprint of this fit and its saved state, both None without checkpoints."""

@@ -19,7 +19,7 @@ import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.utils import check_scalar
 
-from .._codec import NotSerializable, check, encode, report_damage
+from .._codec import NotSerializable, encode, report_damage
 from .._fit.plan import SavedFit
 from .._typing import Int
 from ..engine.optimizers import OPTIMIZERS
@@ -200,10 +200,6 @@ class Checkpoint(Callback):
             if "optimizer" in training and same_class:
                 loaded._optimizer = restore_optimizer(loaded, training["optimizer"])
                 vars(loaded).pop("_learning_rate", None)  # the optimizer has it
-                exponents = training.get("input_exponents", vars(loaded).get("_input_exponents"))
-                if exponents is not None:
-                    check(exponents, np.empty(loaded.n_features_in_, np.intc), "input_exponents")
-                loaded._input_exponents = exponents
         return loaded
 
     def _load_saved_fit(self, estimator, fingerprint):

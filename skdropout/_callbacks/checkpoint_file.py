@@ -13,6 +13,7 @@ from inspect import signature
 from numbers import Real
 
 import joblib
+import numpy as np
 from sklearn.base import BaseEstimator
 
 from .._codec import NotSerializable, SequenceOf, check, check_stream_state, decode, encode, report_damage
@@ -84,6 +85,8 @@ def restore_estimator(estimator, state, version):
         binarizer, expected = fitted._label_binarizer, checked["_label_binarizer"]
         check_equal(binarizer.y_type_, expected.y_type_, "y_type_")
         check_equal(binarizer.classes_.tolist(), expected.classes_.tolist(), "classes_")
+    if state.get("_input_exponents") is not None:
+        check(state["_input_exponents"], np.empty(fitted.n_features_in_, np.intc), "_input_exponents")
     if "_mask_state" in state:
         check_stream_state(fitted._mask_state)
         resume_stream(fitted._mask_state)

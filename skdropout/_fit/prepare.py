@@ -5,6 +5,7 @@ import warnings
 from functools import partial
 from numbers import Integral
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
@@ -12,7 +13,7 @@ from sklearn.base import is_classifier, is_regressor
 from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_random_state
 
-from .._fitted import NO_BATCH_NORM, NoiseSettings, Unfolded, attributes_with
+from .._fitted import NO_BATCH_NORM, Unfolded
 from .._sklearn import InvalidParameterError
 from .._validation import check_target_scale
 from .._weights import checked_weights, unfold_weights
@@ -58,16 +59,12 @@ def prepare(estimator, X, y, sample_weight=None, validation=(None, None, None), 
     """
     if incremental:
         estimator._validate_params()  # fit_context skips it for a fitted estimator, but set_params may have been called
-    constraints = estimator._parameter_constraints
-    # a subclass that fixes a parameter may have removed its constraint
+    # all classes, because a subclass that fixes a parameter may have removed its constraint
     names = {name for cls in type(estimator).__mro__ for name in vars(cls).get("_parameter_constraints", ())}
     settings = SimpleNamespace(**{name: getattr(estimator, name) for name in names if hasattr(estimator, name)})
-    check_floats(settings, constraints)
-    sizes = hidden_sizes(settings.hidden_layer_sizes)
-    rates = dropout_rates(settings.dropout, settings.input_dropout, len(sizes))
-    activations = names_per_layer("activation", settings.activation, ACTIVATIONS, len(sizes))
-    kinds = names_per_layer("dropout_kind", settings.dropout_kind, DROPOUTS, len(sizes))
-    check_combinations(settings, rates, kinds, activations, validation, incremental)
+    check_floats(settings, estimator._parameter_constraints)
+    architecture = read_architecture(settings)
+    check_combinations(settings, architecture, validation, incremental)
     fresh = not hasattr(estimator, "coefs_") or not (settings.warm_start or incremental)
     if fresh:
         estimator._reset()
@@ -75,7 +72,6 @@ def prepare(estimator, X, y, sample_weight=None, validation=(None, None, None), 
 
     with explain_overflow():
         X, y = estimator._validate_xy(X, y, reset=fresh)
-    feature_names = getattr(estimator, "feature_names_in_", None)
     weights = None if fresh else checked_weights(estimator)
     dtype = compute_dtype(settings.dtype, X) if fresh else weights[0][0].dtype
     estimator._check_columns(X, dtype)
@@ -90,46 +86,28 @@ def prepare(estimator, X, y, sample_weight=None, validation=(None, None, None), 
             check_target_scale(rows.Y, held_out.Y)
 
     n_outputs = rows.Y.shape[1] if rows.Y.ndim == 2 else len(estimator.classes_)  # a 1-D Y contains class codes
-    columns = column_groups(settings.input_groups, X.shape[1])
-    groups = columns, *unit_groups(sizes, settings.group_size, kinds)
-    kinds = input_kind(settings, columns, rates[0], issparse(X)), *kinds
-    specs = layer_specs(sizes, n_outputs, activations, rates, kinds, groups)
+    specs = network_specs(settings, architecture, X, n_outputs)
     fingerprint, saved = estimator._find_checkpoint(rows, held_out, previous, incremental)
-    random_state, masks = random_streams(settings, previous, saved, fresh, incremental, noise=any(rates))
+    has_noise = any(architecture.rates)
+    random_state, masks = random_streams(settings, previous, saved, fresh, incremental, has_noise)
     initial_random_state = None if fingerprint is None else random_state.get_state()
-    model = initial_model(
-        settings, specs, X.shape[1], dtype, random_state, previous, weights, partial(unfold_weights, estimator)
-    )
+    unfold = partial(unfold_weights, estimator)
+    model = initial_model(settings, specs, X.shape[1], dtype, random_state, previous, weights, unfold)
+    estimator._describe_network(specs, settings.dropout_schedule, incremental)
 
     train = np.arange(X.shape[0])
-    stochastic = settings.solver != "lbfgs"
-    if stochastic and settings.early_stopping and held_out is None:
-        stratify = is_classifier(estimator) and n_outputs == 1
-        previous_mask = validation_mask(previous)
-        train, held_out, mask = split_validation(
-            rows, settings.validation_fraction, stratify, random_state, previous_mask
-        )
-        estimator._validation_mask = len(mask), np.packbits(mask)
-    for name in attributes_with("stochastic"):
-        vars(estimator).pop(name, None)
-    estimator.n_layers_, estimator.n_outputs_ = len(specs) + 1, n_outputs
-    estimator.out_activation_ = LOSSES[estimator._loss_name()].output
-    estimator._activations = activations
-    estimator._noise = tuple(NoiseSettings(kinds, groups, rates, repr(settings.dropout_schedule)))
-    estimator._in_stream = incremental
-    if stochastic:
+    if settings.solver != "lbfgs":
+        if settings.early_stopping and held_out is None:
+            stratify = is_classifier(estimator) and n_outputs == 1
+            known = validation_mask(previous)
+            train, held_out, mask = split_validation(rows, settings.validation_fraction, stratify, random_state, known)
+            estimator._validation_mask = len(mask), np.packbits(mask)
         continues = incremental and type(previous.get("_optimizer")) is OPTIMIZERS[settings.solver]
-        model = scale_inputs(
-            model,
-            rows,
-            train,
-            output=estimator.out_activation_,
-            has_noise=masks is not None,
-            fresh=fresh,
-            continues=continues,
-            previous_exponents=previous.get("_input_exponents"),
-        )
-        estimator._input_exponents = model.input_exponents
+        exponents = previous.get("_input_exponents") if continues else None
+        if has_noise and not continues:
+            exponents = input_exponents(specs[0], rows, train, dtype, estimator.out_activation_)
+        model = scale_inputs(model, exponents, fresh)
+        estimator._input_exponents = exponents
         estimator._rate_settings = learning_rate_settings(vars(settings))
     return Plan(
         settings=settings,
@@ -142,23 +120,50 @@ def prepare(estimator, X, y, sample_weight=None, validation=(None, None, None), 
         fresh=fresh,
         incremental=incremental,
         previous=previous,
-        rates=rates,
-        initial_rates=previous.get("dropout_", rates),
+        rates=architecture.rates,
+        initial_rates=previous.get("dropout_", architecture.rates),
         loss=estimator._loss_name(),
         loss_options=estimator._loss_options(),
         scoring=estimator._monitored_score(),
         monitors_loss=estimator._monitors_loss(),
-        feature_names=feature_names,
+        feature_names=getattr(estimator, "feature_names_in_", None),
         fingerprint=fingerprint,
         initial_random_state=initial_random_state,
         resume_from=saved,
     )
 
 
-def check_combinations(settings, rates, kinds, activations, validation, incremental):
+class Architecture(NamedTuple):
+    """The parameters of the hidden layers, one item per layer."""
+
+    sizes: tuple[int, ...]
+    rates: tuple[float, ...]  # of the dropout on the input of each layer, output layer last
+    activations: tuple[str, ...]
+    kinds: tuple[str, ...]  # of the dropout on the output of each hidden layer
+
+
+def read_architecture(settings):
+    """Convert the parameters of the layers to one item per layer."""
+    sizes = hidden_sizes(settings.hidden_layer_sizes)
+    rates = dropout_rates(settings.dropout, settings.input_dropout, len(sizes))
+    activations = names_per_layer("activation", settings.activation, ACTIVATIONS, len(sizes))
+    kinds = names_per_layer("dropout_kind", settings.dropout_kind, DROPOUTS, len(sizes))
+    return Architecture(sizes, rates, activations, kinds)
+
+
+def network_specs(settings, architecture, X, n_outputs):
+    """Return the specification of each layer, output layer last."""
+    sizes, rates, activations, kinds = architecture
+    columns = column_groups(settings.input_groups, X.shape[1])
+    first = input_kind(settings, columns, rates[0], issparse(X))
+    groups = columns, *unit_groups(sizes, settings.group_size, kinds)
+    return layer_specs(sizes, n_outputs, activations, rates, (first, *kinds), groups)
+
+
+def check_combinations(settings, architecture, validation, incremental):
     """Raise an error for arguments that are valid individually but not in combination."""
     if settings.solver == "lbfgs":
-        check_lbfgs(settings, rates, validation)
+        check_lbfgs(settings, architecture.rates, validation)
     if settings.solver == "adamw" and settings.l1_ratio > 0:
         raise ValueError(f"solver='adamw' already decays the weights: set l1_ratio=0, got {settings.l1_ratio!r}.")
     if isinstance(settings.scoring, str) and settings.scoring not in {"loss", *get_scorer_names()}:
@@ -172,7 +177,7 @@ def check_combinations(settings, rates, kinds, activations, validation, incremen
         for name, part in zip(("X_val", "y_val"), validation[:2], strict=True):
             if part is None:
                 raise ValueError(f"Validation data need both X_val and y_val, but {name} is None.")
-    layers = zip(rates[1:], kinds, activations, strict=True)
+    layers = zip(architecture.rates[1:], architecture.kinds, architecture.activations, strict=True)
     unsuited = {name for rate, kind, name in layers if rate > 0 and kind == "alpha" and name != "selu"}
     if unsuited:
         warnings.warn(
@@ -288,17 +293,17 @@ def output_init_activation(settings):
     return settings.activation if isinstance(settings.activation, str) else "identity"
 
 
-def scale_inputs(model, rows, train, *, output, has_noise, fresh, continues, previous_exponents):
-    """Scale large columns of X if there is noise. A training that continues keeps the exponents of its first call."""
-    params, first = model.params, model.specs[0]
-    exponents = previous_exponents if continues else None
-    # multiplicative noise commutes with the scaling, so that sampling does not need to scale
-    commutes = first.rate == 0 or is_multiplicative(DROPOUTS[first.dropout])
-    if has_noise and commutes and not continues:
-        scale = target_scale(rows.Y, rows.sample_weight, train) if output == "identity" else 1.0
-        exponents = column_exponents(rows, train, scale, params.dtype)
-    if exponents is None:
-        return model
-    if not fresh:  # new weights are initialized for columns of moderate size
-        np.ldexp(params.coefs[0], exponents[:, np.newaxis], out=params.coefs[0])
+def input_exponents(first, rows, train, dtype, output):
+    """Return exponents k by which to scale the columns, X_j / 2^k_j, or None; `first` is the first layer."""
+    if first.rate > 0 and not is_multiplicative(DROPOUTS[first.dropout]):
+        return None  # the noise does not commute with the scaling, and sampling would need it too
+    scale = target_scale(rows.Y, rows.sample_weight, train) if output == "identity" else 1.0
+    return column_exponents(rows, train, scale, dtype)
+
+
+def scale_inputs(model, exponents, fresh):
+    """Return the model for scaled inputs. New weights stay: they are initialized for columns of moderate size."""
+    if exponents is not None and not fresh:
+        W = model.params.coefs[0]
+        np.ldexp(W, exponents[:, np.newaxis], out=W)
     return model._replace(input_exponents=exponents)

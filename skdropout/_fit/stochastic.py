@@ -323,7 +323,6 @@ class Training:
             "vector": self.model.params.vector,
             "moments": self.model.moments,
             "optimizer": vars(self.optimizer),
-            "input_exponents": self.model.input_exponents,
             "rows": self.batches.rows,
             "random_state": self.random_state.get_state(),
             "masks": self.masks and self.masks.bit_generator.state,

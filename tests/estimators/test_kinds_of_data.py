@@ -301,17 +301,17 @@ def test_every_kind_of_weights_is_handled_the_same_in_every_method(estimator, ki
 
 INDICATORS = np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0], [0, 0, 1]] * 3)
 ODD_INDICATORS = {
-    "-1 and 1": (2 * INDICATORS - 1, r"holds -1.*\(y > 0\).astype\(int\)"),
-    "-1.0 and 1.0": (2.0 * INDICATORS - 1, r"holds -1.0.*\(y > 0\).astype\(int\)"),
-    "1 and 2": (INDICATORS + 1, r"holds 2.*\(y == 2\).astype\(int\)"),
-    "1 and 2, unsigned": (np.uint8(INDICATORS + 1), r"holds 2.*\(y == 2\).astype\(int\)"),
-    "0 and 2": (2 * INDICATORS, r"holds 2.*\(y > 0\).astype\(int\)"),
-    "0 and -1": (-INDICATORS, r"holds -1.*\(y == -1\).astype\(int\)"),
-    "words": (np.array(["no", "yes"])[INDICATORS], r"holds 'yes'.*\(y == 'yes'\).astype\(int\)"),
+    "-1 and 1": (2 * INDICATORS - 1, r"contains -1.*\(y > 0\).astype\(int\)"),
+    "-1.0 and 1.0": (2.0 * INDICATORS - 1, r"contains -1.0.*\(y > 0\).astype\(int\)"),
+    "1 and 2": (INDICATORS + 1, r"contains 2.*\(y == 2\).astype\(int\)"),
+    "1 and 2, unsigned": (np.uint8(INDICATORS + 1), r"contains 2.*\(y == 2\).astype\(int\)"),
+    "0 and 2": (2 * INDICATORS, r"contains 2.*\(y > 0\).astype\(int\)"),
+    "0 and -1": (-INDICATORS, r"contains -1.*\(y == -1\).astype\(int\)"),
+    "words": (np.array(["no", "yes"])[INDICATORS], r"contains 'yes'.*\(y == 'yes'\).astype\(int\)"),
     "three classes": (INDICATORS * np.array([[1, 2, 1]]), "Multioutput classification is not supported"),
-    "frame": (pd.DataFrame(2 * INDICATORS - 1), "holds -1"),
-    "sparse": (sparse.csr_array(2 * INDICATORS), "holds 2"),
-    "sparse, no zeros": (sparse.csc_matrix(2 * INDICATORS - 1), "holds -1"),
+    "frame": (pd.DataFrame(2 * INDICATORS - 1), "contains -1"),
+    "sparse": (sparse.csr_array(2 * INDICATORS), "contains 2"),
+    "sparse, no zeros": (sparse.csc_matrix(2 * INDICATORS - 1), "contains -1"),
     "durations": (INDICATORS.astype("m8[D]"), "indicator matrix"),
 }
 
