@@ -10,7 +10,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one process per core: more threads th
 
 import pytest
 
-collect_ignore = ["estimators/fuzz_atheris.py"]  # a program, which needs atheris
+collect_ignore = ["estimators/fuzz_atheris.py", "files/make.py"]  # programs
 
 
 def pytest_collection_modifyitems(items):
