@@ -34,7 +34,7 @@ estimators = pytest.mark.parametrize("estimator", [DropoutMLPClassifier, Dropout
 @estimators
 def test_check_estimator(estimator, params):
     if params:  # otherwise the defaults; the checks need no more epochs
-        short = {"dropout": 0.2, "dropout_schedule": "constant", "learning_rate_init": 0.01, "max_iter": 20}
+        short = {"dropout": 0.2, "dropout_schedule": "constant", "learning_rate_init": 0.02, "max_iter": 12}
         params = short | params
     assert os.environ["SCIPY_ARRAY_API"] == "1"  # check_array_api_input is skipped silently without it
     results = check_estimator(estimator(**params), on_skip=None, on_fail="raise")
