@@ -89,7 +89,8 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     This model minimizes the log loss (softmax output, or logistic for two classes and multilabel targets) of a network
     whose units are dropped at random in training::
 
-        L = (sum_i w_i l(y_i, f(x_i; m_i)) + alpha/2 ||W||²) / sum_i w_i,    m_i ~ Bernoulli(1 - dropout).
+        L = (sum_i w_i l(y_i, f(x_i; m_i)) + alpha/2 ||W||²) / sum_i w_i,
+        m_i ~ Bernoulli(1 - dropout).
 
     Seven parameters control dropout [1]_: `dropout` and `input_dropout` are the rates of the hidden layers and of the
     input, `dropout_kind` is the type of noise, `dropout_schedule` varies the rates during training, `mask_sharing`
