@@ -144,7 +144,7 @@ class Activate:
 class BatchNorm:
     """y = γ x̂ + β,  x̂ = (x - µ) / √(v + ε), where µ and v are the mean and variance of each unit over the batch.
 
-    Both are weighted, µ = sum_i w_i x_i / sum_i w_i and likewise v, so that weight k equals k rows. A batch with only
+    Both are weighted, µ = sum_i w_i x_i / sum_i w_i and v likewise, so that weight k equals k rows. A batch with only
     one row of nonzero weight has no variance and is normalized by the running moments. ``forward`` updates these: they
     are the mean over the first batches, then an exponential moving average with `MOMENTUM`; a short batch counts less.
 

@@ -1,7 +1,7 @@
 """Hypothesis strategies for all input of an estimator, valid and invalid.
 
-Data are drawn as records that can be built again and again, so that an array that was changed is told from its twin,
-scikit-learn's MLP sees the same input, and a failing case prints as a line to paste into ``@example``.
+Data are drawn as records that can be built repeatedly. A changed array can then be compared with the original,
+scikit-learn's MLP gets the same input, and a failing case prints as a line to paste into ``@example``.
 """
 
 import warnings
@@ -461,12 +461,12 @@ def _plain(estimator):
 def every_parameter():
     """Yield each value of each parameter, alone and with others."""
     others = {}, {"early_stopping": True, "batch_norm": "after_activation", "dropout": 0.3, "dropout_kind": "spatial"}
-    for estimator, beside in product(LABELS, [*others, {"solver": "sgd"}, {"solver": "lbfgs", "dropout": 0}]):
+    for estimator, extra in product(LABELS, [*others, {"solver": "sgd"}, {"solver": "lbfgs", "dropout": 0}]):
         plain = _plain(estimator)
         calls = [Call("fit", plain, {}), Call("predict", {"X": plain["X"]}, {}), Call("partial_fit", plain, {})]
         for name in estimator._parameter_constraints.keys() - {"verbose"}:
             for value in values(name):
-                yield Case(estimator, None, beside | {name: value}, calls)
+                yield Case(estimator, None, extra | {name: value}, calls)
 
 
 def every_X():

@@ -93,7 +93,7 @@ def same(a, b):
     return a.dtype == b.dtype and a.shape == b.shape and (a == b).all()
 
 
-def learnt(model):
+def learned_arrays(model):
     """Return the fitted weights and curves."""
     curves = [getattr(model, name, None) or [] for name in ("loss_curve_", "validation_scores_")]
     return [*model.coefs_, *model.intercepts_, *getattr(model, "batch_norm_var_", []), *curves, model.loss_]
@@ -217,9 +217,9 @@ def test_predictions_in_threads_while_other_threads_fit(busy):
 
 def test_fits_in_parallel_threads_equal_serial_fits(busy):
     models = [(clone(model).set_params(random_state=seed), X, y) for seed in range(2) for model, X, y in CASES.values()]
-    alone = [learnt(clone(model).fit(X, y)) for model, X, y in models]
+    alone = [learned_arrays(clone(model).fit(X, y)) for model, X, y in models]
     with ThreadPoolExecutor(len(models)) as pool:
-        together = pool.map(lambda case: learnt(case[0].fit(*case[1:])), models)
+        together = pool.map(lambda case: learned_arrays(case[0].fit(*case[1:])), models)
         for one, other in zip(alone, together, strict=True):
             assert same(one, other)
 
@@ -228,7 +228,7 @@ def test_partial_fits_in_parallel_threads_equal_serial_ones(busy):
     def train(model):
         for rows in np.array_split(np.arange(120), 6):
             model.partial_fit(X[rows], Y[rows])
-        return learnt(model)
+        return learned_arrays(model)
 
     models = [regressor(random_state=seed, batch_norm="after_dropout") for seed in range(8)]
     alone = [train(clone(model)) for model in models]
@@ -242,7 +242,7 @@ def test_searches_in_parallel_threads():
     with ThreadPoolExecutor(3) as pool:
         for found in pool.map(lambda _: clone(search).fit(X, LABELS), range(3)):
             assert_array_equal(found.cv_results_["mean_test_score"], alone.cv_results_["mean_test_score"])
-            assert same(learnt(found.best_estimator_), learnt(alone.best_estimator_))
+            assert same(learned_arrays(found.best_estimator_), learned_arrays(alone.best_estimator_))
 
 
 # Processes
@@ -250,7 +250,7 @@ def test_searches_in_parallel_threads():
 
 def fit_and_ask(case):
     model = fitted(case)
-    return learnt(model), ask(*[model, *CASES[case][1:]])
+    return learned_arrays(model), ask(*[model, *CASES[case][1:]])
 
 
 def ask_pickled(file, case):
@@ -273,7 +273,7 @@ def test_processes_give_the_same_results_with_every_start_method(method):
         for case, fit, answer in zip(names, fits, answers, strict=True):
             weights, fit_answer = fit.result(timeout=300)
             expected = ask(fitted(case), *CASES[case][1:])
-            assert same(weights, learnt(fitted(case)))
+            assert same(weights, learned_arrays(fitted(case)))
             assert same(fit_answer, expected)
             assert same(answer.result(timeout=300), expected)
 
@@ -383,7 +383,7 @@ def test_read_only_rows(tmp_path, kind, use):
         frozen = [MAPS[kind](a, tmp_path) for a in (X_, y, WEIGHTS)]
         USES[use](model, *frozen)
         if "columns first" not in kind:  # BLAS sums their products in another order where no batch is gathered
-            assert same(learnt(model), learnt(expected))
+            assert same(learned_arrays(model), learned_arrays(expected))
             assert same(ask(model, *frozen[:2]), ask(expected, X_, y))
         np.testing.assert_allclose(
             model.predict(frozen[0]), expected.predict(X_), rtol=1e-4 if X_.itemsize == 4 else 1e-9
@@ -396,7 +396,7 @@ def test_read_only_sparse_rows(use):
     USES[use](expected, SPARSE, LABELS, WEIGHTS)
     frozen = read_only_sparse(SPARSE)
     USES[use](model, frozen, read_only(LABELS), read_only(WEIGHTS))
-    assert same(learnt(model), learnt(expected))
+    assert same(learned_arrays(model), learned_arrays(expected))
     assert same(ask(model, frozen, LABELS), ask(expected, SPARSE, LABELS))
 
 
@@ -425,9 +425,12 @@ def test_a_memory_mapped_estimator_predicts_and_continues_training(tmp_path, cas
     expected = ask(loaded, X, y)
     assert same(ask(mapped, X, y), expected)
     if loaded.solver != "lbfgs" and not loaded.early_stopping:
-        assert same(learnt(copy.deepcopy(mapped).partial_fit(X, y)), learnt(copy.deepcopy(loaded).partial_fit(X, y)))
+        assert same(
+            learned_arrays(copy.deepcopy(mapped).partial_fit(X, y)),
+            learned_arrays(copy.deepcopy(loaded).partial_fit(X, y)),
+        )
     for model in (loaded, mapped):
         model.set_params(warm_start=True).fit(X, y)
-    assert same(learnt(mapped), learnt(loaded))
+    assert same(learned_arrays(mapped), learned_arrays(loaded))
     assert case in {"multilabel", "regressor"} or not same(ask(mapped, X, y), expected)  # early stopping may go back
     assert file.read_bytes() == before

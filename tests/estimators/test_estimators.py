@@ -57,12 +57,12 @@ def test_the_signature_extends_that_of_scikit_learn(estimator):
 @estimators
 def test_fitted_attributes_include_those_of_scikit_learn(estimator, solver, early_stopping):
     params = {"solver": solver, "early_stopping": early_stopping, "max_iter": 3}
-    twin, X, y = ESTIMATORS[estimator]
+    reference, X, y = ESTIMATORS[estimator]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # lbfgs warns that it uses no validation set
         public = [
             {name for name in vars(model.fit(X, y)) if name.endswith("_")}
-            for model in (twin(**params), estimator(dropout=0, **params))
+            for model in (reference(**params), estimator(dropout=0, **params))
         ]
     assert public[0] <= public[1]
     assert public[1] - public[0] <= {"dropout_", "dropout_curve_", "noise_variance_", "validation_loss_curve_"}
@@ -83,8 +83,8 @@ def test_a_new_fit_forgets_the_old(estimator):
     _, X, y = ESTIMATORS[estimator]
     model = estimator(early_stopping=True, max_iter=3, random_state=0).fit(pd.DataFrame(X).add_prefix("c"), y)
     model.set_params(solver="lbfgs", dropout=0, early_stopping=False).fit(X, y)
-    twin = estimator(solver="lbfgs", dropout=0, max_iter=3, random_state=0).fit(X, y)
-    assert set(vars(model)) == set(vars(twin))
+    reference = estimator(solver="lbfgs", dropout=0, max_iter=3, random_state=0).fit(X, y)
+    assert set(vars(model)) == set(vars(reference))
 
 
 # Rates
@@ -257,9 +257,9 @@ def test_dtypes_of_X(estimator, dtype):
     model = estimator(max_iter=5, random_state=0).fit(X, y)
     expected = np.float32 if dtype is np.float32 else np.float64
     assert {a.dtype for a in model.coefs_ + model.intercepts_} == {np.dtype(expected)}
-    twin = estimator(max_iter=5, random_state=0).fit(X.astype(expected), y)
-    np.testing.assert_array_equal(model.coefs_[0], twin.coefs_[0])
-    np.testing.assert_array_equal(model.predict(X), twin.predict(X.astype(expected)))
+    reference = estimator(max_iter=5, random_state=0).fit(X.astype(expected), y)
+    np.testing.assert_array_equal(model.coefs_[0], reference.coefs_[0])
+    np.testing.assert_array_equal(model.predict(X), reference.predict(X.astype(expected)))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", np.float32])
@@ -760,16 +760,18 @@ def test_every_parameter_takes_the_scalars_of_numpy(estimator, name, value, tmp_
     params = {"hidden_layer_sizes": 4, "dropout": [0.2], "input_dropout": 0.1, "max_iter": 3, "random_state": 0}
     params |= {"batch_size": 10, "learning_rate_init": 0.05} | NEEDS.get(name, {})
     model = estimator(**params | {name: value}).fit(X, y)
-    twin = estimator(**params | {name: as_python(value)}).fit(X, y)
-    for V, W in zip(model.coefs_, twin.coefs_, strict=True):
+    reference = estimator(**params | {name: as_python(value)}).fit(X, y)
+    for V, W in zip(model.coefs_, reference.coefs_, strict=True):
         np.testing.assert_array_equal(V, W)
     assert getattr(clone(model), name) is not None
     model.save_weights(tmp_path / "weights.npz")
     if name != "batch_size":
-        np.testing.assert_array_equal(clone(twin).load_weights(tmp_path / "weights.npz").predict(X), model.predict(X))
+        np.testing.assert_array_equal(
+            clone(reference).load_weights(tmp_path / "weights.npz").predict(X), model.predict(X)
+        )
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
     if hasattr(model, "partial_fit") and not model.early_stopping and not isinstance(value, str):
-        np.testing.assert_array_equal(model.partial_fit(X, y).predict(X), twin.partial_fit(X, y).predict(X))
+        np.testing.assert_array_equal(model.partial_fit(X, y).predict(X), reference.partial_fit(X, y).predict(X))
 
 
 def test_the_table_of_scalars_has_every_parameter():
@@ -783,12 +785,12 @@ def test_the_table_of_scalars_has_every_parameter():
 @estimators
 def test_a_dtype_is_what_numpy_makes_float32_of(estimator, dtype, tmp_path):
     X, y = X_diabetes[:40], np.arange(40) % 2
-    model, twin = (estimator(hidden_layer_sizes=4, max_iter=2, random_state=0) for _ in range(2))
+    model, reference = (estimator(hidden_layer_sizes=4, max_iter=2, random_state=0) for _ in range(2))
     model.set_params(dtype=dtype).fit(X, y)
-    twin.set_params(dtype="float32").fit(X, y)
+    reference.set_params(dtype="float32").fit(X, y)
     assert model.coefs_[0].dtype == np.float32
     assert model.coefs_[0].dtype.isnative
-    np.testing.assert_array_equal(model.coefs_[0], twin.coefs_[0])
+    np.testing.assert_array_equal(model.coefs_[0], reference.coefs_[0])
     assert clone(model).fit(X, y).dtype == dtype
     model.save_weights(tmp_path / "weights.npz")
     clone(model).load_weights(tmp_path / "weights.npz")
@@ -806,8 +808,8 @@ def test_the_loss_of_a_classifier_is_an_attribute_as_in_scikit_learn():
     clf = DropoutMLPClassifier(max_iter=2)
     assert clf.loss == MLPClassifier().loss == "log_loss"
     assert "loss" not in clf.get_params()
-    for twin in (clone(clf), pickle.loads(pickle.dumps(clf.fit(X_iris, y_iris))), clf):
-        assert twin.loss == "log_loss"
+    for reference in (clone(clf), pickle.loads(pickle.dumps(clf.fit(X_iris, y_iris))), clf):
+        assert reference.loss == "log_loss"
     with pytest.raises(ValueError, match="Invalid parameter 'loss'"):
         clf.set_params(loss="hinge")
 

@@ -31,7 +31,7 @@ from skdropout import DropoutMLPClassifier, DropoutMLPRegressor, diagnose
 from skdropout._sklearn import InvalidParameterError
 
 OURS, THEIRS = (str(Path(package.__file__).parent) for package in (skdropout, sklearn))
-TWINS = {DropoutMLPClassifier: MLPClassifier, DropoutMLPRegressor: MLPRegressor}
+REFERENCES = {DropoutMLPClassifier: MLPClassifier, DropoutMLPRegressor: MLPRegressor}
 ERRORS = {ValueError, TypeError, NotFittedError, InvalidParameterError, AttributeError}
 # terms of a useful message
 SUBJECT = re.compile(
@@ -110,16 +110,16 @@ def attempt(model, call, given):
 def asked_of(case, call):
     """Return the error and the warnings of scikit-learn's MLP on the same data."""
     given = {name: data and data.build() for name, data in call.data.items() if not name.endswith("_val")}
-    twin, outcomes = TWINS[case.estimator](**PLAIN), []
+    reference, outcomes = REFERENCES[case.estimator](**PLAIN), []
     if case.fitted:
-        attempt(twin, Call("fit", {}, {}), {name: data.build() for name, data in case.fitted.items()})
+        attempt(reference, Call("fit", {}, {}), {name: data.build() for name, data in case.fitted.items()})
     ways = [("predict", {"X": given.get("X")}, {}), ("fit", {"y": np.arange(12) % 2} | given, {})]
     if "y" in given:
         ways.append(("score", given, {}))
     if call.method == "partial_fit":
         ways.append(("partial_fit", given, call.options))
     for method, data, options in ways:
-        _, error, caught = attempt(copy.deepcopy(twin), Call(method, {}, options), data)
+        _, error, caught = attempt(copy.deepcopy(reference), Call(method, {}, options), data)
         outcomes.append((type(error), bare(str(error).replace("MLP", "DropoutMLP")), {w.category for w in caught}))
     return outcomes
 
@@ -290,7 +290,7 @@ def findings(case):
                 yield from compare(model, call)
 
 
-SHARED = {cls: set(twin().get_params()) - {"verbose"} for cls, twin in TWINS.items()}
+SHARED = {cls: set(reference().get_params()) - {"verbose"} for cls, reference in REFERENCES.items()}
 
 
 def compare(model, call):
@@ -311,14 +311,14 @@ def compare(model, call):
         }
         if extras or state(params["dropout"]) != state(0) or "X_val" in call.data:
             return
-        twin = TWINS[type(model)](**{k: params[k] for k in SHARED[type(model)]})
-        _, error, _ = attempt(twin, call, given)
+        reference = REFERENCES[type(model)](**{k: params[k] for k in SHARED[type(model)]})
+        _, error, _ = attempt(reference, call, given)
     if isinstance(error, InvalidParameterError) or any(enormous(data, 1e6) for data in given.values()):
         return  # we have more activations, and huge numbers amplify rounding
     if error:
         yield f"scikit-learn refuses: {type(error).__name__}: {error}"
     else:
-        for ours, theirs in zip(model.coefs_, twin.coefs_, strict=True):
+        for ours, theirs in zip(model.coefs_, reference.coefs_, strict=True):
             if not np.allclose(ours, theirs, rtol=1e-5 if ours.dtype == float else 1e-2, atol=1e-6):
                 yield f"scikit-learn gives other weights: {ours} {theirs}"
                 return
