@@ -64,7 +64,7 @@ for name, fitted in {
     "no dropout": model.set_params(mlp__dropout=0.0).fit(X_train, y_train),
 }.items():
     log_loss = -np.mean(np.log(fitted.predict_proba(X_test)[np.arange(len(y_test)), y_test]))
-    print(f"held out, {name}: accuracy {fitted.score(X_test, y_test):.4f}, log loss {log_loss:.4f}")
+    print(f"test set, {name}: accuracy {fitted.score(X_test, y_test):.4f}, log loss {log_loss:.4f}")
 
 # %%
 # The scores with standard errors over the folds; tuples are on the right.

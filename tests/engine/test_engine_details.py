@@ -15,7 +15,7 @@ from skdropout.engine.dropout.base import N_LEVELS, KeepMask
 from skdropout.engine.dropout.bernoulli import Bernoulli
 from skdropout.engine.dropout.spatial import Spatial
 from skdropout.engine.initializers import initialize
-from skdropout.engine.layers import Activate, LayerSpec, Noise, inference_scale_shift
+from skdropout.engine.layers import Activate, BatchNorm, LayerSpec, Noise, inference_scale_shift
 from skdropout.engine.losses import LOSSES
 from skdropout.engine.network import Network
 from skdropout.engine.optimizers import SGD, Adam
@@ -590,3 +590,23 @@ def test_lbfgs_treats_weights_as_repeated_rows():
         results.append(lbfgs(backprop, *data, max_iter=3, max_fun=50, tol=1e-9, after_iteration=None))
         assert results[-1].nit == 3
     np.testing.assert_allclose(results[0].x, results[1].x, rtol=1e-6)
+
+
+def test_batch_norm_unfreezes_without_any_variance():
+    """Batches of one row have no variance: scale, shift and running moments stay."""
+    scale, shift, moments = np.array([2.0, 3.0]), np.array([0.5, -0.5]), (np.ones(2), np.full(2, 4.0), np.array(7.0))
+    norm = BatchNorm(scale, shift, np.empty(2), np.empty(2), moments, batch_size=3)
+    before = [a.copy() for a in (scale, shift, *moments)]
+    norm.freeze()
+    norm.forward_frozen(np.ones((1, 2)), None, None)
+    norm.unfreeze(keep_close=False)
+    assert norm.moments is moments
+    for a, expected in zip((scale, shift, *moments), before, strict=True):
+        np.testing.assert_array_equal(a, expected)
+
+
+def test_adam_resumes_before_its_first_step():
+    new = Adam(3, np.float64, 0.1, 0.8, 0.99, 1e-8)
+    new.resume(Adam(3, np.float64, 0.1, 0.9, 0.999, 1e-8))
+    assert new.t == 0
+    np.testing.assert_array_equal([new.mean, new.square], np.zeros((2, 3)))

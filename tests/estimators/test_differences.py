@@ -168,10 +168,10 @@ def test_a_pickle_is_about_the_size_of_the_weights(early_stopping):
     assert len(pickle.dumps(ours)) < size + 8000
 
 
-@pytest.mark.parametrize("twin", [copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))])
-def test_copies_predict_the_same_and_continue_training(twin):
+@pytest.mark.parametrize("make_copy", [copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))])
+def test_copies_predict_the_same_and_continue_training(make_copy):
     clf = DropoutMLPClassifier(random_state=0, max_iter=5).fit(X, y)
-    other = twin(clf)
+    other = make_copy(clf)
     np.testing.assert_array_equal(other.predict_proba(X), clf.predict_proba(X))
     assert not any(np.shares_memory(a, b) for a, b in zip(clf.coefs_, other.coefs_, strict=True))
     other.partial_fit(X, y)

@@ -186,3 +186,17 @@ def test_verbose_line():
     )
     record.add_validation(0.75, 0.25)
     assert "validation loss 0.25000  validation score 0.75000" in record.epoch_line({}, 0)
+
+
+@pytest.mark.parametrize(
+    ("params", "rate", "line"),
+    [
+        ({}, None, "Training loss did not improve more than tol=0.000100 for 10 epochs. Stopping."),
+        ({"early_stopping": True, "scoring": "accuracy"}, 0.5, "Validation score did not improve"),
+        ({"early_stopping": True, "scoring": "loss"}, 0.5, "Validation loss did not improve"),
+    ],
+)
+def test_verbose_line_at_a_plateau(params, rate, line):
+    printed = history(**params).plateau_line(rate)
+    assert printed.startswith(line)
+    assert printed.endswith("Stopping." if rate is None else "Setting learning rate to 0.500000")
