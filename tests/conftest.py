@@ -24,6 +24,16 @@ def pytest_collection_modifyitems(items):
             item.add_marker(ignore, append=False)  # the filters of a test's own marks come later and win
 
 
+@pytest.hookimpl(optionalhook=True)  # pytest-xdist may be missing
+def pytest_xdist_make_scheduler(config, log):
+    """Let idle workers take tests from busy ones, so that no core waits at the end, also on a busy machine."""
+    if config.getvalue("dist") != "load":  # the user chose another one
+        return None
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log)
+
+
 @pytest.fixture
 def global_random_seed():
     """Provide a fixture of scikit-learn's own tests (estimators/test_upstream.py)."""
