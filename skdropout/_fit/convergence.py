@@ -17,7 +17,7 @@ def constant_loss(plan, Y, sample_weight):
     return plan.objective.reporting_scale(plan.n_outputs) * loss
 
 
-def all_equal(Y, sample_weight):
+def targets_are_equal(Y, sample_weight):
     """Return whether all targets with a positive weight are equal."""
     Y = Y if sample_weight is None else Y[sample_weight > 0]
     return bool((Y[:1] == Y).all())
@@ -30,7 +30,7 @@ def warn_if_worse_than_constant(plan, history, rows, X, Y, sample_weight):
     """
     constant = constant_loss(plan, Y, sample_weight)
     loss = plan.reported_loss(plan.network().predict(X), Y, sample_weight)
-    if not loss > MAX_LOSS_RATIO * constant or all_equal(Y, sample_weight):
+    if not loss > MAX_LOSS_RATIO * constant or targets_are_equal(Y, sample_weight):
         return
     diverges = history.loss_ > (history.loss_curve_ or [np.inf])[0]
     fixes = suggest_fixes(plan, rows, diverges)

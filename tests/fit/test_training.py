@@ -97,7 +97,8 @@ def test_tasks_are_notified_of_each_epoch_and_can_end_the_run(solver):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_run_resumes_exactly_from_its_state():
+@pytest.mark.parametrize("best_epoch", ["first", "last"])
+def test_run_resumes_exactly_from_its_state(best_epoch):
     """A second run continues from a copy of the state in the middle of the first one."""
     saved = {}
 
@@ -108,13 +109,13 @@ def test_run_resumes_exactly_from_its_state():
                 saved["fitted"] = copy.deepcopy(training.history.published())
             return super().end_epoch(training)
 
-    params = {"early_stopping": True, "batch_norm": "after_activation", "dropout_schedule": "annealed", "max_iter": 5}
+    params = {"batch_norm": "after_activation", "dropout_schedule": "annealed", "max_iter": 5, "batch_size": 10}
 
     def plan():
-        return prepare(classifier(**params), X, LABELS)
+        return prepare(classifier(early_stopping=True, **params), X, LABELS)
 
     def evaluate(history):
-        return -history.loss_, history.loss_
+        return 0.0, float(history.n_iter_ if best_epoch == "first" else -history.n_iter_)
 
     first = Training(plan(), evaluate)
     first.run(SaveState())
@@ -123,6 +124,9 @@ def test_run_resumes_exactly_from_its_state():
     second = Training(resumed, evaluate)
     second.run(RecordingTasks())
     np.testing.assert_array_equal(second.model.params.vector, first.model.params.vector)
+    for moments, expected in zip(second.model.moments, first.model.moments, strict=True):
+        for moment, value in zip(moments, expected, strict=True):
+            np.testing.assert_array_equal(moment, value)
     assert second.history.published() == first.history.published()
 
 
