@@ -51,6 +51,7 @@ from ._sklearn import (
     with_callbacks,
 )
 from ._snapshot import from_snapshot
+from ._threads import prediction_threads, shared_threads
 from ._typing import FloatArray, MatrixLike
 from ._validation import describe_absent_classes, score_of_known_classes
 from ._weights import FLOAT_DTYPES, checked_weights
@@ -221,6 +222,7 @@ class BaseDropoutMLP(
 
     @with_callbacks
     @ignore_float_errors()  # we raise our own error if the loss overflows
+    @shared_threads()
     def _train(self, X, y, sample_weight, validation=(None, None, None), incremental=False, classes=None):
         """Prepare and run the training, and set the fitted attributes."""
         plan = prepare(self, X, y, sample_weight, validation, incremental=incremental, classes=classes)
@@ -429,7 +431,7 @@ class BaseDropoutMLP(
         """Return ``postprocess`` of the output of the network, or with `raw` of the output before its activation."""
         network = self._network()
         predict = network.predict_raw if raw else network.predict
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), prediction_threads(X.shape[0] * max(W.size for W in network.coefs)):
             return predict(X, lambda P: postprocess(self._check_output(P, X)))
 
     def _check_output(self, P, X):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from abc import ABC, abstractmethod
 from functools import partial, reduce
 from itertools import groupby, islice
 from numbers import Integral
-from threading import Lock
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
@@ -22,8 +20,9 @@ from sklearn.utils import check_random_state, check_scalar
 from ._fit.data import canonical_csr
 from ._fit.parameters import dropout_rates, names_per_layer
 from ._fitted import noise_settings, unfolded_state
-from ._sklearn import InvalidParameterError, get_threadpool_controller
+from ._sklearn import InvalidParameterError
 from ._snapshot import from_snapshot
+from ._threads import ONE_BLAS_THREAD
 from ._typing import Float, FloatArray, Int, MaskSharing, MatrixLike, Rates, Seed
 from ._weights import checked_weights, unfold_weights
 from .engine.dropout import DROPOUTS
@@ -204,37 +203,6 @@ def _centering_shift(estimator, sampler, X, sample, raw, n_samples, n_jobs):
 
     _run_in_threads(work, sampler.blocks(X, n_passes), n_jobs, gather)
     return shift
-
-
-class OneBlasThread:
-    """Context manager that limits BLAS to one thread, process-wide and reference-counted."""
-
-    def __init__(self):
-        self.lock = Lock()
-        self.n_active = 0
-
-    def __enter__(self):
-        with self.lock:
-            if self.n_active == 0:
-                self.limit = get_threadpool_controller().limit(limits=1, user_api="blas")
-            self.n_active += 1
-
-    def __exit__(self, *error):
-        with self.lock:
-            self.n_active -= 1
-            if self.n_active == 0:
-                self.limit.restore_original_limits()
-
-    def reset_after_fork(self):
-        """Reset the count in a forked child process, which has none of the active threads."""
-        if self.n_active > 0:
-            self.limit.restore_original_limits()
-        self.__init__()
-
-
-ONE_BLAS_THREAD = OneBlasThread()
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=ONE_BLAS_THREAD.reset_after_fork)
 
 
 def _run_in_threads(work, blocks, n_jobs, gather):

@@ -13,6 +13,7 @@ from .losses import LOSSES
 from .params import Params
 from .penalty import Penalty
 from .thinned import ThinAffine, ThinNoise
+from .threads import wait
 
 # Minimum work (number of weights times rows of a batch), batch size and rate for which a thinned network is faster than
 # a multiplied one. The gathers cost the same for any batch size. Time of a step thinned / with a mask per row, at rate
@@ -113,7 +114,10 @@ class Backprop:
         data = self.loss.function(y, Y, sample_weight)
         d = y
         for layer in self._backward_layers:
+            if not layer.keeps_output:
+                wait()
             d = layer.backward(d)
+        wait()
         return data, float(len(y) if sample_weight is None else sample_weight.sum())
 
     def add_penalty(self, weight_sum):

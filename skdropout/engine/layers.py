@@ -8,6 +8,9 @@ from scipy.sparse import issparse
 from .activations import ACTIVATIONS
 from .buffers import GrowingBuffer
 from .dropout import DROPOUTS
+from .dropout.alpha import Alpha
+from .dropout.base import Multiplicative
+from .products import dot, dot_later
 
 MOMENTUM = 0.1  # weight of a new batch in the running moments, after the first ten batches; as in PyTorch
 EPSILON = 1e-5  # added to the variance by batch normalization, as in PyTorch
@@ -41,6 +44,7 @@ class Noise:
         self.base_rate = self.rate = spec.rate
         self.dropout = DROPOUTS[spec.dropout](spec.rate, dtype, spec.groups, shared)
         self.after_relu, self.merged = after_relu, False
+        self.keeps_output = type(self.dropout).backward in {Multiplicative.backward, Alpha.backward}
 
     def scale_rate(self, factor):
         """Set the rate to `factor` times the rate of the specification."""
@@ -75,7 +79,8 @@ class Affine:
     ``forward(x, rng, sample_weight)`` returns y. It writes only into the buffers of this layer; ``Activate``, and
     ``Noise`` after a ReLU, have none and overwrite the buffer of the previous layer. ``backward(d)`` takes dL/dy,
     returns dL/dx and computes the gradients of the parameters; it may overwrite d. A batch of n rows uses the first n
-    rows of each buffer.
+    rows of each buffer. The gradient of W may be computed after ``backward``, before the next ``threads.wait`` returns.
+    ``keeps_output`` tells whether ``backward`` leaves y, which that product may read, unchanged.
 
     Parameters
     ----------
@@ -88,6 +93,8 @@ class Affine:
     input_gradient : bool
         Whether ``backward`` computes dL/dx; False for the first layer.
     """
+
+    keeps_output = True
 
     def __init__(self, W, b, dW, db, batch_size, input_gradient):
         self.W, self.b, self.dW, self.db, self.input_gradient = W, b, dW, db, input_gradient
@@ -102,7 +109,7 @@ class Affine:
         if issparse(x):
             y[:] = x @ self.W
         else:
-            np.dot(x, self.W, out=y)
+            dot(x, self.W, out=y)
         y += self.b
         return y
 
@@ -111,13 +118,15 @@ class Affine:
         if issparse(self.x):
             self.dW[:] = self.x.T @ d
         else:
-            np.dot(self.x.T, d, out=self.dW)
+            dot_later(self.x.T, d, out=self.dW)
         np.dot(self.ones[:n], d, out=self.db)
-        return np.dot(d, self.W.T, out=self.dx[:n]) if self.input_gradient else None
+        return dot(d, self.W.T, out=self.dx[:n]) if self.input_gradient else None
 
 
 class Activate:
     """y = f(z), in place: z is the buffer of a layer that does not read its output again."""
+
+    keeps_output = True
 
     def __init__(self, name, dtype):
         self.activation = ACTIVATIONS[name]
@@ -160,6 +169,8 @@ class BatchNorm:
     ----------
     S. Ioffe and C. Szegedy (2015). Batch Normalization. ICML.
     """
+
+    keeps_output = False
 
     def __init__(self, scale, shift, dscale, dshift, moments, batch_size):
         self.scale, self.shift, self.dscale, self.dshift, self.moments = scale, shift, dscale, dshift, moments

@@ -3,7 +3,7 @@
 ``step(params, gradient, add_penalty)`` updates `params` chunk by chunk. For each chunk it first calls
 ``add_penalty(part, scratch)``, which adds to that part of the gradient, while it is in cache, and returns a value.
 ``step`` returns the sum of these values, or NaN if the step overflows. (A maximum or dot product of a chunk in cache
-takes 4 or 5 µs, less than 1 % of a step of 784-256-256-10.)
+takes 4 or 5 µs, less than 1 % of a step of 784-256-256-10.) Helper threads may update some of the chunks.
 
 An optimizer is created by ``Optimizer(size, dtype, learning_rate, *settings)``; the class attribute ``settings`` names
 the estimator parameters whose values it receives. The attributes ``learning_rate`` and ``factor`` (initially 1.0)
@@ -19,7 +19,7 @@ from typing import final
 
 import numpy as np
 
-from .buffers import in_chunks
+from .buffers import axpy, in_chunks, scal
 from .registry import Registry
 
 
@@ -57,21 +57,16 @@ class SGD:
         def update(part, scratch):
             penalty = add_penalty(part, scratch)
             w, g = params[part], gradient[part]
-            g *= step_size
             if self.momentum > 0:
                 v = self.velocity[part]
-                v *= self.momentum
-                v -= g
-                if self.nesterov:
-                    w += np.multiply(v, self.momentum, out=scratch)
-                    w -= g
-                else:
-                    w += v
-            else:
-                w -= g
+                scal(self.momentum, v)
+                axpy(-step_size, g, v)
+                axpy(self.momentum if self.nesterov else 1.0, v, w)
+            if self.momentum == 0 or self.nesterov:
+                axpy(-step_size, g, w)
             return penalty if isfinite(np.dot(w, w)) else nan
 
-        return in_chunks(update, params.size, params.dtype)
+        return in_chunks(update, params.size, params.dtype, shared=True)
 
     def resume(self, previous):
         """Copy the velocity. It contains the learning rate, so a lower rate scales it down."""
@@ -105,21 +100,27 @@ class Adam:
     """
 
     settings = "beta_1", "beta_2", "epsilon"
+    mean_scale = square_scale = 1.0  # of moments pickled by version 0.1.0
 
     def __init__(self, size, dtype, learning_rate, beta_1, beta_2, epsilon, decay=0.0, n_decayed=0):
         self.learning_rate, self.factor = float(learning_rate), 1.0
         self.decay, self.n_decayed = float(decay), n_decayed
         self.beta_1, self.beta_2, self.epsilon = float(beta_1), float(beta_2), float(epsilon)
         self.t = 0
+        # m = (1 - β₁) · mean_scale · mean, and v likewise. The decay changes only the scales, which saves one pass for
+        # each moment: Adam's step on 3 M float32 parameters takes 0.8 of the time.
         self.mean, self.square = np.zeros(size, dtype), np.zeros(size, dtype)
+        self.mean_scale = self.square_scale = 1.0
 
     def step(self, params, gradient, add_penalty=no_penalty):
         """Update `params`, and overwrite `gradient`."""
         self.t += 1
         rate = self.learning_rate * self.factor
-        # `mean` is m / (1 - β₁) and `square` is v / (1 - β₂): saves one pass each; step_size and epsilon compensate
-        scale = sqrt(1 - self.beta_2)  # √v = scale · √square
-        step_size = rate * sqrt(1 - self.beta_2**self.t) / (1 - self.beta_1**self.t) * (1 - self.beta_1) / scale
+        self.mean_scale, mean_factor = _rescale(self.mean_scale * self.beta_1)
+        self.square_scale, square_factor = _rescale(self.square_scale * self.beta_2)
+        scale = sqrt((1 - self.beta_2) * self.square_scale)  # √v = scale · √square
+        bias_correction = sqrt(1 - self.beta_2**self.t) / (1 - self.beta_1**self.t)
+        step_size = rate * bias_correction * (1 - self.beta_1) * self.mean_scale / scale
         epsilon = self.epsilon / scale
 
         def update(part, scratch):
@@ -127,34 +128,43 @@ class Adam:
             w, g, m, v = params[part], gradient[part], self.mean[part], self.square[part]
             if self.decay > 0:
                 params[part.start : min(part.stop, self.n_decayed)] *= 1 - rate * self.decay
-            m *= self.beta_1
-            m += g
-            v *= self.beta_2
+            if mean_factor != 1:
+                scal(mean_factor, m)
+            if square_factor != 1:
+                scal(square_factor, v)
+            axpy(1 / self.mean_scale, g, m)
             g *= g
-            v += g
+            axpy(1 / self.square_scale, g, v)
             np.sqrt(v, out=g)
             # if not, a parameter becomes NaN or, with finite g and infinite v, never changes again
             finite = isfinite(g.max())
             g += epsilon
             np.divide(m, g, out=g)
-            g *= step_size
-            w -= g
+            axpy(-step_size, g, w)
             return penalty if finite else nan
 
-        return in_chunks(update, params.size, params.dtype)
+        return in_chunks(update, params.size, params.dtype, shared=True)
 
     def resume(self, previous):
         """Copy the moments; if β changed, rescale them to keep the bias-corrected estimates."""
         self.t = previous.t
+        self.mean[:], self.square[:] = previous.mean, previous.square
+        self.mean_scale, self.square_scale = previous.mean_scale, previous.square_scale
         if self.t > 0:
-            for name, new, old in (("mean", self.beta_1, previous.beta_1), ("square", self.beta_2, previous.beta_2)):
-                moment = getattr(self, name)
-                moment[:] = getattr(previous, name)
-                moment *= _geometric_sum(new, self.t) / _geometric_sum(old, self.t)
+            self.mean_scale *= _geometric_sum(self.beta_1, self.t) / _geometric_sum(previous.beta_1, self.t)
+            self.square_scale *= _geometric_sum(self.beta_2, self.t) / _geometric_sum(previous.beta_2, self.t)
+
+
+def _rescale(scale):
+    """Return the scale of a moment after a step, and the factor by which to multiply the moment before the step.
+
+    The scale stays above a tenth, so that the moment stays in the range of its dtype.
+    """
+    return (scale, 1.0) if scale > 0.1 else (1.0, scale)
 
 
 def _geometric_sum(beta, n):
-    """Return 1 + β + ... + βⁿ⁻¹, the ratio of a moment as stored by ``Adam`` to its bias-corrected estimate."""
+    """Return 1 + β + ... + βⁿ⁻¹, the ratio of a moment to (1 - β) times its bias-corrected estimate."""
     return (1 - beta**n) / (1 - beta)
 
 

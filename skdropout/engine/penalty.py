@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .buffers import axpy
+
 
 class Penalty:
     """P(w) = alpha (λ |w|₁ + (1 - λ)/2 ||w||²) / weight_sum, where w is the first `n_weights` parameters of a vector.
@@ -27,12 +29,10 @@ class Penalty:
         w, g, scratch = params[part.start : stop], gradient[part.start : stop], scratch[: stop - part.start]
         value = 0.0
         if self.l2 > 0:
-            np.multiply(w, self.l2 / weight_sum, out=scratch)
-            g += scratch
+            axpy(self.l2 / weight_sum, w, g)
             value += 0.5 * self.l2 / weight_sum * float(np.dot(w, w))
         if self.l1 > 0:
             np.sign(w, out=scratch)
             value += self.l1 / weight_sum * float(np.dot(w, scratch))
-            scratch *= self.l1 / weight_sum
-            g += scratch
+            axpy(self.l1 / weight_sum, scratch, g)
         return value

@@ -10,6 +10,7 @@ from scipy.sparse import issparse
 
 from .buffers import GrowingBuffer
 from .layers import Affine, Noise
+from .products import dot
 
 
 class KeptUnits:
@@ -101,7 +102,7 @@ class ThinAffine(Affine):
             self.thin_W = _take(self.thin_W, before.index, 0, self.row_buffer)
         if after is not None:
             self.thin_W, b = _take(self.thin_W, after.index, 1, self.weight_buffer), b[after.index]
-        y = np.dot(x, self.thin_W, out=self.y_buffer((len(x), len(b))))
+        y = dot(x, self.thin_W, out=self.y_buffer((len(x), len(b))))
         y += b
         return y
 
@@ -111,16 +112,16 @@ class ThinAffine(Affine):
             return super().backward(d if after is None else d[:, after.inverse])
         n, dW, db = len(d), self.dW, self.db
         if before is None and after is None:
-            np.dot(self.x.T, d, out=dW)
+            dot(self.x.T, d, out=dW)
         else:
-            thin_dW = np.dot(self.x.T, d, out=self.gradient_buffer(self.thin_W.shape))
+            thin_dW = dot(self.x.T, d, out=self.gradient_buffer(self.thin_W.shape))
             if after is not None:
                 out = dW if before is None else self.row_buffer((len(thin_dW), dW.shape[1]))
                 thin_dW = np.take(thin_dW, after.inverse, axis=1, out=out, mode="clip")
             if before is not None:
                 np.take(thin_dW, before.inverse, axis=0, out=dW, mode="clip")
         db[:] = np.dot(self.ones[:n], d) if after is None else np.dot(self.ones[:n], d)[after.inverse]
-        return np.dot(d, self.thin_W.T, out=self.dx_buffer((n, len(self.thin_W)))) if self.input_gradient else None
+        return dot(d, self.thin_W.T, out=self.dx_buffer((n, len(self.thin_W)))) if self.input_gradient else None
 
 
 def _take(a, index, axis, buffer):

@@ -15,6 +15,7 @@ from sklearn.preprocessing import scale
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import skdropout._sampling
+import skdropout._threads
 import skdropout.engine.sampling
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
 from skdropout.engine.activations import ACTIVATIONS, Activation
@@ -265,7 +266,7 @@ def test_blas_threads_are_restored_while_the_traceback_is_alive(monkeypatch, nam
         assert caught.tb is not None  # it keeps all frames alive
         assert n_calls >= 3
         assert blas_threads() == {2}
-        assert skdropout._sampling.ONE_BLAS_THREAD.n_active == 0
+        assert skdropout._threads.ONE_BLAS_THREAD.n_active == 0
         SAMPLING_CALLS[name](model)
         assert blas_threads() == {2}
     assert threading.active_count() <= n_threads + 2

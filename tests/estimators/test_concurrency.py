@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 import skdropout.engine.network
 import skdropout.engine.sampling
-from skdropout._sampling import ONE_BLAS_THREAD
+from skdropout._threads import ONE_BLAS_THREAD
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),  # Python 3.12, of fork

@@ -21,6 +21,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import skdropout._sampling
+import skdropout._threads
 import skdropout.engine.sampling
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor, log_predictive_density_scorer
 from skdropout._fit.data import Rows
@@ -482,6 +483,8 @@ def test_simultaneous_calls_leave_the_blas_threads_unchanged(monkeypatch):
     log = []
 
     class Controller:
+        lib_controllers = ()
+
         def limit(self, limits, user_api):
             log.append((limits, user_api))
             return self
@@ -489,8 +492,8 @@ def test_simultaneous_calls_leave_the_blas_threads_unchanged(monkeypatch):
         def restore_original_limits(self):
             log.append("restored")
 
-    monkeypatch.setattr(skdropout._sampling, "get_threadpool_controller", Controller)
     model = regressor().fit(X, y)
+    monkeypatch.setattr(skdropout._threads, "get_threadpool_controller", Controller)
 
     def gather_inside(blocks):
         next(blocks)
@@ -506,9 +509,9 @@ def test_simultaneous_calls_leave_the_blas_threads_unchanged(monkeypatch):
 def test_a_forked_child_has_the_threads_of_blas_that_its_parent_had(n_active, monkeypatch):
     log = []
     limit = SimpleNamespace(restore_original_limits=lambda: log.append("restored"))
-    controller = SimpleNamespace(limit=lambda **limits: log.append(limits) or limit)
-    monkeypatch.setattr(skdropout._sampling, "get_threadpool_controller", lambda: controller)
-    one_thread = skdropout._sampling.OneBlasThread()
+    controller = SimpleNamespace(limit=lambda **limits: log.append(limits) or limit, lib_controllers=())
+    monkeypatch.setattr(skdropout._threads, "get_threadpool_controller", lambda: controller)
+    one_thread = skdropout._threads.OneBlasThread()
     for _ in range(n_active):
         one_thread.__enter__()
     one_thread.lock.acquire()  # by a thread that the child does not have

@@ -442,15 +442,15 @@ def test_new_learning_rate_takes_effect_at_the_next_call(make_copy, first, solve
 def test_new_adam_settings_take_effect_at_the_next_call(make_copy):
     model = stream(3)
     known = model._optimizer
-    m_hat = known.mean * (1 - known.beta_1) / (1 - known.beta_1**3)
-    v_hat = known.square * (1 - known.beta_2) / (1 - known.beta_2**3)
+    m_hat = known.mean_scale * known.mean * (1 - known.beta_1) / (1 - known.beta_1**3)
+    v_hat = known.square_scale * known.square * (1 - known.beta_2) / (1 - known.beta_2**3)
     new = {"beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3}
     model = make_copy(model).set_params(**new)
     (at_start,) = record_optimizers(model)
     assert (at_start.beta_1, at_start.beta_2, at_start.epsilon, at_start.t) == (0.5, 0.9, 1e-3, 3)
     # the same estimates of the gradient and of its square
-    np.testing.assert_allclose(at_start.mean * 0.5 / (1 - 0.5**3), m_hat, rtol=1e-12)
-    np.testing.assert_allclose(at_start.square * 0.1 / (1 - 0.9**3), v_hat, rtol=1e-12)
+    np.testing.assert_allclose(at_start.mean_scale * at_start.mean * 0.5 / (1 - 0.5**3), m_hat, rtol=1e-12)
+    np.testing.assert_allclose(at_start.square_scale * at_start.square * 0.1 / (1 - 0.9**3), v_hat, rtol=1e-12)
 
 
 @each_copy

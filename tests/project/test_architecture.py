@@ -75,7 +75,7 @@ def test_private_names_of_scikit_learn_are_imported_in_one_module(path):
 LAYERS = [
     {"_typing", "_version", "_errstate", "_codec", "engine"},
     {"_sklearn", "_fitted", "_snapshot"},
-    {"_weights", "_validation"},
+    {"_threads", "_weights", "_validation"},
     {"_fit"},
     {"_persistence"},
     {"_sampling"},
@@ -104,11 +104,14 @@ ENGINE_ARROWS = {
     "initializers.py": {"activations", "registry"},
     "losses.py": {"registry"},
     "schedules.py": {"registry"},
-    "network.py": {"activations"},
-    "layers.py": {"activations", "buffers", "dropout"},
-    "backprop.py": {"activations", "buffers", "dropout", "layers", "losses", "params", "penalty", "thinned"},
+    "products.py": {"threads"},
+    "buffers.py": {"threads"},
+    "penalty.py": {"buffers"},
+    "network.py": {"activations", "products"},
+    "layers.py": {"activations", "buffers", "dropout", "products"},
+    "backprop.py": {"activations", "buffers", "dropout", "layers", "losses", "params", "penalty", "thinned", "threads"},
     "optimizers.py": {"buffers", "registry"},
-    "thinned.py": {"buffers", "layers"},
+    "thinned.py": {"buffers", "layers", "products"},
     "sampling.py": {"activations", "dropout", "network", "rng"},
 }
 
