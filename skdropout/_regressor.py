@@ -49,6 +49,8 @@ from ._typing import (
 )
 from .engine.losses import LOSSES
 
+MAX_NOISE_ROWS = 2000  # for the observation noise: the standard error of a variance from 2000 normal residuals is 3 %
+
 
 class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     """Multi-layer perceptron regressor with dropout.
@@ -202,7 +204,8 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         ``intercepts_``. Only with `batch_norm`.
     noise_variance_ : float or ndarray of shape (n_outputs,)
         `noise_variance`, or its estimate: the mean squared residual of the noise-free prediction on the validation set,
-        or, without one, on the training rows of the last call. An overfitted network makes the latter too small.
+        or, without one, on the training rows of the last call; of at most 2000 rows, drawn at random. An overfitted
+        network makes the training residuals too small.
     loss_ : float
         Training loss of the last epoch, with dropout and penalty.
     loss_curve_ : list of float
@@ -568,6 +571,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
 
     def _estimate_noise(self, rows):
         if self.noise_variance is None:
+            rows = rows.sample(MAX_NOISE_ROWS)
             squares = np.square(rows.Y - self._network().predict(rows.X), dtype=float)
             mean = np.average(squares, axis=0, weights=rows.sample_weight)
             limits = np.finfo(float)  # clip exact fits and overflow

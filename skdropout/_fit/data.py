@@ -31,6 +31,17 @@ class Rows(NamedTuple):
         """Return the rows at `index`."""
         return Rows(*(None if a is None else a[index] for a in self))
 
+    def sample(self, max_rows):
+        """Return at most `max_rows` rows with positive weights, drawn at random but always the same."""
+        n_rows = self.X.shape[0]
+        if n_rows <= max_rows:
+            return self
+        weights = self.sample_weight
+        index = np.arange(n_rows) if weights is None else np.flatnonzero(weights)
+        if len(index) > max_rows:
+            index = np.sort(np.random.RandomState(0).choice(index, max_rows, replace=False))
+        return self.take(index)
+
     def astype(self, dtype):
         """Convert X, real-valued targets and weights to `dtype`."""
         Y = self.Y.astype(dtype, copy=False) if self.Y.dtype.kind == "f" else self.Y

@@ -43,13 +43,17 @@ def column_exponents(rows, index, target_scale, dtype):
 def column_rms(X, sample_weight, index):
     """Return the root mean square of each column over the rows `index`, computed in blocks."""
     total, squares = 0.0, np.zeros(X.shape[1])
-    n_rows = max(1, BLOCK_SIZE // X.shape[1])
+    n_rows = max(1, BLOCK_SIZE // max(1, X.nnz // X.shape[0] if issparse(X) else X.shape[1]))
     with np.errstate(over="ignore"):
         for start in range(0, len(index), n_rows):
             block = index[start : start + n_rows]
             weights = np.ones(len(block)) if sample_weight is None else sample_weight[block].astype(float)
             part = X[block]
-            squares += weights @ (part.astype(float).power(2) if issparse(part) else np.square(part, dtype=float))
+            if issparse(part):
+                terms = np.square(part.data, dtype=float) * np.repeat(weights, np.diff(part.indptr))
+                squares += np.bincount(part.indices, terms, minlength=len(squares))
+            else:
+                squares += weights @ np.square(part, dtype=float)
             total += weights.sum()
     rms = np.sqrt(squares / total)
     if not np.isfinite(rms).all():  # squares overflow float64

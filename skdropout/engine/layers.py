@@ -10,7 +10,7 @@ from .buffers import GrowingBuffer
 from .dropout import DROPOUTS
 from .dropout.alpha import Alpha
 from .dropout.base import Multiplicative
-from .products import dot, dot_later
+from .products import dot, dot_later, sparse_gradient
 
 MOMENTUM = 0.1  # weight of a new batch in the running moments, after the first ten batches; as in PyTorch
 EPSILON = 1e-5  # added to the variance by batch normalization, as in PyTorch
@@ -116,7 +116,7 @@ class Affine:
     def backward(self, d):
         n = len(d)
         if issparse(self.x):
-            self.dW[:] = self.x.T @ d
+            sparse_gradient(self.x, d, out=self.dW)
         else:
             dot_later(self.x.T, d, out=self.dW)
         np.dot(self.ones[:n], d, out=self.db)

@@ -28,9 +28,15 @@ def stream(seed, *key):
     return np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed, spawn_key=key)))
 
 
-def random_words(size, rng):
-    """Return `size` independent uniform 16-bit words, four from each 64-bit draw.
+def random_words(size, rng, dtype=np.uint16):
+    """Return `size` independent uniform words of 8 or 16 bits, as many from each 64-bit draw as it contains.
 
-    This takes 0.5 ns per word, compared with 2 ns per number for `rng.random`.
+    This takes 0.25 or 0.5 ns per word, compared with 2 ns per number for `rng.random`.
     """
-    return rng.bit_generator.random_raw(-(-size // 4)).view(np.uint16)[:size]
+    per_draw = 8 // np.dtype(dtype).itemsize
+    return rng.bit_generator.random_raw(-(-size // per_draw)).view(dtype)[:size]
+
+
+def random_bits(size, rng):
+    """Return `size` independent booleans, each True with probability 1/2, 64 from each 64-bit draw."""
+    return np.unpackbits(random_words(-(-size // 8), rng, np.uint8), count=size).view(bool)
