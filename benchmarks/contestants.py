@@ -10,15 +10,17 @@ from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
-from skorch import NeuralNetClassifier, NeuralNetRegressor
-from skorch.callbacks import EpochTimer
-from torch import nn
 
 from skdropout import DropoutMLPClassifier, DropoutMLPRegressor
+
+try:
+    import torch
+    from torch import nn
+except ImportError:  # only the contestants of PyTorch and skorch need it
+    torch = None
 
 ALPHA = 1e-4  # L2 penalty of all contestants, scikit-learn's default
 
@@ -154,7 +156,7 @@ def scikit_learn(workload, X, y):
     return _time_fit(cls(**mlp_settings(workload)), workload, X, y)
 
 
-class TorchMLP(nn.Module):
+class TorchMLP(object if torch is None else nn.Module):
     """Network of a workload. Sparse rows are passed as (words, starts, counts) to an EmbeddingBag."""
 
     def __init__(self, workload, dtype):
@@ -221,6 +223,9 @@ def pytorch(workload, X, y):
 
 def skorch_net(workload, dtype):
     """Return a skorch network as in its documentation: a module in NeuralNetClassifier, with a DataLoader."""
+    from skorch import NeuralNetClassifier, NeuralNetRegressor
+    from skorch.callbacks import EpochTimer
+
     optimizer_class, options = _torch_optimizer(workload)
     cls = NeuralNetRegressor if workload.regression else NeuralNetClassifier
     return cls(

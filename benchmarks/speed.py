@@ -5,9 +5,10 @@
 Training time is in seconds per epoch: the time of a fit from new weights divided by its epochs, with arrays and tensors
 in memory. PyTorch runs in eager mode with a fused optimizer and indexed batches, or an EmbeddingBag for sparse rows,
 the fastest method found. Contestants alternate within each round and use the same data, batch size and penalty; ratios
-are medians of the ratios within rounds. Everything runs with all threads and with one thread. The data are random,
-because the time does not depend on them. With float32, "!" marks a training ratio that misses the target of the
-project.
+are medians of the ratios within rounds. Everything runs with one thread per core and with one thread; skdropout uses
+helper threads, the others those of their BLAS. The data are random, because the time does not depend on them. With
+float32, "!" marks a training ratio that misses the target of the project. Other processes distort the times:
+``benchmarks.contention`` measures that.
 
 Needs PyTorch and skorch: ``pip install -e '.[bench]'``.
 """
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import tracemalloc
 import warnings
-from time import perf_counter, sleep
+from time import perf_counter
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from sklearn.model_selection import GridSearchCV
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from benchmarks.contestants import CONTESTANTS, WORKLOADS, TorchMLP, Workload, make_data, skdropout_mlp
+from benchmarks.rounds import interleave, median_ratio
 from benchmarks.single_row import single_row
 from skdropout import DropoutMLPClassifier
 
@@ -33,23 +35,12 @@ warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterati
 
 
 def limited(n_threads):
-    """Limit NumPy, SciPy, OpenMP and PyTorch to `n_threads` threads. PyTorch keeps the limit after the context."""
+    """Limit NumPy, SciPy, OpenMP and PyTorch to `n_threads` threads. PyTorch keeps the limit after the context.
+
+    The limit of BLAS is also the maximum number of threads of a fit of skdropout.
+    """
     torch.set_num_threads(n_threads)
     return threadpool_limits(n_threads)
-
-
-def interleave(runs, rounds):
-    """Return the seconds of each run in each round, in a new random order per round."""
-    rng, seconds = np.random.default_rng(0), {name: [] for name in runs}
-    for _ in range(rounds):
-        for name in map(list(runs).__getitem__, rng.permutation(len(runs))):
-            sleep(0.2)  # wait until the BLAS threads of the last run stop spinning
-            seconds[name].append(runs[name]())
-    return {name: np.array(s) for name, s in seconds.items()}
-
-
-def median_ratio(numerator, denominator):
-    return np.median(numerator / denominator)
 
 
 # Columns of the table of ratios: heading, numerator, denominator, and a function for the minimum and maximum target
@@ -228,7 +219,7 @@ def scaling(rounds):
         "batch size": {n: base._replace(batch_size=n) for n in (32, 64, 128, 256, 512)},
         "non-zeros of sparse rows": {n: sparse_rows(n) for n in (50, 100, 200, 400, 800)},
     }
-    print("\nScaling of seconds per epoch: slope on log axes, all threads")
+    print("\nScaling of seconds per epoch: slope on log axes, default threads")
     for axis, points in axes.items():
         runs = {n: skdropout_mlp(workload, *make_data(workload, np.float32)) for n, workload in points.items()}
         medians = {n: np.median(s) for n, s in interleave(runs, rounds).items()}

@@ -26,7 +26,8 @@ from sklearn.neural_network import MLPClassifier
 
 from benchmarks.contestants import Workload, mlp_settings, skorch_net, torch_dtype
 from benchmarks.data import load_mnist
-from benchmarks.speed import interleave, limited
+from benchmarks.rounds import interleave
+from benchmarks.speed import limited
 from skdropout import DropoutMLPClassifier
 
 RATES = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]

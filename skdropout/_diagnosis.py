@@ -14,6 +14,7 @@ from ._callbacks.tasks import Tasks
 from ._fit.prepare import prepare
 from ._fit.stochastic import Training
 from ._scoring import NETWORKS, missing_network_error, unwrap
+from ._threads import shared_threads
 from ._typing import FloatArray, MatrixLike
 from .engine.params import Params
 
@@ -147,7 +148,7 @@ def diagnose(
     if not hasattr(network, "log_predictive_density"):
         raise missing_network_error(NETWORKS, estimator, network)
     X_valid, Y = network._validate_predict_xy(X, y)
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), shared_threads():
         dead, rms = _measure_activations(network, X_valid)
         steps = _steps(network, X, y, sample_weight)
     gradient, update = np.mean(steps, axis=0)

@@ -78,7 +78,7 @@ class Checkpoint(Callback):
     Only ``verbose`` may differ between the fits. Parameters that are functions are compared by name. With
     ``random_state=None``, the fit resumes with its original random numbers. Two such fits with the same path, or two
     equal fits in the same folder, therefore count as one fit, and a warning says so. Bit-for-bit equality requires the
-    same machine, versions and number of BLAS threads. The warnings of a finished fit are not repeated.
+    same machine and versions, but not the same number of threads. The warnings of a finished fit are not repeated.
 
     Ctrl-C stops ``fit`` with the weights learned so far, but the file keeps the last complete epoch: call ``fit`` again
     to resume. To train longer, continue from the final weights with another path:

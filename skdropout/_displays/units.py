@@ -14,6 +14,7 @@ from sklearn.utils import check_scalar, resample
 from sklearn.utils.validation import validate_data
 
 from .._sklearn import InvalidParameterError, check_matplotlib_support
+from .._threads import shared_threads
 from .._typing import FloatArray, Int, MatrixLike, Seed
 from ._common import build_network, find_mlp, legend_on_top, new_axes
 
@@ -440,8 +441,9 @@ class ActivationSparsityDisplay:
         mlp, X = find_mlp(estimator, X)
         X = validate_data(mlp, X, reset=False, accept_sparse="csr")
         layer = _hidden_layer(layer, len(mlp.coefs_) - 1)
-        inputs = build_network(mlp).layer_inputs(X)  # the output of a hidden layer is the input of the next layer
-        activations = np.concatenate([x[layer + 1].copy() for _, x in inputs])
+        with shared_threads():
+            inputs = build_network(mlp).layer_inputs(X)  # the output of a hidden layer is the input of the next layer
+            activations = np.concatenate([x[layer + 1].copy() for _, x in inputs])
         name = type(mlp).__name__ if name is None else name
         return cls(activations, estimator_name=name).plot(ax=ax, kind=kind, bins=bins, **kwargs)
 

@@ -13,8 +13,10 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from skdropout import DropoutMLPClassifier, DropoutMLPRegressor, diagnose
+from skdropout import ActivationSparsityDisplay, DropoutMLPClassifier, DropoutMLPRegressor, diagnose
+from skdropout.engine import layers, network
 
 X, y = load_iris(return_X_y=True)
 X = (X - X.mean(axis=0)) / X.std(axis=0)
@@ -32,6 +34,22 @@ def test_dead_units_are_counted():
     assert diagnose(clf, X, y).dead_units[1] == 0.5
     clf.intercepts_[1][:3] = 7  # active, but constant over the rows
     assert diagnose(clf, X, y).dead_units[1] == 0.5
+
+
+def test_products_have_one_blas_thread(monkeypatch):
+    clf, n_threads = fitted(), set()
+    for module in (layers, network):
+
+        def dot(a, b, out=None):
+            n_threads.update(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+            return np.dot(a, b, out=out)
+
+        monkeypatch.setattr(module, "dot", dot)
+    with threadpool_limits(2, "blas"):
+        for function in (diagnose, lambda clf, X, y: ActivationSparsityDisplay.from_estimator(clf, X)):
+            function(clf, X, y)
+            assert n_threads == {1}
+            n_threads.clear()
 
 
 @pytest.mark.parametrize("as_matrix", [np.asarray, sparse.csr_array])
