@@ -137,21 +137,32 @@ def test_bernoulli_mean_is_exact_for_rounded_rate():
         assert (2**16 - dropout.keep.threshold) / 2**16 * dropout.scale == pytest.approx(1, rel=1e-15)
 
 
-def test_bernoulli_threshold_is_exact():
+@pytest.mark.parametrize(
+    ("rate", "dtype", "n_dropped"),
+    [(0.25, np.uint8, 2**14), (0.3, np.uint16, 19661), (3 / 256, np.uint8, 768), (1 / 2**16, np.uint16, 1)],
+)
+def test_bernoulli_threshold_is_exact(rate, dtype, n_dropped):
     class Words:
-        """A generator whose 16-bit words are 0, 1, 2, ..., 65535."""
+        """A generator that returns each word of 8 or 16 bits equally often."""
 
         bit_generator = property(lambda self: self)
 
         def random_raw(self, size):
-            return np.arange(4 * size, dtype=np.uint16).view(np.uint64)
+            return np.arange(2**16).astype(dtype).view(np.uint64)[:size]
 
-    y = Bernoulli(0.25, np.float64).forward(np.ones((2**16, 1)), Words())
-    assert np.count_nonzero(y == 0) == 2**14  # exactly a quarter of all words
-    assert y.mean() == pytest.approx(1, rel=1e-15)
+    y = Bernoulli(rate, np.float64).forward(np.ones((2**16, 1)), Words())
+    assert np.count_nonzero(y == 0) == n_dropped  # exactly this fraction of all words
+    assert y.mean() == pytest.approx(1, rel=1e-12)
 
 
-def test_mask_takes_1_byte_and_16_random_bits_per_unit():
+def test_bits_of_the_stream_are_the_mask_at_rate_half():
+    raw = stream(0).bit_generator.random_raw(3)
+    expected = [bool(byte >> (7 - bit) & 1) for byte in raw.tobytes() for bit in range(8)]
+    np.testing.assert_array_equal(Bernoulli(0.5, float).sample(np.empty(150), stream(0)), expected[:150])
+
+
+@pytest.mark.parametrize(("rate", "n_draws"), [(0.5, 11), (0.25, 88), (0.2, 175)])
+def test_mask_takes_1_byte_and_1_8_or_16_random_bits_per_unit(rate, n_draws):
     class Counter:
         drawn = 0
         bit_generator = property(lambda self: self)
@@ -160,9 +171,9 @@ def test_mask_takes_1_byte_and_16_random_bits_per_unit():
             self.drawn += size
             return np.zeros(size, np.uint64)
 
-    rng, dropout = Counter(), Bernoulli(0.5, np.float32)
+    rng, dropout = Counter(), Bernoulli(rate, np.float32)
     dropout.forward(np.ones((100, 7), np.float32), rng)
-    assert rng.drawn == 175
+    assert rng.drawn == n_draws
     assert dropout.noise.dtype.itemsize == 1
     assert dropout.noise.shape == (100, 7)
 

@@ -37,16 +37,17 @@ def forward(backprop, x, rng):
 
 
 class Replay:
-    """A mask stream that returns given masks, one 16-bit word per unit."""
+    """A mask stream that returns given masks: one bit per unit for a rate of 1/2, otherwise one byte."""
 
-    def __init__(self, keep):
-        words = np.where(np.ravel(keep), 65535, 0).astype(np.uint16)
-        self.words = np.concatenate([words, np.zeros(-len(words) % 4, np.uint16)])
+    def __init__(self, keep, rate):
+        keep = np.ravel(keep)
+        values = np.packbits(keep) if rate == 0.5 else np.where(keep, 255, 0).astype(np.uint8)
+        self.values = np.concatenate([values, np.zeros(-len(values) % 8, np.uint8)])
         self.bit_generator = self
 
     def random_raw(self, size):
-        assert 4 * size == len(self.words)
-        return self.words.view(np.uint64)
+        assert 8 * size == len(self.values)
+        return self.values.view(np.uint64)
 
 
 @pytest.mark.parametrize("rate", [0.25, 0.5, 0.75])
@@ -56,7 +57,7 @@ def test_input_dropout_of_linear_model_is_ridge(rate):
     loss = gradient = 0.0
     for keep in itertools.product((0, 1), repeat=D):
         probability = np.prod([q if k else rate for k in keep])
-        value, _ = backprop.loss_and_grad(X, Y, None, Replay(np.tile(keep, (N, 1))))
+        value, _ = backprop.loss_and_grad(X, Y, None, Replay(np.tile(keep, (N, 1)), rate))
         loss += probability * value
         gradient = gradient + probability * backprop.gradient
     residual = X @ W + B - Y
@@ -98,7 +99,7 @@ def test_weight_scaling_is_geometric_mean_before_softmax():
     h, V, c = rng.random((N, 5)), rng.normal(size=(5, 4)), rng.normal(size=4)
     backprop = Backprop(Params.pack([V], [c], float), [LayerSpec(4, "identity", rate=0.5)], "log_loss", N)
     logs = [
-        log_softmax(forward(backprop, h, Replay(np.tile(keep, (N, 1)))), axis=1)
+        log_softmax(forward(backprop, h, Replay(np.tile(keep, (N, 1)), 0.5)), axis=1)
         for keep in itertools.product((0, 1), repeat=5)
     ]
     mean = np.mean(logs, axis=0)
@@ -114,7 +115,7 @@ def test_classic_dropout_is_rescaled_inverted_dropout():
     classic_W, classic_b, learning_rate, masks = W / q, B.copy(), 0.1, np.random.default_rng(3)
     for _ in range(20):
         keep = masks.random((N, D)) < q
-        backprop.loss_and_grad(X, Y, None, Replay(keep))
+        backprop.loss_and_grad(X, Y, None, Replay(keep, rate))
         inverted.vector -= learning_rate * backprop.gradient
         residual = (X * keep) @ classic_W + classic_b - Y
         classic_W -= learning_rate / q**2 * (X * keep).T @ residual / N
@@ -132,5 +133,5 @@ def test_bernoulli_known_values():
         0.5: [[0, 0, 6, 8], [0, 0, -1.4, 1.6]],
         0.25: [[0, -8 / 3, 4, 16 / 3], [0, 0, -2.8 / 3, 3.2 / 3]],
     }.items():
-        got = Bernoulli(rate, np.float64).forward(h, Replay(u >= rate))
+        got = Bernoulli(rate, np.float64).forward(h, Replay(u >= rate, rate))
         np.testing.assert_allclose(got, expected, rtol=1e-15)
