@@ -23,7 +23,7 @@ from .history import History
 
 INTERRUPTED = "Training interrupted by user."
 DIVERGED_RATIO = 1e6  # the training has diverged if the loss exceeds that of the first epoch by this factor
-# Rows for the noise-free loss: a fifth of the training rows, between these numbers. They are predicted after each epoch;
+# Rows for the noise-free loss: a fifth of the training rows, between these numbers. They are predicted in each epoch;
 # with all of 1000 rows of 784 columns this takes a quarter of the training time.
 MIN_CONVERGENCE_ROWS, MAX_CONVERGENCE_ROWS = 200, 1000
 RECALIBRATION_BATCHES = 10  # maximum number of batches from which new running moments are computed

@@ -38,7 +38,8 @@ def dot_later(a, b, out):
 def sparse_gradient(x, d, out):
     """Write the product of the transpose of a CSR matrix x and a dense d into `out`.
 
-    Only the columns of x with stored values are computed: 200 rows of 100 words out of 20 000 take 1.0 ms instead of 1.6.
+    Only the columns of x with stored values are computed. For 200 rows of 100 words out of 20 000, this takes 0.6 of
+    the time.
     """
     is_used = np.zeros(x.shape[1], bool)
     is_used[x.indices] = True
