@@ -37,9 +37,12 @@ class Model(NamedTuple):
         if self.input_exponents is None:
             return self.params
         params = copy.deepcopy(self.params)
-        W = params.coefs[0]
-        np.ldexp(W, -self.input_exponents[:, np.newaxis], out=W)
+        params.coefs[0][:] = self._unscale(params.coefs[0])
         return params
+
+    def _unscale(self, W):
+        """Return the weights of the first layer for unscaled inputs. Scaling by powers of two commutes with ``fold``."""
+        return W if self.input_exponents is None else np.ldexp(W, -self.input_exponents[:, np.newaxis])
 
     def fold(self, params):
         """Return weights and biases with batch normalization folded in. Without it they are views of `params`."""
@@ -50,7 +53,8 @@ class Model(NamedTuple):
     def network(self, output):
         """Return the network for prediction, with the output activation `output`."""
         activations = [spec.activation for spec in self.specs[:-1]]
-        return Network(*self.fold(self.unscaled_params()), activations, output)
+        (first, *coefs), intercepts = self.fold(self.params)
+        return Network([self._unscale(first), *coefs], intercepts, activations, output)
 
 
 class SavedFit(NamedTuple):
