@@ -46,6 +46,8 @@ class OneBlasThread:
 
     def __exit__(self, *error):
         with self.lock:
+            if self.n_active == 0:  # a context that was active before a fork
+                return
             self.n_active -= 1
             if self.n_active == 0:
                 self.limit.restore_original_limits()
