@@ -54,6 +54,10 @@ class Meeting:
         return i
 
 
+class Failure(Exception):
+    pass
+
+
 def in_helper():
     return threading.current_thread().name == "skdropout helper"
 
@@ -141,10 +145,8 @@ def test_work_in_a_part_is_computed_by_the_same_thread(later):
         return part, threading.get_ident()
 
     def outer(part):
-        computed = share(inner, range(3)) if not later else []
-        if later:
-            share_later(lambda part: computed.append(inner(part)), range(3))
-            wait()
+        computed = []
+        run(lambda part: computed.append(inner(part)), range(3), later)
         assert computed == [(i, threading.get_ident()) for i in range(3)]
         return part
 
@@ -256,7 +258,7 @@ def test_thousands_of_small_jobs(n):
 def test_teams_of_two_threads_are_separate():
     barrier = threading.Barrier(2)
 
-    def run(name):
+    def compute(name):
         with team_of(3) as team:
             barrier.wait(TIMEOUT)
             for _ in range(100):
@@ -265,7 +267,7 @@ def test_teams_of_two_threads_are_separate():
         return len(team.helpers)
 
     with ThreadPoolExecutor(2) as pool:
-        assert list(pool.map(run, "ab")) == [2, 2]
+        assert list(pool.map(compute, "ab")) == [2, 2]
 
 
 # Sleep and end
@@ -292,17 +294,20 @@ def test_helpers_sleep_without_work():
 
 
 def test_helpers_end_with_the_team_if_an_error_is_raised():
-    with pytest.raises(KeyError), team_of(4):
-        share(lambda part: None, range(4))
-        assert n_helpers() == 3
-        raise KeyError
+    def fail():
+        with team_of(4):
+            share(lambda part: None, range(4))
+            assert n_helpers() == 3
+            raise Failure
+
+    with pytest.raises(Failure):
+        fail()
 
 
 def test_the_end_of_a_team_drops_deferred_work():
     done = []
-    with pytest.raises(KeyError), team_of(2):
+    with team_of(2):
         share_later(lambda part: (sleep(0.02), done.append(part)), range(8))
-        raise KeyError
     n_done = len(done)
     assert n_done < 8
     sleep(0.05)
@@ -312,8 +317,13 @@ def test_the_end_of_a_team_drops_deferred_work():
 # Errors and Ctrl-C
 
 
-class Failure(Exception):
-    pass
+def run(work, parts, later):
+    """Share work, or share it later and wait."""
+    if later:
+        share_later(work, parts)
+        wait()
+    else:
+        share(work, parts)
 
 
 def check_idle_and_usable(team):
@@ -345,14 +355,8 @@ def test_errors_are_raised_in_the_caller(error, later, fails_in_helper):
     with team_of(2) as team:
         for _ in range(2):
             meeting = Meeting()
-            if later:
-                share_later(work, range(6))
-                with pytest.raises(error):
-                    wait()
-            else:
-                share_later(lambda part: None, range(6))  # dropped
-                with pytest.raises(error):
-                    share(work, range(6))
+            with pytest.raises(error):
+                run(work, range(6), later)
             assert not running
             assert not team.queue
             meeting = Meeting()
@@ -393,11 +397,7 @@ def test_ctrl_c(ctrl_c, later, caller):
 
     with team_of(2) as team:
         with pytest.raises(KeyboardInterrupt):
-            if later:
-                share_later(work, range(5))
-                wait()
-            else:
-                share(work, range(5))
+            run(work, range(5), later)
         assert not running
         check_idle_and_usable(team)
 
