@@ -1,6 +1,7 @@
 """Teams of threads: each part is computed once, errors and Ctrl-C stop the work, and helpers end with the team."""
 
 import _thread
+import os
 import signal
 import sys
 import threading
@@ -312,6 +313,27 @@ def test_the_end_of_a_team_drops_deferred_work():
     assert n_done < 8
     sleep(0.05)
     assert len(done) == n_done
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # Python 3.12
+def test_a_forked_child_leaves_the_team():
+    """It does not wait for helpers, which it does not have."""
+    with team_of(2) as team:
+        assert share(Meeting(), [0, 1]) == [0, 1]
+        with team.helpers[0].busy:
+            pid = os.fork()
+            if pid == 0:
+                signal.alarm(TIMEOUT)  # ends a child that waits
+                try:
+                    assert current_team() is None
+                    assert share(lambda part: part, range(3)) == [0, 1, 2]
+                    team.__exit__()
+                    os._exit(0)
+                finally:
+                    os._exit(1)
+        assert os.waitpid(pid, 0)[1] == 0
+        assert share(Meeting(), [0, 1]) == [0, 1]
 
 
 # Errors and Ctrl-C
