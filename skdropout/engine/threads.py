@@ -128,7 +128,10 @@ class Team:
             np.sqrt(self.idle, out=self.idle)  # 5 µs without the GIL, which the other thread may need
         job.unfinished.acquire()
         if job.error is not None:
-            raise job.error
+            try:
+                raise job.error
+            finally:
+                job.error = None  # its traceback refers to the job: the cycle would keep the arrays alive
         return job.results
 
     def take_part(self):

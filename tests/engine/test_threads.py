@@ -1,10 +1,12 @@
 """Teams of threads: each part is computed once, errors and Ctrl-C stop the work, and helpers end with the team."""
 
 import _thread
+import gc
 import os
 import signal
 import sys
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from time import perf_counter, sleep, thread_time
@@ -384,6 +386,21 @@ def test_errors_are_raised_in_the_caller(error, later, fails_in_helper):
             meeting = Meeting()
             assert share(meeting, [0, 1, 2]) == [0, 1, 2]
         check_idle_and_usable(team)
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["share", "share_later"])
+def test_an_error_keeps_no_array_alive(later):
+    array = np.zeros(10)
+    reference = weakref.ref(array)
+    gc.disable()
+    try:
+        with team_of(2), pytest.raises(ZeroDivisionError):
+            run(lambda part, array=array: 1 // len(array[:0]), range(3), later)
+        del array
+        wait_until(lambda: n_helpers() == 0)
+        assert reference() is None
+    finally:
+        gc.enable()
 
 
 @pytest.fixture

@@ -137,7 +137,8 @@ CASES = {
     "norm after dropout": {"batch_norm": "after_dropout"},
     "norm without dropout": {"batch_norm": "after_activation", "dropout": 0},
 }
-ROWS = {"dense": X, "sparse": SPARSE, "columns first": np.asfortranarray(X)}
+ROWS = {"sparse": SPARSE, "columns first": np.asfortranarray(X)}
+OTHER_ROWS = "adam", "lbfgs", "input dropout", "one mask per batch", "norm after dropout"
 
 
 def arrays(model, rows, y):
@@ -156,23 +157,27 @@ def arrays(model, rows, y):
 
 
 @pytest.mark.filterwarnings("ignore:The network was trained without dropout")
-@pytest.mark.parametrize("rows", ROWS)
-@pytest.mark.parametrize("case", CASES)
-def test_same_bits_for_any_number_of_threads(case, rows, started, monkeypatch):
+@pytest.mark.parametrize(
+    ("case", "rows", "make"),
+    [(case, "dense", classifier) for case in CASES]
+    + [(case, "dense", regressor) for case in ("sgd", "lbfgs", "uniform")]
+    + [(case, rows, classifier) for case in OTHER_ROWS for rows in ROWS],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_same_bits_for_any_number_of_threads(case, rows, make, started, monkeypatch):
     params = {"hidden_layer_sizes": (40, 32), "batch_size": 64, "max_iter": 2, "dropout": 0.3} | CASES[case]
-    for model, y in ((classifier(**params), LABELS), (regressor(**params), Y)):
-        expected = None
-        for n in (1, 2, 4, "late"):
-            started.clear()
-            with monkeypatch.context() as patch, threadpool_limits(2 if n == "late" else n, "blas"):
-                if n == "late":  # the caller does deferred work as late as possible
-                    patch.setattr(threads.Helper, "start", fail_to_start)
-                results = arrays(clone(model), ROWS[rows], y)
-            assert all(map(np.all, map(np.isfinite, results)))
-            expected = expected or results
-            assert (len(started) > 0) == (n in {2, 4})
-            for array, other in zip(results, expected, strict=True):
-                np.testing.assert_array_equal(array, other, str(n))
+    model, expected = make(**params), None
+    for n in (1, 2, 4, "late"):
+        started.clear()
+        with monkeypatch.context() as patch, threadpool_limits(2 if n == "late" else n, "blas"):
+            if n == "late":  # the caller does deferred work as late as possible
+                patch.setattr(threads.Helper, "start", fail_to_start)
+            results = arrays(clone(model), ROWS.get(rows, X), LABELS if make is classifier else Y)
+        assert all(map(np.all, map(np.isfinite, results)))
+        expected = expected or results
+        assert (len(started) > 0) == (n in {2, 4})
+        for array, other in zip(results, expected, strict=True):
+            np.testing.assert_array_equal(array, other, str(n))
 
 
 def fail_to_start(helper):
