@@ -38,27 +38,49 @@ class OneBlasThread:
     def __enter__(self):
         with self.lock:
             if self.n_active == 0:
-                controller = get_threadpool_controller()
-                blas = (library for library in controller.lib_controllers if library.user_api == "blas")
-                self.n_blas_threads = min((library.num_threads for library in blas), default=1)
-                self.limit = controller.limit(limits=1, user_api="blas")
+                blas = [
+                    library for library in get_threadpool_controller().lib_controllers if library.user_api == "blas"
+                ]
+                self.original = [(library, library.num_threads) for library in blas if library.num_threads is not None]
+                self.n_blas_threads = min((n for _, n in self.original), default=1)
+                for library, _ in self.original:
+                    _set_num_threads(library, 1)
             self.n_active += 1
 
     def __exit__(self, *error):
         with self.lock:
+            if self.n_active == 0:  # a context that was active before a fork
+                return
             self.n_active -= 1
             if self.n_active == 0:
-                self.limit.restore_original_limits()
+                self._restore()
+
+    def _restore(self):
+        for library, n in self.original:
+            _set_num_threads(library, n)
 
     def reset_after_fork(self):
         """Reset the count in a forked child process, which has none of the other threads."""
         if self.n_active > 0:
-            self.limit.restore_original_limits()
+            self._restore()
         self.lock, self.n_active = Lock(), 0
 
     def n_threads(self):
         """Return the number of threads for each of the active contexts."""
         return max(1, min(self.n_blas_threads, cached_cpu_count()) // max(1, self.n_active))
+
+
+def _set_num_threads(library, n):
+    """Set the number of threads of a BLAS library, from any thread.
+
+    threadpoolctl 3.8 ignores calls of other threads than the first one that sets a limit, until that thread has ended.
+    """
+    clear = getattr(library, "clear_controlling_thread", None)
+    if clear is not None:
+        clear(force=True)
+    library.set_num_threads(n)
+    if clear is not None:
+        clear(force=True)
 
 
 ONE_BLAS_THREAD = OneBlasThread()

@@ -19,8 +19,17 @@ import numpy as np
 SPIN_SECONDS = 5e-4  # a thread that waits for a part spins at first: waking up takes longer than most parts
 
 _current = local()
+
+
+def _leave_after_fork():
+    """Leave the team in a forked child process, which has no helpers."""
+    team = vars(_current).pop("team", None)
+    if team is not None:
+        team.helpers.clear()
+
+
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=lambda: vars(_current).clear())  # the child has no helpers
+    os.register_at_fork(after_in_child=_leave_after_fork)
 
 
 def current_team():
@@ -33,7 +42,11 @@ def share(work, parts):
     team = current_team()
     if team is None or len(parts) < 2 or team.n_threads() < 2:
         return [work(part) for part in parts]
-    return team.finish(team.start(work, parts))
+    try:
+        return team.finish(team.start(work, parts))
+    except BaseException:
+        team.cancel()
+        raise
 
 
 def share_later(work, parts):
@@ -49,8 +62,12 @@ def share_later(work, parts):
 def wait():
     """Return when the work of all calls of ``share_later`` is done."""
     team = current_team()
-    while team is not None and team.deferred:
-        team.finish(team.deferred.pop())
+    try:
+        while team is not None and team.deferred:
+            team.finish(team.deferred.pop())
+    except BaseException:
+        team.cancel()
+        raise
 
 
 class Team:
@@ -73,10 +90,12 @@ class Team:
         return self
 
     def __exit__(self, *error):
-        _current.team = None
-        self.cancel()
-        for helper in self.helpers:
-            helper.stop()
+        try:
+            self.cancel()
+        finally:
+            _current.team = None
+            for helper in self.helpers:
+                helper.stop()
 
     def start(self, work, parts, urgent=True):
         """Add a job to the queue, in front of the others if it is urgent, and wake up the helpers."""
@@ -88,25 +107,31 @@ class Team:
             self.queue[:0] = entries
         n_helpers = min(self.n_threads() - 1, len(parts))
         while len(self.helpers) < n_helpers:
-            self.helpers.append(Helper(self))
+            self.helpers.append(Helper(self))  # before it starts, so that it ends even if Ctrl-C interrupts the start
+            try:
+                self.helpers[-1].start()
+            except RuntimeError:  # the limit on the number of threads
+                self.helpers.pop()
+                break
         for helper in self.helpers[:n_helpers]:
             helper.wake_up()
         return job
 
     def finish(self, job):
         """Take parts from the queue until the job is done, and return its results."""
-        try:
-            while job.unfinished.locked() and self.take_part():
-                pass
-            end = perf_counter() + SPIN_SECONDS
-            while job.unfinished.locked() and perf_counter() < end:
-                np.sqrt(self.idle, out=self.idle)  # 5 µs without the GIL, which the other thread may need
-            job.unfinished.acquire()
-            if job.error is not None:
+        _current.team = None  # a part is computed by one thread, even if it calls ``share``
+        while job.unfinished.locked() and self.take_part():
+            pass
+        _current.team = self
+        end = perf_counter() + SPIN_SECONDS
+        while job.unfinished.locked() and perf_counter() < end:
+            np.sqrt(self.idle, out=self.idle)  # 5 µs without the GIL, which the other thread may need
+        job.unfinished.acquire()
+        if job.error is not None:
+            try:
                 raise job.error
-        except BaseException:
-            self.cancel()
-            raise
+            finally:
+                job.error = None  # its traceback refers to the job: the cycle would keep the arrays alive
         return job.results
 
     def take_part(self):
@@ -119,7 +144,8 @@ class Team:
         return True
 
     def cancel(self):
-        """Empty the queue, and wait until no helper is in a part."""
+        """Leave the part of an interrupted caller, empty the queue, and wait until no helper is in a part."""
+        _current.team = self
         self.queue.clear()
         self.deferred.clear()
         for helper in self.helpers:
@@ -153,6 +179,8 @@ class Helper:
     def __init__(self, team):
         self.team, self.stopped, self.busy, self.asleep = team, False, Lock(), Lock()
         self.asleep.acquire()
+
+    def start(self):
         Thread(target=self._run, name="skdropout helper", daemon=True).start()
 
     def wake_up(self):

@@ -1,11 +1,12 @@
 """Machine-independent costs of a training step: allocated bytes, passes over arrays, and random words."""
 
 import tracemalloc
+from functools import partial
 
 import numpy as np
 import pytest
 
-from skdropout.engine import activations, buffers, layers, optimizers, thinned
+from skdropout.engine import activations, buffers, layers, optimizers, penalty, thinned
 from skdropout.engine.backprop import Backprop
 from skdropout.engine.buffers import CHUNK
 from skdropout.engine.dropout import base
@@ -21,7 +22,7 @@ BATCH, WIDTH = 256, 400
 
 
 class CountingArray(np.ndarray):
-    """An array that counts the elements that ufuncs write."""
+    """An array that counts the elements that elementwise functions write; matrix products are not passes."""
 
     written = 0
 
@@ -32,7 +33,8 @@ class CountingArray(np.ndarray):
         if out:
             kwargs["out"] = tuple(map(plain, out))
         result = getattr(ufunc, method)(*map(plain, inputs), **kwargs)
-        CountingArray.written += result.size
+        if ufunc.signature is None:
+            CountingArray.written += result.size
         return out[0] if out else result
 
 
@@ -131,28 +133,54 @@ def test_passes_over_units_per_step(options, passes, monkeypatch):
     assert CountingArray.written / UNITS == pytest.approx(passes, rel=0.15 if "mask_sharing" in options else 0.01)
 
 
+def count_blas_passes(monkeypatch):
+    """Count the elements that ``axpy`` and ``scal`` write; each is one pass."""
+
+    def axpy(a, x, y):
+        CountingArray.written += y.size
+        buffers.axpy(a, x, y)
+
+    def scal(a, x):
+        CountingArray.written += x.size
+        buffers.scal(a, x)
+
+    for module in (optimizers, penalty):
+        monkeypatch.setattr(module, "axpy", axpy)
+    monkeypatch.setattr(optimizers, "scal", scal)
+
+
 @pytest.mark.parametrize(
     ("optimizer", "passes"),
     [
-        (lambda n: SGD(n, float, 0.1, 0.0, True), 2),
-        (lambda n: SGD(n, float, 0.1, 0.9, False), 4),
-        (lambda n: SGD(n, float, 0.1, 0.9, True), 6),
-        (lambda n: Adam(n, float, 0.1, 0.9, 0.999, 1e-8), 10),
+        (lambda n: SGD(n, float, 0.1, 0.0, True), 1),  # w
+        (lambda n: SGD(n, float, 0.1, 0.9, False), 3),  # decay of v, v, w
+        (lambda n: SGD(n, float, 0.1, 0.9, True), 4),  # and w by the gradient
+        (lambda n: Adam(n, float, 0.1, 0.9, 0.999, 1e-8), 7),  # m, g², v, √v, + ε, m / √v, w; no decay of m and v
+        (lambda n: Adam(n, float, 0.1, 0.0, 0.0, 1e-8), 9),  # and decay of m and v, whose scales are too small
     ],
-    ids=["sgd", "momentum", "nesterov", "adam"],
+    ids=["sgd", "momentum", "nesterov", "adam", "adam without memory"],
 )
-def test_passes_over_parameters_per_step(optimizer, passes, monkeypatch):
+@pytest.mark.parametrize(
+    ("l1_ratio", "penalty_passes"),
+    [
+        (None, 0),
+        (0.0, 1),  # gradient
+        (1.0, 2),  # sign, gradient
+        (0.5, 3),  # both
+    ],
+)
+def test_passes_over_parameters_per_step(optimizer, passes, l1_ratio, penalty_passes, monkeypatch):
     size = 2 * CHUNK + 1000
     monkeypatch.setattr(optimizers, "np", CountingNumpy())
+    monkeypatch.setattr(buffers, "np", CountingNumpy())  # of the scratch buffer
+    count_blas_passes(monkeypatch)
     optimizer = optimizer(size)
     for name, value in vars(optimizer).items():
         if isinstance(value, np.ndarray):
             setattr(optimizer, name, value.view(CountingArray))
     params, gradient = (np.ones(size).view(CountingArray) for _ in range(2))
+    arguments = [] if l1_ratio is None else [partial(Penalty(0.1, l1_ratio, size).add, params, gradient, 1.0)]
     CountingArray.written = 0
-    optimizer.step(params, gradient)
-    assert round(CountingArray.written / size, 3) == passes  # the check for finite values writes one number per chunk
-    CountingArray.written = 0
-    penalty = Penalty(0.1, 0.0, size)
-    optimizer.step(params, gradient, lambda part, scratch: penalty.add(params, gradient, 1.0, part, scratch))
-    assert round(CountingArray.written / size, 3) == passes + 2
+    optimizer.step(params, gradient, *arguments)
+    # the check for finite values writes one number per chunk
+    assert round(CountingArray.written / size, 3) == passes + penalty_passes

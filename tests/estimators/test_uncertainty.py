@@ -479,49 +479,46 @@ def test_blocks_are_bounded_and_cover_each_row_and_pass_once(monkeypatch, wide, 
     assert (seen == 1).all()
 
 
-def test_simultaneous_calls_leave_the_blas_threads_unchanged(monkeypatch):
+@pytest.fixture
+def numbers(monkeypatch):
+    """Return the numbers of threads set in a BLAS library with 3 threads; one with an unknown number is left alone."""
     log = []
+    libraries = [
+        SimpleNamespace(user_api="blas", num_threads=3, set_num_threads=log.append),
+        SimpleNamespace(user_api="blas", num_threads=None),
+        SimpleNamespace(user_api="openmp", num_threads=2),
+    ]
+    controller = SimpleNamespace(lib_controllers=libraries)
+    monkeypatch.setattr(skdropout._threads, "get_threadpool_controller", lambda: controller)
+    return log
 
-    class Controller:
-        lib_controllers = ()
 
-        def limit(self, limits, user_api):
-            log.append((limits, user_api))
-            return self
-
-        def restore_original_limits(self):
-            log.append("restored")
-
+def test_simultaneous_calls_leave_the_blas_threads_unchanged(numbers):
     model = regressor().fit(X, y)
-    monkeypatch.setattr(skdropout._threads, "get_threadpool_controller", Controller)
+    numbers.clear()
 
     def gather_inside(blocks):
         next(blocks)
         model.predict(X, return_std=True)
-        assert log == [(1, "blas")]
+        assert numbers == [1]
 
     options = SamplingOptions(n_samples=20, n_jobs=1)
     skdropout._sampling.monte_carlo_passes(model, X, lambda outputs, rows: None, gather_inside, options)
-    assert log == [(1, "blas"), "restored"]
+    assert numbers == [1, 3]
 
 
 @pytest.mark.parametrize("n_active", [0, 1, 2])
-def test_a_forked_child_has_the_threads_of_blas_that_its_parent_had(n_active, monkeypatch):
-    log = []
-    limit = SimpleNamespace(restore_original_limits=lambda: log.append("restored"))
-    controller = SimpleNamespace(limit=lambda **limits: log.append(limits) or limit, lib_controllers=())
-    monkeypatch.setattr(skdropout._threads, "get_threadpool_controller", lambda: controller)
+def test_a_forked_child_has_the_threads_of_blas_that_its_parent_had(n_active, numbers):
     one_thread = skdropout._threads.OneBlasThread()
     for _ in range(n_active):
         one_thread.__enter__()
     one_thread.lock.acquire()  # by a thread that the child does not have
     one_thread.reset_after_fork()
     assert not one_thread.lock.locked()
-    once = [{"limits": 1, "user_api": "blas"}, "restored"]
-    assert log == once * (n_active > 0)
+    assert numbers == [1, 3] * (n_active > 0)
     with one_thread:
         pass
-    assert log == once * (1 + (n_active > 0))
+    assert numbers == [1, 3] * (1 + (n_active > 0))
 
 
 # Observation noise
