@@ -56,7 +56,7 @@ def share_later(work, parts):
         for part in parts:
             work(part)
     else:
-        team.deferred.append(team.start(work, parts, urgent=False))
+        team.deferred.append(team.start(work, parts))
 
 
 def wait():
@@ -97,14 +97,10 @@ class Team:
             for helper in self.helpers:
                 helper.stop()
 
-    def start(self, work, parts, urgent=True):
-        """Add a job to the queue, in front of the others if it is urgent, and wake up the helpers."""
+    def start(self, work, parts):
+        """Add a job to the queue, in front of the others, and wake up the helpers."""
         job = Job(work, parts)
-        entries = [(job, i) for i in reversed(range(len(parts)))]
-        if urgent:
-            self.queue.extend(entries)
-        else:
-            self.queue[:0] = entries
+        self.queue.extend((job, i) for i in reversed(range(len(parts))))
         n_helpers = min(self.n_threads() - 1, len(parts))
         while len(self.helpers) < n_helpers:
             self.helpers.append(Helper(self))  # before it starts, so that it ends even if Ctrl-C interrupts the start

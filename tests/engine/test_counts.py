@@ -85,9 +85,11 @@ def peak_memory(function):
     ("options", "maximum"),
     [
         ({"rate": 0.0}, 0.25),
-        ({"rate": 0.5}, 1.1),  # two bytes of random words per unit, one layer at a time
+        ({"rate": 0.3}, 1.1),  # two bytes of random words per unit, one layer at a time
+        ({"rate": 0.25}, 0.6),  # one byte
+        ({"rate": 0.5}, 1.2),  # a new mask, one byte per unit, which both layers keep until the backward pass
         ({"rate": 0.5, "mask_sharing": "batch"}, 0.3),
-        ({"rate": 0.5, "batch_norm": "after_dropout"}, 1.15),
+        ({"rate": 0.5, "batch_norm": "after_dropout"}, 1.25),
     ],
     ids=str,
 )
@@ -105,21 +107,29 @@ def test_bytes_allocated_per_step(options, maximum):
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
-    [({"rate": 0.0}, 0), ({"rate": 0.5}, 2 * BATCH * WIDTH), ({"rate": 0.5, "mask_sharing": "batch"}, 2 * WIDTH)],
+    ("options", "n_bits"),
+    [
+        ({"rate": 0.0}, 0),
+        ({"rate": 0.3}, 16 * UNITS),  # per unit and row
+        ({"rate": 0.25}, 8 * UNITS),
+        ({"rate": 0.5}, UNITS),
+        ({"rate": 0.3, "mask_sharing": "batch"}, 16 * 2 * WIDTH),  # per unit
+        ({"rate": 0.5, "mask_sharing": "batch"}, 2 * 448),  # 400, rounded up to whole draws
+    ],
     ids=str,
 )
-def test_random_words_drawn_per_step(options, words):
+def test_random_bits_drawn_per_step(options, n_bits):
     backprop, rng = make_backprop(**options), CountingStream()
     backprop.data_loss_and_grad(*ROWS, rng)
-    assert 4 * rng.drawn == words  # one 16-bit word per unit and row, or per unit
+    assert 64 * rng.drawn == n_bits
 
 
 @pytest.mark.parametrize(
     ("options", "passes"),
     [
         ({"rate": 0.0}, 4),  # bias, ReLU, its derivative, product with the derivative
-        ({"rate": 0.5}, 8),  # and mask, product with the mask, scale, forward and backward
+        ({"rate": 0.3}, 8),  # and mask, product with the mask, scale, forward and backward
+        ({"rate": 0.5}, 7),  # the mask is unpacked from bits, which is no ufunc
         ({"rate": 0.5, "mask_sharing": "batch"}, 4 * 0.5 + 2 * 0.5),  # half of the units; scale without a mask
     ],
     ids=str,
