@@ -41,7 +41,7 @@ class Model(NamedTuple):
         return params
 
     def _unscale(self, W):
-        """Return the weights of the first layer for unscaled inputs. Scaling by powers of two commutes with ``fold``."""
+        """Return the first weights for unscaled inputs. Scaling by powers of two commutes with ``fold``."""
         return W if self.input_exponents is None else np.ldexp(W, -self.input_exponents[:, np.newaxis])
 
     def fold(self, params):
