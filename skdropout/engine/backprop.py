@@ -1,6 +1,7 @@
 """Loss and gradient of a mini-batch."""
 
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
@@ -84,6 +85,9 @@ class Backprop:
         self._backward_layers = [layer for layer in reversed(self.layers) if layer is not noises[0]]
         self.noises = [noise for noise in noises if noise is not None]
         self._thin_noises = [noise for noise in self.noises if isinstance(noise, ThinNoise)]
+        ends = np.cumsum([0, *(W.size for W in params.coefs)]).tolist()
+        affines = [layer for layer in self.layers if isinstance(layer, Affine)]
+        self._weights = [(*ends, layer) for ends, layer in zip(pairwise(ends), affines, strict=True)]
 
     def loss_and_grad(self, X, Y, sample_weight, rng):
         """Return the data term and the penalty of the objective, and write the gradient into ``gradient``.
@@ -96,6 +100,9 @@ class Backprop:
     def data_loss_and_grad(self, X, Y, sample_weight, rng):
         """Return the data term and the sum of the weights, and write the gradient of the data term into ``gradient``.
 
+        Helper threads may still compute products of the gradient. A part is complete after ``add_penalty_to``, and the
+        whole gradient after ``threads.wait``.
+
         Parameters
         ----------
         X : ndarray or CSR of shape (n, n_features), of the dtype of the parameters
@@ -105,6 +112,7 @@ class Backprop:
         rng : Generator or None
             The mask stream; None when no layer has noise.
         """
+        wait()  # for products of the last call, which read the buffers
         y = X
         for noise in self._thin_noises:  # before any forward pass: a layer must know which of its outputs are needed
             noise.draw(X, rng)
@@ -117,13 +125,18 @@ class Backprop:
             if not layer.keeps_output:
                 wait()
             d = layer.backward(d)
-        wait()
         return data, float(len(y) if sample_weight is None else sample_weight.sum())
 
     def add_penalty(self, weight_sum):
         """Add the gradient of the penalty to ``gradient``, and return the penalty."""
-        params, gradient = self.params.vector, self.gradient
-        return in_chunks(partial(self.penalty.add, params, gradient, weight_sum), params.size, params.dtype)
+        return in_chunks(partial(self.add_penalty_to, weight_sum), self.gradient.size, self.gradient.dtype)
+
+    def add_penalty_to(self, weight_sum, part, scratch):
+        """Complete the slice `part` of ``gradient``, add the gradient of the penalty, and return the penalty."""
+        for start, stop, layer in self._weights:
+            if layer.job is not None and start < part.stop and part.start < stop:
+                wait(layer.job)
+        return self.penalty.add(self.params.vector, self.gradient, weight_sum, part, scratch)
 
     def constrain(self):
         """Rescale the incoming weights of each hidden unit whose norm exceeds ``max_norm``."""

@@ -79,7 +79,7 @@ class Affine:
     ``forward(x, rng, sample_weight)`` returns y. It writes only into the buffers of this layer; ``Activate``, and
     ``Noise`` after a ReLU, have none and overwrite the buffer of the previous layer. ``backward(d)`` takes dL/dy,
     returns dL/dx and computes the gradients of the parameters; it may overwrite d. A batch of n rows uses the first n
-    rows of each buffer. The gradient of W may be computed after ``backward``, before the next ``threads.wait`` returns.
+    rows of each buffer. The gradient of W may be computed after ``backward``, until ``threads.wait(job)``.
     ``keeps_output`` tells whether ``backward`` leaves y, which that product may read, unchanged.
 
     Parameters
@@ -95,6 +95,7 @@ class Affine:
     """
 
     keeps_output = True
+    job = None  # that computes the gradient of W
 
     def __init__(self, W, b, dW, db, batch_size, input_gradient):
         self.W, self.b, self.dW, self.db, self.input_gradient = W, b, dW, db, input_gradient
@@ -118,7 +119,7 @@ class Affine:
         if issparse(self.x):
             sparse_gradient(self.x, d, out=self.dW)
         else:
-            dot_later(self.x.T, d, out=self.dW)
+            self.job = dot_later(self.x.T, d, out=self.dW)
         np.dot(self.ones[:n], d, out=self.db)
         return dot(d, self.W.T, out=self.dx[:n]) if self.input_gradient else None
 

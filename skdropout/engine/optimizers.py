@@ -3,7 +3,7 @@
 ``step(params, gradient, add_penalty)`` updates `params` chunk by chunk. For each chunk it first calls
 ``add_penalty(part, scratch)``, which adds to that part of the gradient, while it is in cache, and returns a value.
 ``step`` returns the sum of these values, or NaN if the step overflows. (A maximum or dot product of a chunk in cache
-takes 4 or 5 µs, less than 1 % of a step of 784-256-256-10.) Helper threads may update some of the chunks.
+takes 4 or 5 µs, less than 1 % of a step of 784-256-256-10.)
 
 An optimizer is created by ``Optimizer(size, dtype, learning_rate, *settings)``; the class attribute ``settings`` names
 the estimator parameters whose values it receives. The attributes ``learning_rate`` and ``factor`` (initially 1.0)
@@ -66,7 +66,7 @@ class SGD:
                 axpy(-step_size, g, w)
             return penalty if isfinite(np.dot(w, w)) else nan
 
-        return in_chunks(update, params.size, params.dtype, shared=True)
+        return in_chunks(update, params.size, params.dtype)
 
     def resume(self, previous):
         """Copy the velocity. It contains the learning rate, so a lower rate scales it down."""
@@ -143,7 +143,7 @@ class Adam:
             axpy(-step_size, g, w)
             return penalty if finite else nan
 
-        return in_chunks(update, params.size, params.dtype, shared=True)
+        return in_chunks(update, params.size, params.dtype)
 
     def resume(self, previous):
         """Copy the moments; if β changed, rescale them to keep the bias-corrected estimates."""

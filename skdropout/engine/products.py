@@ -27,12 +27,12 @@ def dot(a, b, out=None):
 
 
 def dot_later(a, b, out):
-    """Write the product of two matrices into `out` before the next ``threads.wait`` returns."""
+    """Write the product of two matrices into `out` until ``threads.wait``. Return the job, or None if it is done."""
     blocks = _blocks(a, b)
     if blocks is None:
         np.dot(a, b, out=out)
-    else:
-        share_later(_product(a, b, out), blocks)
+        return None
+    return share_later(_product(a, b, out), blocks)
 
 
 def sparse_gradient(x, d, out):

@@ -50,24 +50,33 @@ def share(work, parts):
 
 
 def share_later(work, parts):
-    """Call ``work(part)`` for all parts before the next ``wait`` returns. The helpers may do so in the meantime."""
+    """Call ``work(part)`` for all parts until ``wait``. The helpers may do so in the meantime.
+
+    Returns the job, or None if the work is done already.
+    """
     team = current_team()
     if team is None or team.n_threads() < 2:
         for part in parts:
             work(part)
-    else:
-        team.deferred.append(team.start(work, parts))
+        return None
+    job = team.start(work, parts, urgent=False)
+    team.deferred.append(job)
+    return job
 
 
-def wait():
-    """Return when the work of all calls of ``share_later`` is done."""
+def wait(*jobs):
+    """Return when the given jobs of ``share_later`` are done; without arguments, all jobs."""
     team = current_team()
+    if team is None or not team.deferred:
+        return
     try:
-        while team is not None and team.deferred:
-            team.finish(team.deferred.pop())
+        for job in jobs or team.deferred:
+            team.finish(job)
     except BaseException:
         team.cancel()
         raise
+    if not jobs:
+        team.deferred.clear()
 
 
 class Team:
@@ -97,10 +106,14 @@ class Team:
             for helper in self.helpers:
                 helper.stop()
 
-    def start(self, work, parts):
-        """Add a job to the queue, in front of the others, and wake up the helpers."""
+    def start(self, work, parts, urgent=True):
+        """Add a job to the queue, in front of the others if it is urgent, and wake up the helpers."""
         job = Job(work, parts)
-        self.queue.extend((job, i) for i in reversed(range(len(parts))))
+        entries = [(job, i) for i in reversed(range(len(parts)))]
+        if urgent:
+            self.queue.extend(entries)
+        else:
+            self.queue[:0] = entries
         n_helpers = min(self.n_threads() - 1, len(parts))
         while len(self.helpers) < n_helpers:
             self.helpers.append(Helper(self))  # before it starts, so that it ends even if Ctrl-C interrupts the start
@@ -123,6 +136,7 @@ class Team:
         while job.unfinished.locked() and perf_counter() < end:
             np.sqrt(self.idle, out=self.idle)  # 5 µs without the GIL, which the other thread may need
         job.unfinished.acquire()
+        job.unfinished.release()  # for a later ``finish`` of the same job
         if job.error is not None:
             try:
                 raise job.error

@@ -8,6 +8,9 @@ import numpy as np
 import scipy.optimize
 from scipy.sparse import issparse
 
+from .optimizers import SGD, Adam
+from .threads import wait
+
 
 class Batches:
     """Mini-batches, gathered and converted in a buffer that is reused.
@@ -104,8 +107,9 @@ def _step(backprop, optimizer, weight_sum, clip_norm):
     """Take one step of the optimizer, and return the penalty, or NaN if the step overflows."""
     params, gradient = backprop.params.vector, backprop.gradient
     if clip_norm is None:
-        add_penalty = partial(backprop.penalty.add, params, gradient, weight_sum)
-        penalty = optimizer.step(params, gradient, add_penalty)
+        if type(optimizer) not in {SGD, Adam}:  # others may read the gradient before they add the penalty
+            wait()
+        penalty = optimizer.step(params, gradient, partial(backprop.add_penalty_to, weight_sum))
     else:  # the norm must be known before the first chunk is updated
         penalty = backprop.add_penalty(weight_sum)
         clip_gradient(gradient, clip_norm)
