@@ -27,11 +27,6 @@ def axpy(a, x, y):
     (blas.saxpy if y.dtype == np.float32 else blas.daxpy)(x, y, a=a)
 
 
-def scal(a, x):
-    """Multiply the vector x by a, in place. For vectors in cache, BLAS takes half of NumPy's time."""
-    (blas.sscal if x.dtype == np.float32 else blas.dscal)(a, x)
-
-
 class GrowingBuffer:
     """Memory for arrays of varying shape; it grows to the largest array requested."""
 
