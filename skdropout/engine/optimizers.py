@@ -107,8 +107,8 @@ class Adam:
         self.decay, self.n_decayed = float(decay), n_decayed
         self.beta_1, self.beta_2, self.epsilon = float(beta_1), float(beta_2), float(epsilon)
         self.t = 0
-        # m = (1 - β₁) · mean_scale · mean, and the same for v. The decay changes only the scales, which saves one pass for
-        # each moment. With axpy, a step and the penalty on 2.9 M float32 parameters take 0.75 of the time.
+        # m = (1 - β₁) · mean_scale · mean, and the same for v. The decay changes only the scales, which saves one pass
+        # for each moment. With axpy, a step and the penalty on 2.9 M float32 parameters take 0.75 of the time.
         self.mean, self.square = np.zeros(size, dtype), np.zeros(size, dtype)
         self.mean_scale = self.square_scale = 1.0
 
