@@ -9,6 +9,10 @@ An optimizer is created by ``Optimizer(size, dtype, learning_rate, *settings)``;
 the estimator parameters whose values it receives. The attributes ``learning_rate`` and ``factor`` (initially 1.0)
 change between steps; their product is the step size. The ``vars`` of an optimizer are its state.
 
+If the class attribute ``penalty_first`` is True, ``step`` reads a part of `gradient` only after ``add_penalty`` for
+that part, and helper threads may compute the other parts in the meantime. Without it, `gradient` is complete before
+``step``.
+
 ``resume(previous)`` copies the state of an earlier optimizer of the same class, whose settings may differ. Without this
 method the settings of the earlier one are kept.
 """
@@ -44,6 +48,7 @@ class SGD:
     """
 
     settings = "momentum", "nesterovs_momentum"
+    penalty_first = True
 
     def __init__(self, size, dtype, learning_rate, momentum, nesterov):
         self.learning_rate, self.momentum, self.nesterov = float(learning_rate), float(momentum), bool(nesterov)
@@ -100,6 +105,7 @@ class Adam:
     """
 
     settings = "beta_1", "beta_2", "epsilon"
+    penalty_first = True
     mean_scale = square_scale = 1.0  # of moments pickled by version 0.1.0
 
     def __init__(self, size, dtype, learning_rate, beta_1, beta_2, epsilon, decay=0.0, n_decayed=0):

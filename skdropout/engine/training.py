@@ -8,7 +8,6 @@ import numpy as np
 import scipy.optimize
 from scipy.sparse import issparse
 
-from .optimizers import SGD, Adam
 from .threads import wait
 
 
@@ -107,8 +106,8 @@ def _step(backprop, optimizer, weight_sum, clip_norm):
     """Take one step of the optimizer, and return the penalty, or NaN if the step overflows."""
     params, gradient = backprop.params.vector, backprop.gradient
     if clip_norm is None:
-        if type(optimizer) not in {SGD, Adam}:  # others may read the gradient before they add the penalty
-            wait()
+        if not getattr(type(optimizer), "penalty_first", False):
+            wait()  # for the whole gradient
         penalty = optimizer.step(params, gradient, partial(backprop.add_penalty_to, weight_sum))
     else:  # the norm must be known before the first chunk is updated
         penalty = backprop.add_penalty(weight_sum)

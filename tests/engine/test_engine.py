@@ -96,6 +96,23 @@ def test_optimizer_steps_match_scikit_learn(make_optimizer, make_reference, size
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.parametrize("beta_1", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("beta_2", [0.0, 0.09, 0.99])
+def test_adam_rescales_its_moments(beta_1, beta_2):
+    """With 0.5, 0.9 and 0.99, the moments are rescaled every 4, 22 and 230 steps; below 0.1, in each step."""
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=20)
+    b = a.copy()
+    optimizer, reference = Adam(20, float, 0.1, beta_1, beta_2, 1e-8), AdamOptimizer([b], 0.1, beta_1, beta_2, 1e-8)
+    for _ in range(500):
+        gradient = rng.normal(size=20)
+        optimizer.step(a, gradient.copy())
+        reference.update_params([b], [gradient])
+        assert 0.1 < optimizer.mean_scale <= 1
+        assert 0.1 < optimizer.square_scale <= 1
+    np.testing.assert_allclose(a, b, rtol=1e-10)
+
+
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("n_weights", [5, CHUNK, CHUNK + 3, 2 * CHUNK + 17])
 def test_penalty_in_chunks_equals_full_penalty(n_weights, l1_ratio):

@@ -20,6 +20,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+import skdropout._regressor
 import skdropout._sampling
 import skdropout._threads
 import skdropout.engine.sampling
@@ -522,6 +523,23 @@ def test_a_forked_child_has_the_threads_of_blas_that_its_parent_had(n_active, nu
 
 
 # Observation noise
+
+
+@pytest.mark.parametrize("as_X", [np.asarray, sparse.csr_array], ids=["dense", "sparse"])
+@pytest.mark.parametrize("n_zero", [0, 10, 55])
+def test_noise_variance_uses_a_bounded_number_of_rows_with_weight(monkeypatch, n_zero, as_X):
+    samples, original = [], Rows.sample
+    monkeypatch.setattr(skdropout._regressor, "MAX_NOISE_ROWS", 20)
+    monkeypatch.setattr(Rows, "sample", lambda self, n: samples.append(original(self, n)) or samples[-1])
+    weight = (np.arange(60) >= n_zero) * rng.uniform(0.5, 2, size=60)
+    for _ in range(2):
+        model = regressor().fit(as_X(X), y, weight)
+    first, second = samples
+    assert len(np.unique(first.y)) == min(20, 60 - n_zero)
+    assert set(first.y) <= set(y[n_zero:])
+    np.testing.assert_array_equal(first.y, second.y)
+    squares = (first.y - model.predict(first.X)) ** 2
+    assert model.noise_variance_ == pytest.approx(np.average(squares, weights=first.sample_weight))
 
 
 def test_noise_variance_is_that_of_the_residuals():

@@ -105,7 +105,7 @@ ENGINE_ARROWS = {
     "losses.py": {"registry"},
     "schedules.py": {"registry"},
     "products.py": {"threads"},
-    "training.py": {"optimizers", "threads"},
+    "training.py": {"threads"},
     "penalty.py": {"buffers"},
     "network.py": {"activations", "products"},
     "layers.py": {"activations", "buffers", "dropout", "products"},
