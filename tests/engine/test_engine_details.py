@@ -255,6 +255,7 @@ def test_scratch_has_chunk_length_and_dtype(size):
         lambda part, scratch: chunks.append((part.stop - part.start, len(scratch), scratch.dtype)) or 0, size, "f"
     )
     assert sum(n for n, _, _ in chunks) == size
+    assert chunks[-1][0] == min(size, CHUNK)  # the first chunk comes last
     assert {(n, "f") for n, _, _ in chunks} == {(n, dtype.char) for _, n, dtype in chunks}
 
 

@@ -1,11 +1,18 @@
 """Products in blocks equal np.dot to rounding, and their bits do not depend on the number of threads."""
 
+from functools import partial
+
 import numpy as np
 import pytest
+from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from skdropout.engine import products
-from skdropout.engine.products import ALIGNMENT, MAX_BLOCKS, MIN_PAIR, MIN_PRODUCT, dot, dot_later
+from skdropout.engine import products, threads
+from skdropout.engine.backprop import Backprop
+from skdropout.engine.buffers import in_chunks
+from skdropout.engine.layers import LayerSpec
+from skdropout.engine.params import Params
+from skdropout.engine.products import ALIGNMENT, MAX_BLOCKS, MIN_PAIR, MIN_PRODUCT, dot, dot_later, sparse_gradient
 from skdropout.engine.threads import Team, wait
 
 SHAPES = {  # rows, inner, columns
@@ -16,8 +23,9 @@ SHAPES = {  # rows, inner, columns
     "tall": (1501, 301, 19),
     "few rows": (3, 700, 4001),
     "short inner axis": (1201, 7, 1003),
-    "four blocks": (411, 403, 407),
-    "many blocks": (512, 512, 517),
+    "two blocks": (411, 403, 407),
+    "four blocks": (512, 512, 517),
+    "many blocks": (1031, 512, 517),
 }
 LAYOUTS = {
     "C": np.ascontiguousarray,
@@ -147,3 +155,44 @@ def test_helpers_share_the_longer_axis(small, monkeypatch, transposed):
     a, b = operands((40, 64, 320))
     check_equal(*((dot(b.T, a.T), b.T, a.T) if transposed else (dot(a, b), a, b)))
     assert [(block.start, block.stop) for block in shares[0]] == [(i, min(i + 48, 320)) for i in range(0, 320, 48)]
+
+
+def test_sparse_gradient():
+    rng = np.random.default_rng(0)
+    out = np.full((30, 4), np.nan)
+    for _ in range(3):  # `out` contains an earlier gradient, of other columns
+        x = sparse.csr_array(rng.normal(size=(9, 30)) * (rng.random((9, 30)) < 0.1))
+        d = rng.normal(size=(9, 4))
+        sparse_gradient(x, d, out)
+        np.testing.assert_allclose(out, x.toarray().T @ d, rtol=1e-12)
+
+
+def test_add_penalty_completes_the_gradient(small, monkeypatch):
+    """Without helpers, products of the gradient are computed when the optimizer needs them."""
+
+    def fail_to_start(helper):
+        raise RuntimeError
+
+    monkeypatch.setattr(threads.Helper, "start", fail_to_start)
+    rng = np.random.default_rng(0)
+    params = Params((40, 40, 40, 40), float)
+    params.vector[:] = rng.normal(size=params.vector.size) / 6
+    specs = [LayerSpec(40, "relu"), LayerSpec(40, "relu"), LayerSpec(40, "identity")]
+    expected, backprop = (Backprop(params, specs, "squared_error", 32, alpha=0.1) for _ in range(2))
+    with Team(lambda: 2) as team:
+        for _ in range(3):
+            batch = rng.normal(size=(32, 40)), rng.normal(size=(32, 40)), None, None
+            backprop.gradient[:] = np.nan
+            backprop.data_loss_and_grad(*batch)
+            assert len(team.deferred) == 3  # and none of an earlier batch
+            assert np.isnan(backprop.gradient[:4800]).all()
+            parts = []
+            add_penalty = partial(backprop.add_penalty_to, 32.0)
+            in_chunks(
+                lambda part, scratch, parts=parts, add=add_penalty: parts.append(part) or add(part, scratch), 4920, "d"
+            )
+            assert parts == [slice(0, 4920)]  # all layers are in one chunk
+            team.n_threads = lambda: 1
+            expected.loss_and_grad(*batch)
+            team.n_threads = lambda: 2
+            np.testing.assert_array_equal(backprop.gradient, expected.gradient)

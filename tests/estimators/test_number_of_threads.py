@@ -24,6 +24,7 @@ from skdropout._threads import ONE_BLAS_THREAD
 from skdropout.engine import backprop, buffers, network, products, threads
 from skdropout.engine.dropout import DROPOUTS
 from skdropout.engine.dropout.base import Multiplicative
+from skdropout.engine.optimizers import OPTIMIZERS
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # of fork
 TIMEOUT = 30  # seconds, of a test that fails
@@ -55,6 +56,19 @@ class Uniform(Multiplicative):
         return x**2 * self.width**2 / 3
 
 
+class UnitStep:
+    """Optimizer that reads the whole gradient before it adds the penalty."""
+
+    def __init__(self, size, dtype, learning_rate):
+        self.learning_rate, self.factor = float(learning_rate), 1.0
+
+    def step(self, params, gradient, add_penalty):
+        norm = float(np.linalg.norm(gradient))
+        penalty = buffers.in_chunks(add_penalty, params.size, params.dtype)
+        params -= self.learning_rate * self.factor / norm * gradient
+        return penalty
+
+
 def divide_small_work(set_attribute=setattr):
     """Let helpers share small products and updates, on a machine with eight cores."""
     set_attribute(products, "MIN_PRODUCT", 1 << 10)
@@ -71,6 +85,7 @@ def small_work(monkeypatch):
     monkeypatch.setattr(backprop, "THIN_WORK", 1)
     monkeypatch.setattr(backprop, "THIN_ROWS", 1)
     monkeypatch.setitem(DROPOUTS, "uniform", Uniform)
+    monkeypatch.setitem(OPTIMIZERS, "unit_step", UnitStep)
 
 
 @pytest.fixture(autouse=True)
@@ -120,6 +135,7 @@ CASES = {
     "momentum without Nesterov": {"solver": "sgd", "nesterovs_momentum": False, "l1_ratio": 0.5, "alpha": 0.1},
     "adamw": {"solver": "adamw", "alpha": 0.1},
     "lbfgs": {"solver": "lbfgs", "dropout": 0},
+    "unit step": {"solver": "unit_step"},
     "float64": {"dtype": "float64", "activation": "tanh"},
     "early stopping": {"early_stopping": True},
     "input dropout": {"input_dropout": 0.1},
