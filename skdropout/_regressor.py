@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils import assert_all_finite
+from sklearn.utils import Bunch, assert_all_finite
 
 from ._base import BaseDropoutMLP
 from ._fit.parameters import REGRESSION_LOSSES
@@ -491,20 +491,103 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
             warn_about_unused_sampling(options)
             return super().predict(X)
         X = self._validate_predict(X)
-        mean, std = (np.empty((X.shape[0], self.n_outputs_), self._network().coefs[0].dtype) for _ in range(2))
+        mean, epistemic, aleatoric = self._predictive_moments(X, options)
+        without_noise = dropout is None and input_dropout is None and not any(noise_settings(self).rates)
+        if without_noise and aleatoric.ndim == 1:
+            warn_about_constant_std(self.coefs_[0])
+        std = np.sqrt(epistemic + aleatoric).astype(mean.dtype)
+        return self._decode(mean), self._decode(self._check_output(std, X))
+
+    @from_snapshot
+    def predict_uncertainty(
+        self,
+        X: MatrixLike,
+        *,
+        n_samples: Int = 100,
+        random_state: Seed = 0,
+        dropout: Rates | None = None,
+        input_dropout: Float | None = None,
+        mask_sharing: MaskSharing = "sample",
+        n_jobs: Int | None = None,
+    ) -> Bunch:
+        """Predict the mean, and split the variance into epistemic and aleatoric parts by Monte Carlo dropout.
+
+        With f_t the mean and s_t² the noise variance of pass t of T, and f̄ the mean of the passes [1]_::
+
+            σ² = 1/T Σ_t (f_t(x) - f̄(x))² + 1/T Σ_t s_t²(x).
+
+        The first term, the epistemic variance, is large where the passes disagree, and more training data would reduce
+        it. The second term, the aleatoric variance, is the variance of the observation noise: ``noise_variance_``, the
+        same for all rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples_X, n_features)
+            The input data.
+
+        n_samples : int, default=100
+            Number of Monte Carlo passes T, at least 1. Memory use does not depend on it.
+
+        random_state : int, RandomState instance or None, default=0
+            Determines the random masks.
+
+        dropout : float or array-like of shape (n_hidden,), default=None
+            Dropout rate of the hidden layers during sampling, in [0, 1). None for the rates at the end of training, or,
+            if a schedule ended at 0, for the rates at its start. 0 for no noise.
+
+        input_dropout : float, default=None
+            Dropout rate of the inputs during sampling, with the same default.
+
+        mask_sharing : {'sample', 'batch'}, default='sample'
+            Whether each row has its own masks in each pass, or all rows of X share them. With 'batch' each pass is one
+            function of X.
+
+        n_jobs : int, default=None
+            Number of threads of joblib. The results do not depend on it.
+
+        Returns
+        -------
+        uncertainty : :class:`~sklearn.utils.Bunch`
+            Dictionary-like object with `mean` and `std`, as returned by ``predict(X, return_std=True)``, and
+            `epistemic_variance` and `aleatoric_variance`, in squared units of y, whose sum is the square of `std`. All
+            have shape (n_samples_X,) or (n_samples_X, n_outputs).
+
+        References
+        ----------
+        .. [1] A. Kendall and Y. Gal (2017). What Uncertainties Do We Need in Bayesian Deep Learning for Computer
+           Vision? NeurIPS.
+        """
+        X = self._validate_predict(X)
+        options = SamplingOptions(n_samples, random_state, dropout, input_dropout, mask_sharing, n_jobs)
+        mean, epistemic, aleatoric = self._predictive_moments(X, options)
+        aleatoric = np.array(np.broadcast_to(aleatoric, mean.shape))
+        std = self._check_output(np.sqrt(epistemic + aleatoric), X).astype(mean.dtype)
+        return Bunch(
+            mean=self._decode(mean),
+            std=self._decode(std),
+            epistemic_variance=self._decode(epistemic),
+            aleatoric_variance=self._decode(aleatoric),
+        )
+
+    def _predictive_moments(self, X, options):
+        """Return the mean, the epistemic variance and the aleatoric variance of the validated rows X.
+
+        The first two have shape (n_rows, n_outputs). So has the aleatoric variance if it depends on the rows, else
+        (n_outputs,).
+        """
+        mean = np.empty((X.shape[0], self.n_outputs_), self._network().coefs[0].dtype)
+        epistemic = np.empty(mean.shape)
 
         def gather(blocks):
             for rows, (_, block_mean, variance) in reduce_over_passes(blocks, add_moments):
                 mean[rows] = block_mean
-                std[rows] = np.sqrt(variance + self.noise_variance_)
+                epistemic[rows] = variance
 
         # no recentering, since the mean of the passes is replaced below
         monte_carlo_passes(self, X, pass_moments, gather, options, recenter=False)
-        if ended_at_zero(self, dropout, input_dropout):
+        if ended_at_zero(self, options.dropout, options.input_dropout):
             mean = self._output(X)
-        elif dropout is None and input_dropout is None and not any(noise_settings(self).rates):
-            warn_about_constant_std(self.coefs_[0])
-        return self._decode(mean), self._decode(self._check_output(std, X))
+        return mean, epistemic, np.atleast_1d(self.noise_variance_)
 
     @from_snapshot
     def sample_y(
