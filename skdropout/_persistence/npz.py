@@ -13,7 +13,7 @@ from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.validation import check_is_fitted
 
 from .._fit.parameters import dropout_rates, hidden_sizes, names_per_layer
-from .._fitted import FITTED, attributes_with, noise_settings, unfolded_state
+from .._fitted import FITTED, attributes_with, noise_settings, uncalibrated, unfolded_state
 from .._version import __version__
 from .._weights import BATCH_NORM, checked_weights, unfold_weights
 from ..engine.activations import ACTIVATIONS, OUTPUTS
@@ -267,6 +267,8 @@ def state_from_arrays(header, arrays):
 
     state = _saved_attributes(header, arrays)
     state |= {"n_features_in_": units[0], "n_layers_": len(units), "n_outputs_": units[-1]}
+    if header["estimator"] == "regressor":  # skdropout 0.1.0 saved no calibration
+        state = uncalibrated(state["n_outputs_"]) | state
     activations = names_per_layer("activation", header["activation"], ACTIVATIONS, len(hidden_shapes))
     state |= {"_activations": activations, "out_activation_": header["out_activation"]}
     state |= _dropout_attributes(header, arrays, units, state["dropout_"])
