@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
 from ._fitted import uncalibrated
-from ._sampling import SamplingOptions, ended_at_zero
+from ._sampling import SamplingOptions
 from ._sklearn import InvalidParameterError
 from ._snapshot import from_snapshot
 from ._typing import Float, FloatArray, Int, MaskSharing, MatrixLike, Rates, Seed
@@ -253,20 +253,31 @@ class ConformalMixin(ABC):
             epistemic, aleatoric = self._scaled(*variances)
         return mean, estimator._check_output(np.sqrt(epistemic + aleatoric), X), epistemic, aleatoric
 
-    def _undo_variance_factor(self, X, Y, options):
-        """Return targets for the density without the variance factor, minus the log density, and sampling options.
+    def _pass_likelihood(self, X, options):
+        """Return a function like ``_log_likelihood``, with the slice of the rows as third argument, and the options.
 
-        The density with the factor c is that of µ + √c (z - µ) if z has the density without it, µ being its mean.
+        The factor c of the total variance e + a of a row becomes factors g of e and k of a, with g e + k a = c (e + a).
         """
-        factor = np.broadcast_to(self.variance_factor_, Y.shape[1])
-        if (factor == 1).all():
-            return Y, 0.0, options
-        if not isinstance(options.random_state, Integral):  # the same passes for the mean and for the density
+        estimator: Any = self
+        if np.all(self.variance_factor_ == 1):
+            return (lambda outputs, Y, rows: estimator._log_likelihood(outputs, Y)), options
+        if not isinstance(options.random_state, Integral):  # the same passes for the moments and for the density
             options = options._replace(random_state=check_random_state(options.random_state).randint(2**31 - 1))
-        noise_free = ended_at_zero(self, options.dropout, options.input_dropout)
-        mean, *_ = self._predictive_moments(X, options._replace(n_samples=1) if noise_free else options)
+        mean, e, a = self._predictive_moments(X, options)
+        c = np.broadcast_to(self.variance_factor_, mean.shape)
         with np.errstate(all="ignore"):
-            return mean + (Y - mean) / np.sqrt(factor), np.log(factor).sum() / 2, options
+            g = np.where(c < 1, np.maximum(c - (1 - c) * a / e, 0), c)  # with k = 1, or g = 0
+            k = (c * (e + a) - g * e) / a
+
+        def log_likelihood(outputs, Y, rows):
+            n_outputs = Y.shape[1]
+            adjusted = np.array(outputs, dtype=float)
+            adjusted[..., :n_outputs] -= mean[rows]
+            adjusted[..., :n_outputs] *= np.sqrt(g[rows])
+            adjusted[..., :n_outputs] += mean[rows]
+            return estimator._log_likelihood(adjusted, Y, k[rows])
+
+        return log_likelihood, options
 
     def _conformal_quantile(self, coverage):
         """Return the quantile of the conformity scores of each output, of shape (n_outputs,)."""

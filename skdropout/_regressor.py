@@ -658,8 +658,10 @@ class DropoutMLPRegressor(ConformalMixin, RegressorMixin, BaseDropoutMLP):
         outputs = (outputs + shift).astype(outputs.dtype, copy=False)
         return np.maximum(outputs, 0) if self.out_activation_ == "exp" else outputs
 
-    def _log_likelihood(self, outputs, Y):
-        variance = np.broadcast_to(self.noise_variance_, Y.shape[1])
+    def _log_likelihood(self, outputs, Y, scale=1.0):
+        """Return log p(y | pass) with the noise variance times `scale`, of shape (n_rows, n_outputs) or a number."""
+        variance = np.broadcast_to(self.noise_variance_, Y.shape[1]) * scale
+        variance = np.maximum(variance, np.finfo(float).smallest_subnormal)
         return -((outputs - Y) ** 2 / variance + np.log(2 * np.pi * variance)).sum(axis=2) / 2
 
     def _estimate_noise(self, rows):

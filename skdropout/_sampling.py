@@ -60,9 +60,9 @@ class MonteCarloMixin(ABC):
     def _recenter(self, outputs, shift):
         """Add `shift` of shape (n_rows, n_outputs) to outputs of shape (n_passes, n_rows, n_outputs)."""
 
-    def _undo_variance_factor(self, X, Y, options):
-        """Return targets for the density without the variance factor, minus the log density, and sampling options."""
-        return Y, 0.0, options
+    def _pass_likelihood(self, X, options):
+        """Return a function like ``_log_likelihood``, with the slice of the rows as third argument, and the options."""
+        return (lambda outputs, Y, rows: self._log_likelihood(outputs, Y)), options
 
     _recenters_raw = False  # whether the shift is added before the output activation
 
@@ -82,12 +82,16 @@ class MonteCarloMixin(ABC):
         """Compute the log predictive density, or probability, of y by Monte Carlo dropout.
 
         For each row, this is log (1/T Σ_t p(y | f_t(x))), where f_t is the network in the t-th Monte Carlo pass. In
-        regression, the predictive distribution is a mixture of normal distributions with variance ``noise_variance_``,
-        stretched around its mean so that mean and variance are those of ``predict(X, return_std=True)``, with the
-        variance factor; in classification, it is the mean of the probabilities. Multiple outputs or labels have a joint
-        density. If a schedule ended at 0 and no rates are given, the passes use the rates at the start of the schedule
-        and are centered on the noise-free output, as in ``predict`` and ``sample_y``, or ``sample_proba``. This doubles
-        the computation time, as does a ``variance_factor_`` other than 1 of passes that are not centered.
+        regression, the predictive distribution is a mixture of normal distributions with variance ``noise_variance_``;
+        in classification, it is the mean of the probabilities. Multiple outputs or labels have a joint density. If a
+        schedule ended at 0 and no rates are given, the passes use the rates at the start of the schedule and are
+        centered on the noise-free output, as in ``predict`` and ``sample_y``, or ``sample_proba``. This doubles the
+        computation time.
+
+        If ``variance_factor_`` of the regressor is not 1, the mixture is adjusted such that its mean and variance are
+        those of ``predict(X, return_std=True)``, which needs the passes once more. A factor above 1 multiplies the
+        variance of the passes around their mean and the noise variance. A factor below 1 first reduces the variance of
+        the passes, then the noise variance, because the latter contains the errors of the network on held-out rows.
 
         Parameters
         ----------
@@ -124,7 +128,7 @@ class MonteCarloMixin(ABC):
         """
         options = SamplingOptions(n_samples, random_state, dropout, input_dropout, mask_sharing, n_jobs)
         X, Y = self._validate_predict_xy(X, y)
-        Y, log_jacobian, options = self._undo_variance_factor(X, Y, options)
+        log_likelihood, options = self._pass_likelihood(X, options)
         log_density = np.empty(X.shape[0])
 
         def gather(blocks):
@@ -132,10 +136,10 @@ class MonteCarloMixin(ABC):
                 log_density[rows] = total - np.log(n_samples)
 
         def log_sum(outputs, rows):
-            return logsumexp(self._log_likelihood(outputs, Y[rows]), axis=0)
+            return logsumexp(log_likelihood(outputs, Y[rows], rows), axis=0)
 
         monte_carlo_passes(self, X, log_sum, gather, options)
-        return log_density - log_jacobian
+        return log_density
 
     def _sample(self, X, n_columns, options, postprocess=np.asarray):
         """Return ``postprocess`` of the outputs of Monte Carlo passes, of shape (n_rows, n_columns, n_samples)."""

@@ -8,6 +8,7 @@ import pytest
 from helpers import needs_callbacks
 from scipy import sparse
 from scipy.integrate import trapezoid
+from scipy.special import logsumexp
 from scipy.stats import norm
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.decomposition import PCA
@@ -256,18 +257,36 @@ def test_calibration_changes_neither_weights_nor_random_streams():
     ],
     ids=["flat_cos", "constant", "no dropout", "two layers"],
 )
-@pytest.mark.parametrize("factor", [0.3, 1.0, 2.5])
+@pytest.mark.parametrize("factor", [0.01, 0.5, 0.9, 1.0, 2.5])
 def test_density_has_the_moments_of_predict(params, factor):
     model = regressor(**params).fit(X, y)
     model.variance_factor_ = factor
     options = {"n_samples": 100, "mask_sharing": "batch", "random_state": 3}
-    grid = np.linspace(-30, 30, 8001)
-    density = np.exp(model.log_predictive_density(np.tile(X[:1], (8001, 1)), grid, **options))
+    grid = np.linspace(-30, 30, 20_001)
+    density = np.exp(model.log_predictive_density(np.tile(X[:1], (20_001, 1)), grid, **options))
     assert trapezoid(density, grid) == pytest.approx(1, abs=1e-6)
     options["dropout"] = 0 if params.get("dropout") == 0 else None  # does not warn
     mean, std = model.predict(X[:1], return_std=True, **options)
     assert trapezoid(grid * density, grid) == pytest.approx(mean[0], abs=1e-6)
     assert trapezoid((grid - mean[0]) ** 2 * density, grid) == pytest.approx(std[0] ** 2, rel=1e-6)
+
+
+def test_small_factors_reduce_the_spread_first_and_large_ones_stretch_both():
+    """Mixtures by hand, of 100 passes: spread and noise variance times g and k."""
+    model = regressor(dropout_schedule="constant").fit(X, y)
+    passes, noise = model.sample_y(X, 100), model.noise_variance_
+    mean, spread = passes.mean(axis=1), passes.var(axis=1)
+    seen = set()
+    for factor in (0.2, 0.9, 3.0):
+        model.variance_factor_ = factor
+        total = factor * (spread + noise)
+        k = np.full(100, factor) if factor > 1 else np.minimum(1, total / noise)
+        g = (total - k * noise) / spread
+        seen |= {*np.sign(g[g < factor - 1e-9].round(9)), *np.sign(g[g > 1])}
+        scaled = mean[:, np.newaxis] + np.sqrt(np.maximum(g, 0))[:, np.newaxis] * (passes - mean[:, np.newaxis])
+        densities = norm.logpdf(y[:, np.newaxis], scaled, np.sqrt(k * noise)[:, np.newaxis])
+        np.testing.assert_allclose(model.log_predictive_density(X, y), logsumexp(densities, axis=1) - np.log(100))
+    assert seen == {0, 1}
 
 
 def test_density_uses_the_same_passes_for_the_mean_with_any_random_state():

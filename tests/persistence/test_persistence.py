@@ -650,6 +650,30 @@ def test_to_sklearn_of_subclass_with_other_parameters():
     assert (mlp.hidden_layer_sizes, mlp.max_iter) == ((5,), 2)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"conformity_scores_": np.ones(0)},
+        {"conformity_scores_": np.ones(6)},
+        {"conformity_scores_": np.ones((6, 3))},
+        {"conformity_scores_": np.full((6, 2), np.nan)},
+        {"conformity_scores_": np.full((6, 2), -1.0)},
+        {"_conformity_weights": np.ones(7)},
+        {"_conformity_weights": np.full((6, 1), 1.0)},
+        {"conformity_scores_": np.ones((2, 2)), "_conformity_weights": np.array([1.0, 0.0])},
+    ],
+)
+def test_damaged_conformity_scores_raise(damage, tmp_path):
+    model = fitted("spatial")
+    assert model.conformity_scores_.shape[1] == 2
+    assert 3 < len(model._conformity_weights) < 7
+    model.save_weights(tmp_path / "weights.npz")
+    arrays = dict(np.load(tmp_path / "weights.npz"))
+    np.savez(tmp_path / "damaged.npz", **arrays | damage)
+    with pytest.raises(ValueError, match=r"damaged .*conformity_scores_ must be the non-negative scores"):
+        with_same_architecture(model).load_weights(tmp_path / "damaged.npz")
+
+
 def test_negative_variances_raise(saved):
     edit(saved, batch_norm_var_0=np.full(6, -1, np.float32))
     with pytest.raises(ValueError, match=r"batch_norm_var_0 \.\.\. must be at least 0"):
