@@ -54,8 +54,8 @@ class ConformalMixin(ABC):
             variance_factor_ = 1/m Σ_i (y_i - µ_i)² / σ²_i,    conformity_scores_ = |y_i - µ_i| / σ_i,
 
         where σ² is without the factor in the first equation and includes it in the second. ``noise_variance_`` is
-        estimated first, also on these rows. If the parameter `noise_variance` is set, both keep its value: the factor
-        is 1. Sample weights make the first mean a weighted one.
+        estimated first, also on these rows. If the parameter `noise_variance` is set, it is used instead, and the
+        factor is 1. Sample weights make the first mean a weighted one.
 
         Parameters
         ----------
@@ -225,11 +225,11 @@ class ConformalMixin(ABC):
         X, _, Y, weights = rows
         X = X[:]
         mean, epistemic, aleatoric = self._predictive_moments(X, options)
-        residuals = np.abs(np.subtract(Y, mean, dtype=float))
+        residuals = np.abs(Y - mean).astype(float)
         if estimator.noise_variance is None:
             ratios = residuals**2 / estimator._check_output(epistemic + aleatoric, X)
             factor = np.maximum(np.average(ratios, axis=0, weights=weights), FLOAT.tiny)  # for exact fits
-            factor[np.isinf(factor)] = 1  # the squares overflowed
+            factor[np.isinf(factor) | (np.abs(factor - 1) < 1e-9)] = 1  # the squares overflowed; without dropout
             self.variance_factor_ = float(factor[0]) if len(factor) == 1 else factor
         std = np.sqrt(sum(self._scaled(epistemic, aleatoric)))
         scores = np.minimum(residuals / estimator._check_output(std, X), FLOAT.max)
