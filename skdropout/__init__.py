@@ -9,7 +9,7 @@ from ._displays.training import TrainingCurveDisplay
 from ._displays.units import ActivationSparsityDisplay, FirstLayerWeightsDisplay
 from ._onnx import register_onnx
 from ._regressor import DropoutMLPRegressor
-from ._scoring import log_predictive_density_scorer
+from ._scoring import log_predictive_density_scorer, predict_interval
 from ._show_versions import show_versions
 from ._tuning import DropoutRates, one_standard_error
 from ._typing import set_public_module
@@ -30,6 +30,7 @@ __all__ = [
     "diagnose",
     "log_predictive_density_scorer",
     "one_standard_error",
+    "predict_interval",
     "register_onnx",
     "show_versions",
 ]

@@ -243,6 +243,8 @@ class BaseDropoutMLP(
         if self.solver != "lbfgs":  # set last, so that copies made by callbacks do not share it
             self._optimizer = training.optimizer
         self._finalize(plan)
+        if plan.held_out is not None:
+            self._calibrate_after_fit(plan.held_out)
         interrupted = training.history.interrupted
         tasks.end_fit(None if interrupted else partial(finished_state, self, plan.random_state))
 
@@ -416,6 +418,9 @@ class BaseDropoutMLP(
 
     def _estimate_noise(self, rows):
         """Estimate the observation-noise variance (regressor only)."""
+
+    def _calibrate_after_fit(self, rows):
+        """Calibrate the predictive distribution on the validation set (regressor only)."""
 
     def _monitored_score(self):
         """Return the `scoring` of the validation set; None for the default score of the estimator."""

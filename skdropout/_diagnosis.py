@@ -144,7 +144,7 @@ def diagnose(
     >>> print(diagnose(clf, X, y).advice[0])
     The inputs have a root mean square of 237: scale them, for example by StandardScaler.
     """
-    network, X, y, _ = unwrap(estimator, X, y)
+    network, X, y, *_ = unwrap(estimator, X, y)
     if not hasattr(network, "log_predictive_density"):
         raise missing_network_error(NETWORKS, estimator, network)
     X_valid, Y = network._validate_predict_xy(X, y)
@@ -160,7 +160,7 @@ def diagnose(
 def _measure_activations(network, X):
     """Return the fraction of dead units of each hidden layer, and the root mean square of the input of each layer."""
     if X.shape[0] < 2:
-        raise ValueError("diagnose needs at least 2 rows, better hundreds, to detect dead units; got 1.")
+        raise ValueError("diagnose needs at least 2 rows of X, better hundreds, to detect dead units; got 1.")
     widths = np.array([W.shape[0] for W in network._network().coefs])
     minima, maxima = ([np.full(n, bound) for n in widths[1:]] for bound in (np.inf, -np.inf))
     squares = np.zeros(len(widths))

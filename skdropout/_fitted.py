@@ -47,6 +47,9 @@ FITTED = {
         Attribute(
             "noise_variance_", Real | np.ndarray, for_prediction=True, required="regressor", npz=True, array=True
         ),
+        Attribute("variance_factor_", Real | np.ndarray, for_prediction=True, npz=True, array=True),
+        Attribute("conformity_scores_", np.ndarray | None, for_prediction=True, npz=True, array=True),
+        Attribute("_conformity_weights", np.ndarray | None, for_prediction=True, npz=True, array=True),
         Attribute("_activations", required="both"),
         Attribute("_noise", required="both"),
         Attribute("out_activation_", str, required="both", sklearn=True),
@@ -87,6 +90,12 @@ def attributes_with(field, value=True):
 def required_attributes(kind):
     """Return the names of the attributes that a "classifier" or "regressor" needs to predict."""
     return [*attributes_with("required", "both"), *attributes_with("required", kind)]
+
+
+def uncalibrated(n_outputs):
+    """Return the attributes of a regressor without calibration, which are the defaults for files of older releases."""
+    factor = 1.0 if n_outputs == 1 else np.ones(n_outputs)
+    return {"variance_factor_": factor, "conformity_scores_": None, "_conformity_weights": None}
 
 
 def is_fitted_attribute(name):

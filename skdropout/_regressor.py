@@ -13,6 +13,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils import Bunch, assert_all_finite
 
 from ._base import BaseDropoutMLP
+from ._conformal import ConformalMixin
 from ._fit.parameters import REGRESSION_LOSSES
 from ._fit.unused_parameters import warn_about_unused_sampling
 from ._fitted import noise_settings
@@ -52,7 +53,7 @@ from .engine.losses import LOSSES
 MAX_NOISE_ROWS = 2000  # for the observation noise: the standard error of a variance from 2000 normal residuals is 3 %
 
 
-class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
+class DropoutMLPRegressor(ConformalMixin, RegressorMixin, BaseDropoutMLP):
     """Multi-layer perceptron regressor with dropout.
 
     This model minimizes the loss of a network whose units are dropped at random in training::
@@ -206,6 +207,12 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         `noise_variance`, or its estimate: the mean squared residual of the noise-free prediction on the validation set,
         or, without one, on the training rows of the last call; of at most 2000 rows, drawn at random. An overfitted
         network makes the training residuals too small.
+    variance_factor_ : float or ndarray of shape (n_outputs,)
+        Factor on the total variance: the mean of (y - µ)² / σ² on at most 2000 rows of the validation set, or on the
+        rows passed to ``calibrate``. 1 without such rows, if `noise_variance` is set, and during training.
+    conformity_scores_ : ndarray of shape (n_rows,) or (n_rows, n_outputs), or None
+        Absolute residuals of these rows divided by σ, whose quantiles are the half widths of ``predict_interval``; None
+        without such rows. Further training, also by ``partial_fit``, discards the scores of the previous weights.
     loss_ : float
         Training loss of the last epoch, with dropout and penalty.
     loss_curve_ : list of float
@@ -433,14 +440,17 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
 
         With ``return_std=True``, T Monte Carlo passes f_t with mean f̄ give the total standard deviation σ::
 
-            σ² = noise_variance_ + 1/T Σ_t (f_t(x) - f̄(x))².
+            σ² = variance_factor_ (noise_variance_ + 1/T Σ_t (f_t(x) - f̄(x))²).
 
         The mean µ depends on the rates at the end of training:
 
         - Above 0, as with ``dropout_schedule='constant'``, or if all rates are given: µ is f̄.
         - At 0 (or below 1 % of `dropout`), as with the default schedule 'flat_cos': the passes use the rates at the
           start of the schedule, and µ is the noise-free prediction, ``predict(X)``.
-        - Without dropout, all passes are equal, and σ² is ``noise_variance_`` for all rows.
+        - Without dropout, all passes are equal, and σ² is the same for all rows.
+
+        Intervals µ ± z σ with z from the normal distribution cover approximately what they say. Use
+        ``predict_interval`` for intervals whose coverage is guaranteed.
 
         The parameters after `return_std` apply only if it is True. See :doc:`/uncertainty`.
 
@@ -491,12 +501,11 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
             warn_about_unused_sampling(options)
             return super().predict(X)
         X = self._validate_predict(X)
-        mean, epistemic, aleatoric = self._predictive_moments(X, options)
+        mean, std, _, aleatoric = self._calibrated_moments(X, options)
         without_noise = dropout is None and input_dropout is None and not any(noise_settings(self).rates)
         if without_noise and aleatoric.ndim == 1:
             warn_about_constant_std(self.coefs_[0])
-        std = np.sqrt(epistemic + aleatoric).astype(mean.dtype)
-        return self._decode(mean), self._decode(self._check_output(std, X))
+        return self._decode(mean), self._decode(std.astype(mean.dtype))
 
     @from_snapshot
     def predict_uncertainty(
@@ -512,13 +521,14 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     ) -> Bunch:
         """Predict the mean, and split the variance into epistemic and aleatoric parts by Monte Carlo dropout.
 
-        With f_t the mean and s_t² the noise variance of pass t of T, and f̄ the mean of the passes [1]_::
+        With f_t the mean and s_t² the noise variance of pass t of T, f̄ the mean of the passes [1]_, and the factor c,
+        ``variance_factor_``::
 
-            σ² = 1/T Σ_t (f_t(x) - f̄(x))² + 1/T Σ_t s_t²(x).
+            σ² = c 1/T Σ_t (f_t(x) - f̄(x))² + c 1/T Σ_t s_t²(x).
 
         The first term, the epistemic variance, is large where the passes disagree, and more training data would reduce
-        it. The second term, the aleatoric variance, is the variance of the observation noise: ``noise_variance_``, the
-        same for all rows.
+        it. The second term, the aleatoric variance, is the variance of the observation noise: c times
+        ``noise_variance_``, the same for all rows.
 
         Parameters
         ----------
@@ -559,18 +569,17 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         """
         X = self._validate_predict(X)
         options = SamplingOptions(n_samples, random_state, dropout, input_dropout, mask_sharing, n_jobs)
-        mean, epistemic, aleatoric = self._predictive_moments(X, options)
+        mean, std, epistemic, aleatoric = self._calibrated_moments(X, options)
         aleatoric = np.array(np.broadcast_to(aleatoric, mean.shape))
-        std = self._check_output(np.sqrt(epistemic + aleatoric), X).astype(mean.dtype)
         return Bunch(
             mean=self._decode(mean),
-            std=self._decode(std),
+            std=self._decode(std.astype(mean.dtype)),
             epistemic_variance=self._decode(epistemic),
             aleatoric_variance=self._decode(aleatoric),
         )
 
     def _predictive_moments(self, X, options):
-        """Return the mean, the epistemic variance and the aleatoric variance of the validated rows X.
+        """Return the mean, the epistemic variance and the aleatoric variance of the rows X, without variance factor.
 
         The first two have shape (n_rows, n_outputs). So has the aleatoric variance if it depends on the rows, else
         (n_outputs,).
@@ -603,10 +612,11 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
     ) -> FloatArray:
         """Sample predictions f_t(x) with dropout, without observation noise (Monte Carlo dropout).
 
-        Their mean and variance are those of ``predict(X, return_std=True)`` without ``noise_variance_``. If a schedule
-        ended at 0 and no rates are given, the passes use the rates at the start of the schedule and are centered on
-        the noise-free prediction f(x): ``f_t(x) - f̄(x) + f(x)``, where f̄ is the mean of at least 100 passes. With
-        ``loss='poisson'`` the centered passes are clipped at 0.
+        Their mean is that of ``predict(X, return_std=True)``. Their variance is that of the network: the
+        `epistemic_variance` of ``predict_uncertainty`` divided by ``variance_factor_``. If a schedule ended at 0 and no
+        rates are given, the passes use the rates at the start of the schedule and are centered on the noise-free
+        prediction f(x): ``f_t(x) - f̄(x) + f(x)``, where f̄ is the mean of at least 100 passes. With ``loss='poisson'``
+        the centered passes are clipped at 0.
 
         Parameters
         ----------
@@ -648,8 +658,10 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         outputs = (outputs + shift).astype(outputs.dtype, copy=False)
         return np.maximum(outputs, 0) if self.out_activation_ == "exp" else outputs
 
-    def _log_likelihood(self, outputs, Y):
-        variance = np.broadcast_to(self.noise_variance_, Y.shape[1])
+    def _log_likelihood(self, outputs, Y, scale=1.0):
+        """Return log p(y | pass) with the noise variance times `scale`, of shape (n_rows, n_outputs) or a number."""
+        variance = np.broadcast_to(self.noise_variance_, Y.shape[1]) * scale
+        variance = np.maximum(variance, np.finfo(float).smallest_subnormal)
         return -((outputs - Y) ** 2 / variance + np.log(2 * np.pi * variance)).sum(axis=2) / 2
 
     def _estimate_noise(self, rows):
@@ -662,6 +674,7 @@ class DropoutMLPRegressor(RegressorMixin, BaseDropoutMLP):
         else:
             noise = np.full(self.n_outputs_, self.noise_variance, dtype=float)
         self.noise_variance_ = float(noise[0]) if self.n_outputs_ == 1 else noise
+        self._reset_calibration()
 
     def _learn_targets(self, y, fresh, incremental, classes):
         """Validate `noise_variance`. A regressor has no classes."""

@@ -60,6 +60,10 @@ class MonteCarloMixin(ABC):
     def _recenter(self, outputs, shift):
         """Add `shift` of shape (n_rows, n_outputs) to outputs of shape (n_passes, n_rows, n_outputs)."""
 
+    def _pass_likelihood(self, X, options):
+        """Return a function like ``_log_likelihood``, with the slice of the rows as third argument, and the options."""
+        return (lambda outputs, Y, rows: self._log_likelihood(outputs, Y)), options
+
     _recenters_raw = False  # whether the shift is added before the output activation
 
     @from_snapshot
@@ -83,6 +87,11 @@ class MonteCarloMixin(ABC):
         schedule ended at 0 and no rates are given, the passes use the rates at the start of the schedule and are
         centered on the noise-free output, as in ``predict`` and ``sample_y``, or ``sample_proba``. This doubles the
         computation time.
+
+        If ``variance_factor_`` of the regressor is not 1, the mixture is adjusted such that its mean and variance are
+        those of ``predict(X, return_std=True)``, which needs the passes once more. A factor above 1 multiplies the
+        variance of the passes around their mean and the noise variance. A factor below 1 first reduces the variance of
+        the passes, then the noise variance, because the latter contains the errors of the network on held-out rows.
 
         Parameters
         ----------
@@ -119,6 +128,7 @@ class MonteCarloMixin(ABC):
         """
         options = SamplingOptions(n_samples, random_state, dropout, input_dropout, mask_sharing, n_jobs)
         X, Y = self._validate_predict_xy(X, y)
+        log_likelihood, options = self._pass_likelihood(X, options)
         log_density = np.empty(X.shape[0])
 
         def gather(blocks):
@@ -126,7 +136,7 @@ class MonteCarloMixin(ABC):
                 log_density[rows] = total - np.log(n_samples)
 
         def log_sum(outputs, rows):
-            return logsumexp(self._log_likelihood(outputs, Y[rows]), axis=0)
+            return logsumexp(log_likelihood(outputs, Y[rows], rows), axis=0)
 
         monte_carlo_passes(self, X, log_sum, gather, options)
         return log_density

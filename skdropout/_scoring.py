@@ -1,7 +1,8 @@
-"""Log predictive density as a scorer, and access to the network inside pipelines and other containers."""
+"""Log predictive density and predictive intervals of pipelines and other containers, and access to their network."""
 
 from __future__ import annotations
 
+import warnings
 from typing import Unpack
 
 import numpy as np
@@ -16,7 +17,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.utils.validation import check_is_fitted
 
-from ._typing import MatrixLike, Sampling
+from ._typing import Float, FloatArray, MatrixLike, Sampling
 
 NETWORKS = "DropoutMLPClassifier or DropoutMLPRegressor"
 # Meta-estimators that predict with a single fitted estimator and pass X and y on unchanged (RFE selects columns of X)
@@ -39,11 +40,11 @@ def unwrap(estimator, X=None, y=None, with_log_jacobian=False):
 
     Returns
     -------
-    inner, X, y, log_jacobian : log_jacobian, of shape (n_samples,) or 0, is log |dt/dy| at y, where t is the
-        transformation of the targets.
+    inner, X, y, log_jacobian, transformers : log_jacobian, of shape (n_samples,) or 0, is log |dt/dy| at y, where t is
+        the transformation of the targets; transformers is the list of its steps, outermost first.
     """
     check_is_fitted(estimator)
-    log_jacobian = 0.0
+    log_jacobian, transformers = 0.0, []
     while True:
         if isinstance(estimator, Pipeline):
             for _, step in estimator.steps[:-1] if X is not None else ():
@@ -51,8 +52,10 @@ def unwrap(estimator, X=None, y=None, with_log_jacobian=False):
                     X = step.transform(X)
             estimator = estimator.steps[-1][1]
         elif isinstance(estimator, TransformedTargetRegressor):
+            transformer = estimator.transformer_
+            transformers.append(transformer)
             if y is not None:
-                y, transformer = np.asarray(y, dtype=float), estimator.transformer_
+                y = np.asarray(y, dtype=float)
                 columns = y.reshape(len(y), -1)
                 T = np.asarray(transformer.transform(columns))  # may be a DataFrame
                 if with_log_jacobian:
@@ -68,7 +71,7 @@ def unwrap(estimator, X=None, y=None, with_log_jacobian=False):
             if hasattr(X, "columns") and not hasattr(estimator, "feature_names_in_"):  # fitted on an array
                 X = np.asarray(X)
         else:
-            return estimator, X, y, log_jacobian
+            return estimator, X, y, log_jacobian, transformers
 
 
 def missing_network_error(wanted, estimator, inner):
@@ -189,8 +192,105 @@ def log_predictive_density_scorer(
     >>> bool((scores > -6).all())
     True
     """
-    network, X, y, log_jacobian = unwrap(estimator, X, y, with_log_jacobian=True)
+    network, X, y, log_jacobian, _ = unwrap(estimator, X, y, with_log_jacobian=True)
     if not hasattr(network, "log_predictive_density"):
         raise missing_network_error(NETWORKS, estimator, network)
     weights = None if sample_weight is None else np.asarray(sample_weight)
     return float(np.average(network.log_predictive_density(X, y, **sampling) + log_jacobian, weights=weights))
+
+
+def predict_interval(
+    estimator: BaseEstimator, X: MatrixLike, coverage: Float = 0.9, **sampling: Unpack[Sampling]
+) -> FloatArray:
+    """Predict intervals that contain a given fraction of the targets, in the units of the targets.
+
+    The function calls :meth:`DropoutMLPRegressor.predict_interval` of the network inside `estimator`, on X as the
+    network receives it, and transforms both ends back if the targets were transformed. A transformation that is
+    monotone in each output keeps the coverage. An end beyond the range of the transformation is infinite.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted :class:`DropoutMLPRegressor`, by itself or inside a :class:`~sklearn.pipeline.Pipeline`, a
+        :class:`~sklearn.compose.TransformedTargetRegressor` or a search, at any depth. The network needs held-out rows:
+        from ``early_stopping=True``, from `X_val`, or from :meth:`DropoutMLPRegressor.calibrate`.
+
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        The input data.
+
+    coverage : float, default=0.9
+        Fraction of the targets inside the intervals, in (0, 1).
+
+    **sampling : dict
+        `n_samples`, `dropout` and the other sampling parameters of :meth:`DropoutMLPRegressor.predict_interval`.
+
+    Returns
+    -------
+    y_interval : ndarray of shape (n_samples, 2) or (n_samples, n_outputs, 2)
+        Lower and upper ends.
+
+    Raises
+    ------
+    TypeError
+        If `estimator` contains no such network.
+
+    ValueError
+        If there are no or too few held-out rows, or if a target transformation is not monotone within an interval or
+        mixes outputs.
+
+    See Also
+    --------
+    DropoutMLPRegressor.predict_interval : Definition of the intervals, and what they guarantee.
+    CoverageDisplay : Plot the coverage of predictive intervals.
+
+    Examples
+    --------
+    >>> from sklearn.compose import TransformedTargetRegressor
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skdropout import DropoutMLPRegressor, predict_interval
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+    >>> reg = DropoutMLPRegressor(hidden_layer_sizes=20, dropout=0.1, early_stopping=True, random_state=0)
+    >>> model = make_pipeline(StandardScaler(), TransformedTargetRegressor(reg, transformer=StandardScaler()))
+    >>> lower, upper = predict_interval(model.fit(X_train, y_train), X_test, coverage=0.8).T
+    >>> bool(0.7 < ((lower <= y_test) & (y_test <= upper)).mean() < 0.9)
+    True
+    """
+    network, X, _, _, transformers = unwrap(estimator, X)
+    if not hasattr(network, "predict_interval"):
+        raise missing_network_error("DropoutMLPRegressor", estimator, network)
+    interval = network.predict_interval(X, coverage, **sampling)
+    for transformer in reversed(transformers):
+        interval = _transform_back(transformer, interval)
+    return interval
+
+
+def _transform_back(transformer, interval):
+    """Return intervals of the original targets, after checking that each output is a monotone function of its own."""
+    lower, upper = np.moveaxis(interval.reshape(len(interval), -1, 2), 2, 0)
+
+    def inverse(T):
+        with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):  # of NaN, which is handled below
+            return np.asarray(transformer.inverse_transform(T), dtype=float)
+
+    points = np.array([inverse(lower + t * (upper - lower)) for t in (0, 0.25, 0.5, 0.75, 1)])
+    separate = True
+    for j in range(lower.shape[1]):
+        mixed, expected = lower.copy(), points[0].copy()
+        mixed[:, j], expected[:, j] = upper[:, j], points[-1][:, j]
+        separate &= np.allclose(inverse(mixed), expected, equal_nan=True)
+    # beyond the range of an increasing transformer, such as PowerTransformer, the interval is unbounded
+    is_below = np.logical_or.accumulate(~np.isnan(points)[::-1])[::-1]
+    is_below[0] = True
+    points = np.where(np.isnan(points), np.where(is_below, -np.inf, np.inf), points)
+    is_monotone = (points[1:] >= points[:-1]).all(axis=0) | (points[1:] <= points[:-1]).all(axis=0)
+    if not (separate and is_monotone.all()):
+        raise ValueError(
+            f"{transformer!r} does not transform intervals of the targets back to intervals: use a transformer whose "
+            "inverse is monotone in each output, such as StandardScaler, or call predict_interval of the network."
+        )
+    ends = np.sort(points[[0, -1]], axis=0)
+    return np.moveaxis(ends, 0, 2).reshape(interval.shape)

@@ -78,6 +78,9 @@ class EarlyStopping(Callback):
     -----
     Pass it before callbacks that need the best weights at the end, such as :class:`Checkpoint`.
 
+    The restored weights of a regressor have no conformity scores. For :meth:`DropoutMLPRegressor.predict_interval`,
+    call its ``calibrate(X_val, y_val)`` after ``fit``.
+
     Only the epochs of one call count: a ``fit`` with ``warm_start=True`` restores the best of its own epochs, even if
     the initial weights were better.
 

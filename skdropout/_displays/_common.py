@@ -36,7 +36,7 @@ def legend_on_top(ax, ncols):
 
 def find_mlp(estimator, X=None):
     """Return the fitted MLP of skdropout or scikit-learn inside `estimator`, and X as the MLP receives it."""
-    mlp, X, _, _ = unwrap(estimator, X)
+    mlp, X, *_ = unwrap(estimator, X)
     if not hasattr(mlp, "coefs_"):
         raise missing_network_error("fitted multi-layer perceptron of skdropout or scikit-learn", estimator, mlp)
     return mlp, X

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 DIAGONAL_LABEL = "Perfectly calibrated"
 
 
+def _normal_quantile(level):
+    """Return the half width of the central interval of the standard normal distribution."""
+    return ndtri((1 + level) / 2)
+
+
 def _unit_square(display, ax, ref_line, xlabel, ylabel):
     """Set up unit-square axes for `display`, with the diagonal if `ref_line`; return whether the diagonal is new."""
     ax = new_axes(display, ax)
@@ -249,7 +254,7 @@ class ReliabilityDisplay:
             _check_no_rates(rates, "without n_samples, the number of Monte Carlo passes")
             P = estimator.predict_proba(X)
         else:
-            network, X, y, _ = unwrap(estimator, X, y)
+            network, X, y, *_ = unwrap(estimator, X, y)
             if not hasattr(network, "predict_uncertainty"):
                 wanted = (
                     f"DropoutMLPClassifier, required by n_samples={n_samples!r} (n_samples=None works with any "
@@ -375,9 +380,10 @@ class CoverageDisplay:
     """Coverage of predictive intervals: the fraction of targets inside them against their nominal level.
 
     The central interval at level p of a normal predictive distribution is µ ± z σ with z = Φ⁻¹((1 + p) / 2). If µ and
-    σ are calibrated, a fraction p of the targets is inside [1]_. Below the diagonal the intervals are too narrow, above
-    it they are too wide. The gray band shows two standard errors, √(p (1 - p) / n), to each side, for n independent
-    targets: the sampling variation of the coverage of calibrated intervals.
+    σ are calibrated, a fraction p of the targets is inside [1]_. With ``intervals='conformal'`` the quantile z is that
+    of held-out rows, as in :meth:`DropoutMLPRegressor.predict_interval`. Below the diagonal the intervals are too
+    narrow, above it they are too wide. The gray band shows two standard errors, √(p (1 - p) / n), to each side, for n
+    independent targets: the sampling variation of the coverage of calibrated intervals.
 
     Create it with :meth:`from_estimator` or :meth:`from_predictions`.
 
@@ -410,6 +416,7 @@ class CoverageDisplay:
     --------
     ReliabilityDisplay : Calibration of a classifier.
     DropoutMLPRegressor.predict : Predictive standard deviation with ``return_std=True``.
+    DropoutMLPRegressor.predict_interval : Conformal intervals.
     log_predictive_density_scorer : A single score that also rewards narrow intervals.
 
     Notes
@@ -490,6 +497,7 @@ class CoverageDisplay:
         y: ArrayLike,
         *,
         levels: ArrayLike | None = None,
+        intervals: Literal["normal", "conformal"] = "normal",
         n_samples: Int = 100,
         random_state: Seed = 0,
         dropout: Rates | None = None,
@@ -519,6 +527,10 @@ class CoverageDisplay:
 
         levels : array-like of shape (n_levels,), default=None
             Nominal levels in (0, 1); None for 0.05, 0.1, ..., 0.95.
+
+        intervals : {'normal', 'conformal'}, default='normal'
+            Intervals µ ± z σ from ``predict(X, return_std=True)``, or those of
+            :meth:`DropoutMLPRegressor.predict_interval`, which need held-out rows: 19 for the default levels.
 
         n_samples : int, default=100
             Number of Monte Carlo passes of a :class:`DropoutMLPRegressor`, at least 1.
@@ -556,12 +568,15 @@ class CoverageDisplay:
             If `estimator` is not a regressor, or contains none with ``predict(X, return_std=True)``.
 
         ValueError
-            If a rate is given for a regressor without dropout, or if `levels` are invalid.
+            If a rate is given for a regressor without dropout, if `levels` or `intervals` are invalid, or if there are
+            too few held-out rows for conformal intervals.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         if not is_regressor(estimator):
             raise TypeError(f"{estimator!r} is not a regressor: use ReliabilityDisplay for a classifier.")
-        regressor, X, y, _ = unwrap(estimator, X, y)
+        if intervals not in ("normal", "conformal"):
+            raise InvalidParameterError(f"intervals must be 'normal' or 'conformal', got {intervals!r}.")
+        regressor, X, y, *_ = unwrap(estimator, X, y)
         options = signature(regressor.predict).parameters if hasattr(regressor, "predict") else {}
         if "return_std" not in options:
             if not options or first_network_path(regressor):
@@ -576,9 +591,12 @@ class CoverageDisplay:
         else:
             _check_no_rates(sampling, f"on {type(regressor).__name__}")
             sampling = {}
+        if intervals == "conformal" and not hasattr(regressor, "_conformal_quantile"):
+            raise missing_network_error("DropoutMLPRegressor, required by intervals='conformal',", estimator, regressor)
         mean, std = regressor.predict(X, return_std=True, **sampling)
+        quantile = _normal_quantile if intervals == "normal" else regressor._conformal_quantile
         name = type(estimator).__name__ if name is None else name
-        return cls.from_predictions(y, mean, std, levels=levels, name=name, ax=ax, ref_line=ref_line, **kwargs)
+        return cls._from_moments(y, mean, std, levels, quantile, name).plot(ax=ax, ref_line=ref_line, **kwargs)
 
     @classmethod
     def from_predictions(
@@ -631,6 +649,13 @@ class CoverageDisplay:
         ValueError
             If the shapes differ, a standard deviation is negative, or `levels` are invalid.
         """
+        return cls._from_moments(y_true, y_mean, y_std, levels, _normal_quantile, name).plot(
+            ax=ax, ref_line=ref_line, **kwargs
+        )
+
+    @classmethod
+    def _from_moments(cls, y_true, y_mean, y_std, levels, quantile, name):
+        """Return the display of the intervals µ ± ``quantile(level)`` σ."""
         levels = np.linspace(0.05, 0.95, 19) if levels is None else np.sort(np.ravel(levels)).astype(float)
         if not (len(levels) and ((levels > 0) & (levels < 1)).all()):
             raise InvalidParameterError(f"levels must be in (0, 1), such as 0.95 for 95 %, got {levels}.")
@@ -645,5 +670,5 @@ class CoverageDisplay:
         if (y_std < 0).any():
             raise ValueError(f"y_std must not be negative, got {y_std.min()}: pass standard deviations.")
         error = np.abs(y_true - y_mean)
-        coverage = np.array([np.mean(error <= z * y_std) for z in ndtri((1 + levels) / 2)])
-        return cls(levels, coverage, y_true.size, estimator_name=name).plot(ax=ax, ref_line=ref_line, **kwargs)
+        coverage = np.array([np.mean(error <= quantile(level) * y_std) for level in levels])
+        return cls(levels, coverage, y_true.size, estimator_name=name)

@@ -205,7 +205,9 @@ def check_lbfgs(settings, rates, validation):
     if loss in LOSSES and not LOSSES[loss].smooth:
         raise ValueError(f"solver='lbfgs' needs a smooth loss, not loss={loss!r}: use solver='adam' or 'sgd'.")
     if settings.early_stopping or validation[0] is not None:
-        warnings.warn("solver='lbfgs' does not use validation data: early_stopping and X_val have no effect.")
+        warnings.warn(
+            "solver='lbfgs' does not use validation data: early_stopping and X_val have no effect on the training."
+        )
 
 
 def compute_dtype(dtype, X):

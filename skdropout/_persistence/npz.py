@@ -13,7 +13,7 @@ from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.validation import check_is_fitted
 
 from .._fit.parameters import dropout_rates, hidden_sizes, names_per_layer
-from .._fitted import FITTED, attributes_with, noise_settings, unfolded_state
+from .._fitted import FITTED, attributes_with, noise_settings, uncalibrated, unfolded_state
 from .._version import __version__
 from .._weights import BATCH_NORM, checked_weights, unfold_weights
 from ..engine.activations import ACTIVATIONS, OUTPUTS
@@ -267,6 +267,9 @@ def state_from_arrays(header, arrays):
 
     state = _saved_attributes(header, arrays)
     state |= {"n_features_in_": units[0], "n_layers_": len(units), "n_outputs_": units[-1]}
+    if header["estimator"] == "regressor":  # skdropout 0.1.0 saved no calibration
+        state = uncalibrated(state["n_outputs_"]) | state
+        _check_conformity(state["conformity_scores_"], state["_conformity_weights"], state["n_outputs_"])
     activations = names_per_layer("activation", header["activation"], ACTIVATIONS, len(hidden_shapes))
     state |= {"_activations": activations, "out_activation_": header["out_activation"]}
     state |= _dropout_attributes(header, arrays, units, state["dropout_"])
@@ -294,6 +297,17 @@ def state_from_arrays(header, arrays):
         labels = np.eye(n_outputs, dtype=int) if is_logistic and n_outputs > 1 else classes
         state["_label_binarizer"] = LabelBinarizer().fit(labels)
     return state
+
+
+def _check_conformity(scores, weights, n_outputs):
+    """Raise an error if the conformity scores of a file are not those of at least one row."""
+    if scores is None:
+        return
+    n_rows = len(scores)
+    shapes = [scores.shape, (n_rows,) if weights is None else weights.shape]
+    valid = (scores >= 0).all() and (weights is None or (weights > 0).all())
+    if not (n_rows and valid and shapes == [(n_rows,) if n_outputs == 1 else (n_rows, n_outputs), (n_rows,)]):
+        raise ValueError("conformity_scores_ must be the non-negative scores of at least one row for each output")
 
 
 def _dropout_attributes(header, arrays, units, rates):

@@ -13,7 +13,7 @@ from sklearn.base import is_classifier
 from sklearn.utils.fixes import parse_version
 
 from .._fit.parameters import learning_rate_settings
-from .._fitted import Unfolded, attributes_with, required_attributes
+from .._fitted import Unfolded, attributes_with, required_attributes, uncalibrated
 from .._version import __version__
 from .._weights import BATCH_NORM, checked_weights, unfold_weights
 from ..engine.layers import fold
@@ -65,6 +65,8 @@ class PicklingMixin:
             )
         if fitted and "coefs_" not in state:
             state["coefs_"], state["intercepts_"] = folded_weights(state)
+        if fitted and "noise_variance_" in state:  # a regressor of skdropout 0.1.0 has no calibration
+            state = uncalibrated(state["n_outputs_"]) | state
         optimizer = state.get("_optimizer")
         if isinstance(optimizer, dict):
             state["_optimizer"] = _restore_optimizer(optimizer)

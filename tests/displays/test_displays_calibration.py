@@ -192,6 +192,22 @@ def test_coverage_from_estimator_equals_from_predictions(n_outputs):
     assert legend_labels(disp.ax_)[-1] == "DropoutMLPRegressor"
 
 
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_coverage_of_conformal_intervals(n_outputs):
+    X, y = regression(n_outputs)
+    model = regressor(early_stopping=True, validation_fraction=0.3).fit(X, y)
+    levels, options = [0.2, 0.5, 0.9], {"n_samples": 20, "random_state": 1}
+    disp = CoverageDisplay.from_estimator(model, X, y, intervals="conformal", levels=levels, **options)
+    for level, coverage in zip(levels, disp.coverage, strict=True):
+        lower, upper = np.moveaxis(model.predict_interval(X, level, **options), -1, 0)
+        assert coverage == np.mean((lower <= y) & (y <= upper))
+    assert disp.n_targets == 90 * n_outputs
+    normal = CoverageDisplay.from_estimator(model, X, y, levels=levels, **options)
+    assert (disp.coverage != normal.coverage).any()
+    with pytest.raises(ValueError, match=r"coverage=.*0\.99.* needs at least 99 held-out rows, but there are 27"):
+        CoverageDisplay.from_estimator(model, X, y, intervals="conformal", levels=[0.5, 0.99])
+
+
 @pytest.mark.filterwarnings("ignore:The network was trained without dropout")
 @pytest.mark.parametrize("n_outputs", [1, 2])
 @pytest.mark.parametrize(
@@ -223,6 +239,10 @@ def test_coverage_of_gaussian_process():
     assert_allclose(CoverageDisplay.from_estimator(model.fit(X, y), X, y).coverage, expected)
     with pytest.raises(ValueError, match=r"dropout=0\.1 has no effect on GaussianProcessRegressor"):
         CoverageDisplay.from_estimator(model, X, y, dropout=0.1)
+    with pytest.raises(TypeError, match=r"no DropoutMLPRegressor, required by intervals='conformal', in Pipeline"):
+        CoverageDisplay.from_estimator(model, X, y, intervals="conformal")
+    with pytest.raises(ValueError, match="intervals must be 'normal' or 'conformal', got 'exact'"):
+        CoverageDisplay.from_estimator(model, X, y, intervals="exact")
 
 
 @pytest.mark.parametrize(

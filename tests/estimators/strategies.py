@@ -394,10 +394,11 @@ def sampling(draw):
 
 CALLS = {
     DropoutMLPClassifier: ["predict_proba", "predict_log_proba", "sample_proba", "predict_uncertainty"],
-    DropoutMLPRegressor: ["predict_std", "sample_y"],
+    DropoutMLPRegressor: ["predict_std", "sample_y", "predict_uncertainty", "predict_interval", "calibrate"],
 }
 BOTH = ["predict", "score", "log_predictive_density", "diagnose", "partial_fit", "fit", "fit", "set_params"]
 SAMPLES = {"sample_proba", "predict_uncertainty", "predict_std", "sample_y", "log_predictive_density"}
+SAMPLES |= {"predict_interval", "calibrate"}
 CLASSES = rarely(st.sampled_from([[0, 1], [0, 1, 2], None, ["no", "perhaps", "yes"]]), st.sampled_from(ODD), 4)
 
 
@@ -416,9 +417,9 @@ def calls(draw, estimator, n, d):
         return Call(method, {}, draw(parameters(estimator)))
     data, options = {"X": draw(some_X(n, d))}, {}
     y, weights = some_y(n, estimator is DropoutMLPClassifier), some_weights(n)
-    if method in {"score", "log_predictive_density", "diagnose", "partial_fit", "fit"}:
+    if method in {"score", "log_predictive_density", "diagnose", "partial_fit", "fit", "calibrate"}:
         data["y"] = draw(y)
-    if method in {"score", "diagnose", "partial_fit", "fit"}:
+    if method in {"score", "diagnose", "partial_fit", "fit", "calibrate"}:
         data["sample_weight"] = draw(weights)
     if method == "partial_fit" and estimator is DropoutMLPClassifier:
         options["classes"] = draw(CLASSES)

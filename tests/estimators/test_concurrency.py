@@ -47,7 +47,7 @@ CASES = {
     "multilabel": (classifier(early_stopping=True), X, (Y > 0).astype(int)),
     "lbfgs": (classifier(solver="lbfgs", dropout=0), X, LABELS),
     "regressor": (regressor(early_stopping=True), X, Y[:, 0]),
-    "two outputs": (regressor(dropout_kind="gaussian", batch_norm="before_activation"), X, Y),
+    "two outputs": (regressor(dropout_kind="gaussian", batch_norm="before_activation", early_stopping=True), X, Y),
 }
 cases = pytest.mark.parametrize("case", CASES)
 
@@ -59,10 +59,13 @@ def questions(model):
         "score": lambda m, X, y: m.score(X, y),
         "log_predictive_density": lambda m, X, y: m.log_predictive_density(X, y, n_samples=3),
     }
+    if getattr(model, "conformity_scores_", None) is not None:
+        asked["predict_interval"] = lambda m, X, y: m.predict_interval(X, 0.5, n_samples=3)
     if is_regressor(model):
         return asked | {
             "return_std": lambda m, X, y: m.predict(X, return_std=True, n_samples=3),
             "sample_y": lambda m, X, y: m.sample_y(X, 3, random_state=1, mask_sharing="batch"),
+            "predict_uncertainty": lambda m, X, y: list(m.predict_uncertainty(X, n_samples=3).values()),
         }
     return asked | {
         "predict_proba": lambda m, X, y: m.predict_proba(X),

@@ -39,6 +39,7 @@ from skdropout import (
     TrainingCurveDisplay,
     diagnose,
     log_predictive_density_scorer,
+    predict_interval,
 )
 from skdropout._scoring import unwrap
 
@@ -129,7 +130,7 @@ def network_of(estimator):
 
 def look_at(estimator, frame, y):
     """Call all functions that unwrap meta-estimators; warnings are errors."""
-    network, inner_X, inner_y, _ = unwrap(estimator, frame, y)
+    network, inner_X, inner_y, *_ = unwrap(estimator, frame, y)
     assert isinstance(network, DropoutMLPClassifier | DropoutMLPRegressor)
     density = log_predictive_density_scorer(estimator, frame, y, n_samples=3)
     assert np.isfinite(density)
@@ -171,7 +172,7 @@ def test_frozen():
 
 def check_regressor(model):
     model.fit(FRAME, VALUES)
-    network, inner_X, _ = look_at(model, FRAME, VALUES)
+    network, inner_X, inner_y = look_at(model, FRAME, VALUES)
     prediction = network.predict(inner_X)
     outer = model
     while not isinstance(outer, DropoutMLPRegressor):  # transform the prediction back
@@ -184,6 +185,12 @@ def check_regressor(model):
         np.testing.assert_allclose(unwrap(model, FRAME, model.predict(FRAME))[2], prediction, rtol=1e-6, atol=1e-9)
     disp = CoverageDisplay.from_estimator(model, FRAME, VALUES, n_samples=4)
     assert disp.coverage[-1] > disp.coverage[0]
+    network.calibrate(inner_X, inner_y)
+    lower, upper = predict_interval(model, FRAME, 0.8).T
+    disp = CoverageDisplay.from_estimator(model, FRAME, VALUES, intervals="conformal", levels=0.8)
+    covered = np.mean((lower <= VALUES) & (upper >= VALUES))
+    assert disp.coverage == pytest.approx(covered, abs=1.5 / 80)  # rounding moves the row at the end of its interval
+    assert covered == pytest.approx(0.8, abs=2.5 / 80)
     plt.close("all")
 
 

@@ -245,5 +245,5 @@ def test_str_is_a_table_with_the_advice():
 def test_errors_suggest_a_fix():
     with pytest.raises(TypeError, match=r"no DropoutMLPClassifier or DropoutMLPRegressor in .*pass one directly"):
         diagnose(MLPClassifier(3, max_iter=3).fit(X, y), X, y)
-    with pytest.raises(ValueError, match="needs at least 2 rows, better hundreds, to detect dead units; got 1"):
+    with pytest.raises(ValueError, match="needs at least 2 rows of X, better hundreds, to detect dead units; got 1"):
         diagnose(fitted(), X[:1], y[:1])

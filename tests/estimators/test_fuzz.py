@@ -197,6 +197,9 @@ def check_samples(model, given, options, samples):
 
 
 def check_uncertainty(model, given, options, found):
+    if isinstance(model, DropoutMLPRegressor):
+        check_std(model, given, options, (found.mean, found.std))
+        return
     check_proba(model, given, options, found.proba)
     if not enormous(given["X"]):
         assert all((value >= 0).all() for value in (found.predictive_entropy, found.expected_entropy))
@@ -208,6 +211,20 @@ def check_std(model, given, options, found):
     check_predict(model, given, options, mean)
     assert std.shape == mean.shape
     assert (std > 0).all() or enormous(given["X"])
+
+
+def check_interval(model, given, options, interval):
+    assert interval.shape == (*model.predict(given["X"]).shape, 2)
+    assert (interval[..., 0] <= interval[..., 1]).all() or enormous(given["X"])
+
+
+def check_calibrate(model, given, options, result):
+    assert result is model
+    assert np.isfinite(model.conformity_scores_).all()
+    assert (model.conformity_scores_ >= 0).all()
+    assert (np.asarray(model.variance_factor_) > 0).all()
+    assert np.isfinite(model.variance_factor_).all()
+    assert model.predict_interval(given["X"], 0.01, **options).shape[-1] == 2
 
 
 def check_density(model, given, options, density):
@@ -239,6 +256,8 @@ CHECKS = {
     "sample_y": check_samples,
     "predict_uncertainty": check_uncertainty,
     "predict_std": check_std,
+    "predict_interval": check_interval,
+    "calibrate": check_calibrate,
     "log_predictive_density": check_density,
     "score": check_score,
     "diagnose": check_diagnosis,
@@ -246,6 +265,9 @@ CHECKS = {
     "partial_fit": check_fit,
     "set_params": lambda model, given, options, result: clone(model) and repr(model),
 }
+
+
+CHANGING = {"fit", "partial_fit", "set_params", "calibrate"}
 
 
 def ends_well(case):
@@ -270,7 +292,7 @@ def findings(case):
         TALLY[call.method, "error" if error else "result"] += 1
         if state(given) != data:
             yield f"{call.method} changed what it was given"
-        if state(vars(model)) != before and (error or call.method not in {"fit", "partial_fit", "set_params"}):
+        if state(vars(model)) != before and (error or call.method not in CHANGING):
             yield f"{call.method} changed the estimator"
         for w in caught:
             fine = issubclass(w.category, UserWarning | np.exceptions.ComplexWarning)

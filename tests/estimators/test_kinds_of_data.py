@@ -1,5 +1,6 @@
 """Every method handles a dtype in a container the same way: as numbers or with an error."""
 
+import copy
 import warnings
 from datetime import timedelta
 from decimal import Decimal
@@ -137,6 +138,8 @@ def methods(estimator, rows, y, fitted, sample_weight=None):
     yield "X_val", lambda: model(estimator).fit(TABLE, plain, X_val=rows, y_val=y).validation_scores_
     yield "log_predictive_density", lambda: fitted.log_predictive_density(rows, y, n_samples=2)
     yield "diagnose", lambda: diagnose(fitted, rows, y).activation_rms
+    if estimator is DropoutMLPRegressor:
+        yield "calibrate", lambda: copy.copy(fitted).calibrate(rows, y, n_samples=2).conformity_scores_
     if y is not plain:
         return
     yield "predict", lambda: fitted.predict(rows)
@@ -149,6 +152,8 @@ def methods(estimator, rows, y, fitted, sample_weight=None):
     else:
         yield "predict with std", lambda: np.array(fitted.predict(rows, return_std=True, n_samples=2))
         yield "sample_y", lambda: fitted.sample_y(rows)
+        yield "predict_uncertainty", lambda: fitted.predict_uncertainty(rows, n_samples=2).std
+        yield "predict_interval", lambda: fitted.calibrate(TABLE, plain).predict_interval(rows, n_samples=2)
 
 
 def numbers_in(data):

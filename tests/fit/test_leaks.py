@@ -44,6 +44,7 @@ CALLS = {
     "divergence": lambda: assert_fails(lambda: regressor(learning_rate_init=1e300).fit(X, y)),
     "lbfgs, divergence": lambda: assert_fails(lambda: regressor(solver="lbfgs", dropout=0).fit(X, 1e300 * y)),
     "predict_uncertainty": lambda: NETWORK.predict_uncertainty(X, n_samples=3),
+    "calibrate": lambda: regressor(early_stopping=True).fit(X, y).calibrate(X, y).predict_interval(X),
     "return_std": lambda: NOISY.predict(X, return_std=True, n_samples=3),
     "bad sampling": lambda: assert_fails(lambda: NETWORK.sample_proba(X, dropout=2)),
 }

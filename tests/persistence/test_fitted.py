@@ -149,6 +149,7 @@ def test_table_columns():
 FITS = {
     "classifier": lambda: classifier(batch_norm="before_activation", early_stopping=True).fit(X, LABELS),
     "regressor": lambda: regressor(noise_variance=1.0).fit(X, X[:, 0]),
+    "calibrated": lambda: regressor(early_stopping=True).fit(X, X[:, :2], np.arange(40) % 3),
     "stream": lambda: regressor().partial_fit(X, X[:, 0]).partial_fit(X, X[:, 0]),
     "lbfgs": lambda: classifier(solver="lbfgs", dropout=0).fit(X, LABELS),
 }

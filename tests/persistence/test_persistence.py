@@ -61,7 +61,11 @@ CASES = {  # class, target, parameters
         {"dropout_kind": ["alpha", "bernoulli"], "hidden_layer_sizes": (6, 4), "activation": ["selu", "tanh"]},
     ),
     "number": (REGRESSOR, "number", {"dropout": 0.2, "batch_norm": "after_dropout", "early_stopping": True}),
-    "spatial": (REGRESSOR, "numbers", {"dropout": 0.2, "dropout_schedule": "constant", **SPATIAL}),
+    "spatial": (
+        REGRESSOR,
+        "numbers",
+        {"dropout": 0.2, "dropout_schedule": "constant", "early_stopping": True, **SPATIAL},
+    ),
     "counts": (
         REGRESSOR,
         "counts",
@@ -108,6 +112,8 @@ def assert_same_predictions(a, b, rows=X):
             first, second = getattr(a, method)(rows), getattr(b, method)(rows)
             np.testing.assert_array_equal(first, second)
             assert first.dtype == second.dtype
+    if getattr(a, "conformity_scores_", None) is not None and hasattr(b, "predict_interval"):
+        np.testing.assert_array_equal(a.predict_interval(rows, 0.7), b.predict_interval(rows, 0.7))
 
 
 # Pickles, joblib, cloudpickle, skops
@@ -246,6 +252,14 @@ def test_files_of_older_releases_predict_the_same(path):
     predicted = model.predict_proba(rows) if hasattr(model, "predict_proba") else model.predict(rows)
     np.testing.assert_allclose(predicted, output, rtol=1e-6 if output.dtype == np.float64 else 1e-4)
     assert model.loss_ > 0
+    if hasattr(model, "predict_interval") and path.parent.name.startswith("0.1.0"):  # saved without calibration
+        uncalibrated = copy.deepcopy(model)
+        uncalibrated.variance_factor_ = np.ones(model.n_outputs_)
+        parts = [m.predict_uncertainty(rows) for m in (model, uncalibrated)]
+        np.testing.assert_array_equal(*(part.std for part in parts))
+        with pytest.raises(ValueError, match="held-out rows"):
+            model.predict_interval(rows)
+        model.calibrate(rows, np.abs(predicted)).predict_interval(rows)
 
 
 @cache
@@ -634,6 +648,30 @@ def test_to_sklearn_of_subclass_with_other_parameters():
     mlp = model.to_sklearn()
     np.testing.assert_array_equal(mlp.predict(X), model.predict(X))
     assert (mlp.hidden_layer_sizes, mlp.max_iter) == ((5,), 2)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"conformity_scores_": np.ones(0)},
+        {"conformity_scores_": np.ones(6)},
+        {"conformity_scores_": np.ones((6, 3))},
+        {"conformity_scores_": np.full((6, 2), np.nan)},
+        {"conformity_scores_": np.full((6, 2), -1.0)},
+        {"_conformity_weights": np.ones(7)},
+        {"_conformity_weights": np.full((6, 1), 1.0)},
+        {"conformity_scores_": np.ones((2, 2)), "_conformity_weights": np.array([1.0, 0.0])},
+    ],
+)
+def test_damaged_conformity_scores_raise(damage, tmp_path):
+    model = fitted("spatial")
+    assert model.conformity_scores_.shape[1] == 2
+    assert 3 < len(model._conformity_weights) < 7
+    model.save_weights(tmp_path / "weights.npz")
+    arrays = dict(np.load(tmp_path / "weights.npz"))
+    np.savez(tmp_path / "damaged.npz", **arrays | damage)
+    with pytest.raises(ValueError, match=r"damaged .*conformity_scores_ must be the non-negative scores"):
+        with_same_architecture(model).load_weights(tmp_path / "damaged.npz")
 
 
 def test_negative_variances_raise(saved):

@@ -79,7 +79,7 @@ LAYERS = [
     {"_fit"},
     {"_persistence"},
     {"_sampling"},
-    {"_callbacks"},
+    {"_callbacks", "_conformal"},
     {"_base"},
     {"_classifier", "_regressor", "_checkpoint"},
     {"_scoring", "_tuning", "_show_versions", "_onnx"},

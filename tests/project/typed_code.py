@@ -38,6 +38,9 @@ def regressor(X: NDArray[np.float64], y: NDArray[np.float64], return_std: bool) 
     assert_type(reg.predict(X, return_std), FloatArray | tuple[FloatArray, FloatArray])
     assert_type(reg.sample_y(X), FloatArray)
     assert_type(reg.noise_variance_, float | FloatArray)
+    assert_type(reg.calibrate(csr_array(X), y.tolist(), n_samples=50), DropoutMLPRegressor)
+    assert_type(reg.predict_interval(X, 0.9, n_jobs=2), FloatArray)
+    assert_type(reg.conformity_scores_, FloatArray | None)
 
 
 def numbers_of_numpy() -> None:
@@ -59,6 +62,8 @@ def others(X: NDArray[np.float64], y: NDArray[np.float64], ax: Axes) -> None:
     assert_type(skdropout.DropoutRates(2, high=0.4).rvs(random_state=0), tuple[float, ...])
     assert_type(skdropout.one_standard_error({"mean_test_score": [0.0]}), int)
     assert_type(skdropout.log_predictive_density_scorer(reg, X, y, n_samples=50), float)
+    assert_type(skdropout.predict_interval(reg, X, coverage=0.8, n_samples=50), FloatArray)
+    skdropout.CoverageDisplay.from_estimator(reg, X, y, intervals="conformal")
     assert_type(skdropout.diagnose(reg, X, y).advice, list[str])
     skdropout.Checkpoint(Path("mlp.joblib"), every=5)
     assert_type(skdropout.EarlyStopping(X, y, scoring="r2").scores_, list[float])
@@ -79,6 +84,8 @@ def mistakes(X: NDArray[np.float64], y: NDArray[np.float64]) -> None:
     reg.predict(X, return_std=True, n_sample=50)  # type: ignore[call-overload]
     reg.predict(X, return_std=True).mean()  # type: ignore[attr-defined]
     reg.sample_y(X, mask_sharing="row")  # type: ignore[arg-type]
+    reg.predict_interval(X, "0.9")  # type: ignore[arg-type]
+    skdropout.CoverageDisplay.from_estimator(reg, X, y, intervals="exact")  # type: ignore[arg-type]
     skdropout.DropoutRates("2")  # type: ignore[arg-type]
     skdropout.TrainingCurveDisplay.from_estimator(reg, curve="accuracy")  # type: ignore[arg-type]
     skdropout.EarlyStopping(X)  # type: ignore[call-arg]
