@@ -54,7 +54,8 @@ from ._snapshot import from_snapshot
 from ._threads import prediction_threads, shared_threads
 from ._typing import FloatArray, MatrixLike
 from ._validation import describe_absent_classes, score_of_known_classes
-from ._weights import FLOAT_DTYPES, checked_weights
+from ._weights import FLOAT_DTYPES, checked_weights, mean_weights
+from .engine.activations import columns_per_output
 from .engine.losses import LOSSES
 from .engine.network import Network
 
@@ -342,8 +343,8 @@ class BaseDropoutMLP(
         for name in attributes_with("stochastic"):
             vars(self).pop(name, None)
         kinds, rates, groups = zip(*((spec.dropout, spec.rate, spec.groups) for spec in specs), strict=True)
-        self.n_layers_, self.n_outputs_ = len(specs) + 1, specs[-1].units
         self.out_activation_ = LOSSES[self._loss_name()].output
+        self.n_layers_, self.n_outputs_ = len(specs) + 1, specs[-1].units // columns_per_output(self.out_activation_)
         self._activations = tuple(spec.activation for spec in specs[:-1])
         self._noise = tuple(NoiseSettings(kinds, groups, rates, repr(dropout_schedule)))
         self._in_stream = incremental
@@ -449,12 +450,17 @@ class BaseDropoutMLP(
             f"{value:.3g}: scale X like the training data."
         )
 
-    def _network(self):
-        """Return the network for prediction, with weights that a user may have assigned."""
+    def _network(self, all_columns=False):
+        """Return the network for prediction, with weights that a user may have assigned.
+
+        Its output has ``n_outputs_`` columns, or with `all_columns` also those of the log variances, if there are any.
+        """
         coefs, intercepts = self.coefs_, self.intercepts_
         are_arrays = all(isinstance(array, np.ndarray) for array in (*coefs, *intercepts))
         if not are_arrays or coefs[0].dtype not in FLOAT_DTYPES:  # a user assigned lists or integers
             coefs, intercepts = checked_weights(self)
+        if self.out_activation_ == "gaussian" and not all_columns:
+            return Network(*mean_weights(coefs, intercepts), self._activations, "identity")
         return Network(coefs, intercepts, self._activations, self.out_activation_)
 
     def _validate_predict(self, X):

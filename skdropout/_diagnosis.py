@@ -16,6 +16,7 @@ from ._fit.stochastic import Training
 from ._scoring import NETWORKS, missing_network_error, unwrap
 from ._threads import shared_threads
 from ._typing import FloatArray, MatrixLike
+from .engine.activations import REAL_OUTPUTS
 from .engine.params import Params
 
 CONSTANT_RTOL = 1e-3  # a unit is dead if its range over the rows is at most this, relative to the rms of its layer
@@ -215,7 +216,7 @@ def _advice(network, Y, dead, rms, gradient, update):
     scaled = SCALES[0] <= rms[0] <= SCALES[1]
     if not scaled:
         yield f"The inputs have a root mean square of {rms[0]:.3g}: scale them, for example by StandardScaler."
-    if network.out_activation_ == "identity":  # counts and labels have a natural scale
+    if network.out_activation_ in REAL_OUTPUTS:  # counts and labels have a natural scale
         yield from _target_advice(Y)
     rate = f"learning_rate_init (now {network.learning_rate_init:g})"
     others = " or ".join(f"'{name}'" for name in ("relu", "selu", "leaky_relu") if name not in network._activations)

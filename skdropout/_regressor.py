@@ -69,10 +69,15 @@ class DropoutMLPRegressor(ConformalMixin, RegressorMixin, BaseDropoutMLP):
 
     Parameters
     ----------
-    loss : {'squared_error', 'poisson', 'absolute_error', 'huber', 'quantile'}, default='squared_error'
+    loss : {'squared_error', 'poisson', 'absolute_error', 'huber', 'quantile', 'gaussian_nll'}, \
+            default='squared_error'
         Loss function: half the squared error, for the mean; half the Poisson deviance with an exponential output, for
         counts (y >= 0); the absolute error, for the median; the Huber loss, quadratic up to 1.35 and linear beyond, for
-        targets with outliers (standardize y first); or the pinball loss, for the `quantile`.
+        targets with outliers (standardize y first); or the pinball loss, for the `quantile`. 'gaussian_nll' is for
+        noise that depends on x: the network predicts a mean and the logarithm of a noise variance σ²(x), which is
+        clipped to [1e-6, 1e6], and minimizes the Gaussian negative log-likelihood
+        ``(log σ²(x) + (y - f(x))² / σ²(x)) / 2`` by the gradient of β-NLL with β = 1/2 [3]_. It needs standardized y
+        and overfits the variance: use `early_stopping`.
     hidden_layer_sizes : int or array-like of shape (n_hidden,), default=(100,)
         Number of units in each hidden layer; ``()`` for no hidden layer, which is a linear model.
     activation : {'identity', 'logistic', 'tanh', 'relu', 'selu', 'elu', 'leaky_relu', 'gelu', 'silu'} or \
@@ -180,11 +185,12 @@ class DropoutMLPRegressor(ConformalMixin, RegressorMixin, BaseDropoutMLP):
     noise_variance : float or array-like of shape (n_outputs,), default=None
         Variance of the observation noise, in (0, inf) and in squared units of y: ``predict(X, return_std=True)`` adds
         it to the variance of the Monte Carlo passes (1 / τ of [2]_). None to estimate it, see ``noise_variance_``. Tune
-        it by the log predictive density.
+        it by the log predictive density. Must be None with ``loss='gaussian_nll'``.
     scoring : str or callable, default=None
         Score of the validation set, which early stopping monitors: a scorer name, a callable
         ``scorer(estimator, X, y)``, 'loss' for minus the loss, or None for R² (minus the loss if `loss` is
-        'absolute_error', 'huber' or 'quantile'). Sample weights are passed to scorers that accept ``sample_weight``.
+        'absolute_error', 'huber', 'quantile' or 'gaussian_nll'). Sample weights are passed to scorers that accept
+        ``sample_weight``.
     dtype : {'float32', 'float64', numpy.float32, numpy.float64}, default=None
         Floating-point type, or anything that ``numpy.dtype`` converts to one of these. None follows X, as in
         scikit-learn. float32 is about twice as fast. Training that continues keeps the dtype of its weights.
@@ -206,7 +212,8 @@ class DropoutMLPRegressor(ConformalMixin, RegressorMixin, BaseDropoutMLP):
     noise_variance_ : float or ndarray of shape (n_outputs,)
         `noise_variance`, or its estimate: the mean squared residual of the noise-free prediction on the validation set,
         or, without one, on the training rows of the last call; of at most 2000 rows, drawn at random. An overfitted
-        network makes the training residuals too small.
+        network makes the training residuals too small. With ``loss='gaussian_nll'``, the mean of the noise-free σ²(x)
+        over these rows, which predictions do not use.
     variance_factor_ : float or ndarray of shape (n_outputs,)
         Factor on the total variance: the mean of (y - µ)² / σ² on at most 2000 rows of the validation set, or on the
         rows passed to ``calibrate``. 1 without such rows, if `noise_variance` is set, and during training.
@@ -248,6 +255,9 @@ class DropoutMLPRegressor(ConformalMixin, RegressorMixin, BaseDropoutMLP):
     inside the network, and their weights in ``coefs_`` by the same powers. Both are exact. In full-batch training a
     sample weight of k equals k copies of the row, also with dropout.
 
+    With ``loss='gaussian_nll'``, the last arrays of ``coefs_`` and ``intercepts_`` have `n_outputs_` columns for the
+    means, and then as many for the log variances.
+
     Custom activations, dropout kinds, optimizers, schedules and regression losses can be registered by name, see
     :doc:`/extending`. The differences from scikit-learn's MLPs are listed in :doc:`/differences`.
 
@@ -257,6 +267,8 @@ class DropoutMLPRegressor(ConformalMixin, RegressorMixin, BaseDropoutMLP):
        Prevent Neural Networks from Overfitting. Journal of Machine Learning Research 15.
     .. [2] Y. Gal and Z. Ghahramani (2016). Dropout as a Bayesian Approximation: Representing Model Uncertainty in Deep
        Learning. ICML.
+    .. [3] M. Seitzer, A. Tavakoli, D. Antic and G. Martius (2022). On the Pitfalls of Heteroscedastic Uncertainty
+       Estimation with Probabilistic Neural Networks. ICLR.
 
     Examples
     --------
@@ -442,12 +454,14 @@ class DropoutMLPRegressor(ConformalMixin, RegressorMixin, BaseDropoutMLP):
 
             σ² = variance_factor_ (noise_variance_ + 1/T Σ_t (f_t(x) - f̄(x))²).
 
+        With ``loss='gaussian_nll'``, the mean of the noise variances of the passes replaces ``noise_variance_``.
         The mean µ depends on the rates at the end of training:
 
         - Above 0, as with ``dropout_schedule='constant'``, or if all rates are given: µ is f̄.
         - At 0 (or below 1 % of `dropout`), as with the default schedule 'flat_cos': the passes use the rates at the
           start of the schedule, and µ is the noise-free prediction, ``predict(X)``.
-        - Without dropout, all passes are equal, and σ² is the same for all rows.
+        - Without dropout, all passes are equal, and σ² is the noise variance, the same for all rows if it is
+          ``noise_variance_``.
 
         Intervals µ ± z σ with z from the normal distribution cover approximately what they say. Use
         ``predict_interval`` for intervals whose coverage is guaranteed.
@@ -528,7 +542,8 @@ class DropoutMLPRegressor(ConformalMixin, RegressorMixin, BaseDropoutMLP):
 
         The first term, the epistemic variance, is large where the passes disagree, and more training data would reduce
         it. The second term, the aleatoric variance, is the variance of the observation noise: c times
-        ``noise_variance_``, the same for all rows.
+        ``noise_variance_``, the same for all rows, or with ``loss='gaussian_nll'`` c times the mean of the variances
+        that the passes predict.
 
         Parameters
         ----------
@@ -584,19 +599,32 @@ class DropoutMLPRegressor(ConformalMixin, RegressorMixin, BaseDropoutMLP):
         The first two have shape (n_rows, n_outputs). So has the aleatoric variance if it depends on the rows, else
         (n_outputs,).
         """
-        mean = np.empty((X.shape[0], self.n_outputs_), self._network().coefs[0].dtype)
-        epistemic = np.empty(mean.shape)
+        shape, k = (X.shape[0], self.n_outputs_), self.n_outputs_
+        mean, epistemic = np.empty(shape, self._network().coefs[0].dtype), np.empty(shape)
+        depends_on_x = self.out_activation_ == "gaussian"
+        aleatoric = np.empty(shape) if depends_on_x else np.atleast_1d(self.noise_variance_)
+
+        def summarize(outputs, rows):
+            return pass_moments(np.concatenate(self._split(outputs), axis=2) if depends_on_x else outputs, rows)
 
         def gather(blocks):
             for rows, (_, block_mean, variance) in reduce_over_passes(blocks, add_moments):
-                mean[rows] = block_mean
-                epistemic[rows] = variance
+                mean[rows], epistemic[rows] = block_mean[:, :k], variance[:, :k]
+                if depends_on_x:
+                    aleatoric[rows] = block_mean[:, k:]
 
         # no recentering, since the mean of the passes is replaced below
-        monte_carlo_passes(self, X, pass_moments, gather, options, recenter=False)
+        monte_carlo_passes(self, X, summarize, gather, options, recenter=False)
         if ended_at_zero(self, options.dropout, options.input_dropout):
             mean = self._output(X)
-        return mean, epistemic, np.atleast_1d(self.noise_variance_)
+        return mean, epistemic, aleatoric
+
+    def _split(self, outputs):
+        """Return the means and the noise variances of the columns of `outputs`."""
+        k = self.n_outputs_
+        if self.out_activation_ == "gaussian":
+            return outputs[..., :k], np.exp(outputs[..., k:], dtype=float)
+        return outputs, np.atleast_1d(self.noise_variance_)
 
     @from_snapshot
     def sample_y(
@@ -651,24 +679,28 @@ class DropoutMLPRegressor(ConformalMixin, RegressorMixin, BaseDropoutMLP):
         """
         X = self._validate_predict(X)
         options = SamplingOptions(n_samples, random_state, dropout, input_dropout, mask_sharing, n_jobs)
-        samples = self._sample(X, self.n_outputs_, options)
+        samples = self._sample(X, self.n_outputs_, options, lambda outputs: outputs[:, : self.n_outputs_])
         return samples[:, 0] if self.n_outputs_ == 1 else samples
 
     def _recenter(self, outputs, shift):
-        outputs = (outputs + shift).astype(outputs.dtype, copy=False)
+        outputs = outputs.copy()
+        outputs[..., : self.n_outputs_] += shift
         return np.maximum(outputs, 0) if self.out_activation_ == "exp" else outputs
 
     def _log_likelihood(self, outputs, Y, scale=1.0):
         """Return log p(y | pass) with the noise variance times `scale`, of shape (n_rows, n_outputs) or a number."""
-        variance = np.broadcast_to(self.noise_variance_, Y.shape[1]) * scale
-        variance = np.maximum(variance, np.finfo(float).smallest_subnormal)
-        return -((outputs - Y) ** 2 / variance + np.log(2 * np.pi * variance)).sum(axis=2) / 2
+        mean, variance = self._split(outputs)
+        variance = np.maximum(variance * scale, np.finfo(float).smallest_subnormal)
+        return -((mean - Y) ** 2 / variance + np.log(2 * np.pi * variance)).sum(axis=2) / 2
 
     def _estimate_noise(self, rows):
         if self.noise_variance is None:
             rows = rows.sample(MAX_NOISE_ROWS)
-            squares = np.square(rows.Y - self._network().predict(rows.X), dtype=float)
-            mean = np.average(squares, axis=0, weights=rows.sample_weight)
+            if self.out_activation_ == "gaussian":
+                variances = self._split(self._network(all_columns=True).predict(rows.X))[1]
+            else:
+                variances = np.square(rows.Y - self._network().predict(rows.X), dtype=float)
+            mean = np.average(variances, axis=0, weights=rows.sample_weight)
             limits = np.finfo(float)  # clip exact fits and overflow
             noise = np.clip(mean, limits.tiny, limits.max)
         else:
@@ -703,6 +735,7 @@ class DropoutMLPRegressor(ConformalMixin, RegressorMixin, BaseDropoutMLP):
         return y.reshape(len(y), -1).astype(float, copy=False)
 
     def _decode(self, P):
+        P = P[:, : self.n_outputs_]  # without log variances
         return P.ravel() if P.shape[1] == 1 else P
 
     def _loss_name(self):

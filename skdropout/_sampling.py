@@ -58,7 +58,7 @@ class MonteCarloMixin(ABC):
 
     @abstractmethod
     def _recenter(self, outputs, shift):
-        """Add `shift` of shape (n_rows, n_outputs) to outputs of shape (n_passes, n_rows, n_outputs)."""
+        """Add `shift` of shape (n_rows, n_outputs) to outputs of shape (n_passes, n_rows, n_columns)."""
 
     def _pass_likelihood(self, X, options):
         """Return a function like ``_log_likelihood``, with the slice of the rows as third argument, and the options."""
@@ -82,11 +82,11 @@ class MonteCarloMixin(ABC):
         """Compute the log predictive density, or probability, of y by Monte Carlo dropout.
 
         For each row, this is log (1/T Σ_t p(y | f_t(x))), where f_t is the network in the t-th Monte Carlo pass. In
-        regression, the predictive distribution is a mixture of normal distributions with variance ``noise_variance_``;
-        in classification, it is the mean of the probabilities. Multiple outputs or labels have a joint density. If a
-        schedule ended at 0 and no rates are given, the passes use the rates at the start of the schedule and are
-        centered on the noise-free output, as in ``predict`` and ``sample_y``, or ``sample_proba``. This doubles the
-        computation time.
+        regression, the predictive distribution is a mixture of normal distributions with variance ``noise_variance_``,
+        or with ``loss='gaussian_nll'`` the variance that each pass predicts; in classification, it is the mean of the
+        probabilities. Multiple outputs or labels have a joint density. If a schedule ended at 0 and no rates are given,
+        the passes use the rates at the start of the schedule and are centered on the noise-free output, as in
+        ``predict`` and ``sample_y``, or ``sample_proba``. This doubles the computation time.
 
         If ``variance_factor_`` of the regressor is not 1, the mixture is adjusted such that its mean and variance are
         those of ``predict(X, return_std=True)``, which needs the passes once more. A factor above 1 multiplies the
@@ -205,7 +205,7 @@ def _centering_shift(estimator, sampler, X, sample, raw, n_samples, n_jobs):
 
     def work(rows, passes):
         with np.errstate(all="ignore"):
-            return rows, passes, sample(rows, passes).sum(axis=0, dtype=float)
+            return rows, passes, sample(rows, passes)[..., : shift.shape[1]].sum(axis=0, dtype=float)
 
     def gather(blocks):
         for rows, total in reduce_over_passes(blocks, np.add):
@@ -256,7 +256,7 @@ def _sampler(estimator, rates, shared, raw=False):
 
     Batch normalization between activation and dropout is not folded into the weights.
     """
-    network, norms = estimator._network(), ()
+    network, norms = estimator._network(all_columns=True), ()
     if (
         unfolded_state(estimator).batch_norm == "after_activation"
     ):  # after folding, the noise would not act on the shift

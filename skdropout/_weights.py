@@ -47,6 +47,13 @@ def _numeric_arrays(estimator, name, ndim):
     return arrays
 
 
+def mean_weights(coefs, intercepts):
+    """Return the weights of the means, given those of means and log variances."""
+    (*coefs, W), (*intercepts, b) = coefs, intercepts
+    n_outputs = len(b) // 2
+    return [*coefs, np.ascontiguousarray(W[:, :n_outputs])], [*intercepts, b[:n_outputs]]
+
+
 def unfold_weights(estimator, coefs, intercepts):
     """Return the parameters and the running moments before folding batch normalization into the weights.
 

@@ -8,10 +8,16 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils.sparsefuncs import min_max_axis
 
+from ..engine.activations import REAL_OUTPUTS
+
 BLOCK_SIZE = 1 << 18  # elements of X per block, so that memory does not grow with the number of rows
 MAX_SCALED = 10  # inputs or targets beyond this do not seem to be scaled
 MIN_DISTINCT_VALUES = 10  # number of values that a dtype must represent within the range of a column
 CONSTANT_RTOL = 1e-12  # columns that vary by less, relative to their magnitude, count as constant
+MIN_TARGET_STD = 0.1  # targets with a smaller standard deviation are learned slowly; the initial output has about 1
+MAX_TARGET_MEAN = MAX_TARGET_STD = (
+    3.0  # for loss='gaussian_nll'; beyond, its RMSE is up to 4 times that of other losses
+)
 
 
 def column_ranges(X: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -45,7 +51,7 @@ def suggest_fixes(plan, rows, diverges=True):
     unscaled = f"; {column} reaches {value:.3g}" if value > MAX_SCALED else ""
     scale_inputs = f"scale the inputs (for example with StandardScaler{unscaled})"
     fixes = [scale_inputs] if unscaled else []
-    if Y.dtype.kind == "f" and plan.output == "identity":
+    if Y.dtype.kind == "f" and plan.output in REAL_OUTPUTS:
         value = np.abs(Y).max()
         if value > MAX_SCALED:
             fixes.append(f"scale y, which reaches {value:.3g} (with TransformedTargetRegressor)")
@@ -121,3 +127,24 @@ def check_weights(sample_weight, dtype, name):
             f"The sum of {name} is {total:.3g}, but must be between {minimum:.0e} and {maximum:.0e} in {limits.dtype}: "
             "divide the weights by their mean."
         )
+
+
+def check_standardized(Y, sample_weight, loss, complete=True):
+    """Raise an error for targets that are far from mean 0 and standard deviation 1.
+
+    Unless they are `complete`, which the first batch of a stream is not, their standard deviation may be small.
+    """
+    center = np.average(Y.astype(float), axis=0, weights=sample_weight)
+    spread = np.sqrt(np.average(np.square(Y - center), axis=0, weights=sample_weight))
+    for i, (mean, std) in enumerate(zip(center, spread, strict=True)):
+        of_output = f" of output {i}" if len(center) > 1 else ""
+        if complete and std <= CONSTANT_RTOL * abs(mean):
+            raise ValueError(
+                f"loss={loss!r} learns the variance of the targets, but all values of `y`{of_output} are {mean:.3g}: "
+                "use another loss, such as loss='squared_error'."
+            )
+        if abs(mean) > MAX_TARGET_MEAN or std > MAX_TARGET_STD or (complete and std < MIN_TARGET_STD):
+            raise ValueError(
+                f"loss={loss!r} needs standardized targets, but the values of `y`{of_output} have mean {mean:.3g} and "
+                f"standard deviation {std:.3g}: use TransformedTargetRegressor(..., transformer=StandardScaler())."
+            )

@@ -5,16 +5,16 @@ import warnings
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from .checks import suggest_fixes
+from ..engine.activations import REAL_OUTPUTS
+from .checks import MIN_TARGET_STD, suggest_fixes
 
-MAX_LOSS_RATIO = 1.05  # to the best constant prediction; a network that learned nothing may be slightly worse
-MIN_TARGET_STD = 0.1  # targets with a smaller standard deviation are learned slowly; the initial output has about 1
+MAX_EXCESS = 0.05  # of the loss of the best constant prediction; a network that learned nothing may be slightly worse
 
 
 def constant_loss(plan, Y, sample_weight):
     """Return the loss of the best constant prediction, scaled as in loss curves."""
-    loss = plan.objective.constant_loss(Y, sample_weight, plan.n_outputs)
-    return plan.objective.reporting_scale(plan.n_outputs) * loss
+    loss = plan.objective.constant_loss(Y, sample_weight, plan.n_columns)
+    return plan.objective.reporting_scale(plan.n_columns) * loss
 
 
 def targets_are_equal(Y, sample_weight):
@@ -30,11 +30,11 @@ def warn_if_worse_than_constant(plan, history, rows, X, Y, sample_weight):
     """
     constant = constant_loss(plan, Y, sample_weight)
     loss = plan.reported_loss(plan.network().predict(X), Y, sample_weight)
-    if not loss > MAX_LOSS_RATIO * constant or targets_are_equal(Y, sample_weight):
+    if not loss - constant > MAX_EXCESS * abs(constant) or targets_are_equal(Y, sample_weight):
         return
     diverges = history.loss_ > (history.loss_curve_ or [np.inf])[0]
     fixes = suggest_fixes(plan, rows, diverges)
-    if plan.output == "identity":
+    if plan.output in REAL_OUTPUTS:
         std = Y.std(axis=0, dtype=float).max()
         if std < MIN_TARGET_STD:
             fixes = f"scale y, whose standard deviation is {std:.3g} (with TransformedTargetRegressor), {fixes}"

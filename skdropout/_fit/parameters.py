@@ -240,9 +240,9 @@ def column_groups(input_groups, n_features):
     return np.array([codes[label] for label in labels.tolist()])
 
 
-def layer_specs(sizes, n_outputs, activations, rates, kinds, groups):
+def layer_specs(sizes, n_columns, activations, rates, kinds, groups):
     """Return one ``LayerSpec`` per layer, the output layer last. The dropout of a layer acts on its input."""
-    widths, activations = (*sizes, n_outputs), (*activations, "identity")
+    widths, activations = (*sizes, n_columns), (*activations, "identity")
     return [LayerSpec(*record) for record in zip(widths, activations, kinds, rates, groups, strict=True)]
 
 

@@ -137,7 +137,8 @@ class Plan:
         return self.model.params.dtype
 
     @property
-    def n_outputs(self):
+    def n_columns(self):
+        """Number of columns of the output."""
         return self.model.specs[-1].units
 
     @property
@@ -166,7 +167,7 @@ class Plan:
 
     def reported_loss(self, P, Y, sample_weight):
         """Return the loss of the predictions P as in loss curves, without penalty. P is overwritten."""
-        return self.objective.function(P, Y, sample_weight) * self.objective.reporting_scale(self.n_outputs)
+        return self.objective.function(P, Y, sample_weight) * self.objective.reporting_scale(self.n_columns)
 
     def backprop(self, params, batch_size):
         """Return a ``Backprop`` for batches of at most `batch_size` rows, for `params` of the model or a copy."""

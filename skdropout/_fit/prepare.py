@@ -17,7 +17,7 @@ from .._fitted import NO_BATCH_NORM, Unfolded
 from .._sklearn import InvalidParameterError
 from .._validation import check_target_scale
 from .._weights import checked_weights, unfold_weights
-from ..engine.activations import ACTIVATIONS
+from ..engine.activations import ACTIVATIONS, REAL_OUTPUTS, columns_per_output
 from ..engine.dropout import DROPOUTS
 from ..engine.dropout.base import is_multiplicative
 from ..engine.initializers import initialize
@@ -25,6 +25,7 @@ from ..engine.losses import LOSSES
 from ..engine.optimizers import OPTIMIZERS
 from ..engine.params import Params
 from ..engine.rng import mask_stream, resume_stream
+from .checks import check_standardized
 from .data import explain_overflow, split_validation
 from .parameters import (
     check_floats,
@@ -77,6 +78,9 @@ def prepare(estimator, X, y, sample_weight=None, validation=(None, None, None), 
     estimator._check_columns(X, dtype)
     estimator._learn_targets(y, fresh, incremental, classes)
     rows = estimator._make_rows(X, y, sample_weight, dtype)
+    output = LOSSES[estimator._loss_name()].output
+    if output == "gaussian" and (fresh or not incremental):
+        check_standardized(rows.Y, rows.sample_weight, settings.loss, complete=not incremental)
     held_out = None
     if validation[0] is not None:
         held_out = estimator._make_validation_rows(*validation, dtype)
@@ -86,7 +90,13 @@ def prepare(estimator, X, y, sample_weight=None, validation=(None, None, None), 
             check_target_scale(rows.Y, held_out.Y)
 
     n_outputs = rows.Y.shape[1] if rows.Y.ndim == 2 else len(estimator.classes_)  # a 1-D Y contains class codes
-    specs = network_specs(settings, architecture, X, n_outputs)
+    n_columns = columns_per_output(output)
+    if not fresh and n_columns != (n_fitted := columns_per_output(previous["out_activation_"])):
+        raise ValueError(
+            f"loss={settings.loss!r} needs {n_columns} column(s) of weights for each output, but the fitted network "
+            f"has {n_fitted}. Set warm_start=False and call fit to start from scratch."
+        )
+    specs = network_specs(settings, architecture, X, n_outputs * n_columns)
     fingerprint, saved = estimator._find_checkpoint(rows, held_out, previous, incremental)
     has_noise = any(architecture.rates)
     random_state, masks = random_streams(settings, previous, saved, fresh, incremental, has_noise)
@@ -151,13 +161,13 @@ def read_architecture(settings):
     return Architecture(sizes, rates, activations, kinds)
 
 
-def network_specs(settings, architecture, X, n_outputs):
+def network_specs(settings, architecture, X, n_columns):
     """Return the specification of each layer, output layer last."""
     sizes, rates, activations, kinds = architecture
     columns = column_groups(settings.input_groups, X.shape[1])
     first = input_kind(settings, columns, rates[0], issparse(X))
     groups = columns, *unit_groups(sizes, settings.group_size, kinds)
-    return layer_specs(sizes, n_outputs, activations, rates, (first, *kinds), groups)
+    return layer_specs(sizes, n_columns, activations, rates, (first, *kinds), groups)
 
 
 def check_combinations(settings, architecture, validation, incremental):
@@ -170,6 +180,11 @@ def check_combinations(settings, architecture, validation, incremental):
         raise InvalidParameterError(
             "scoring must be 'loss', a name in sklearn.metrics.get_scorer_names(), a callable or None, "
             f"got {settings.scoring!r}."
+        )
+    if getattr(settings, "noise_variance", None) is not None and LOSSES[settings.loss].output == "gaussian":
+        raise ValueError(
+            f"loss={settings.loss!r} learns the noise variance of each row: set noise_variance=None, got "
+            f"{settings.noise_variance!r}, or use another loss."
         )
     if settings.early_stopping and incremental:
         raise ValueError("partial_fit does not support early_stopping=True. Set early_stopping=False.")
@@ -203,7 +218,9 @@ def check_lbfgs(settings, rates, validation):
             )
     loss = getattr(settings, "loss", None)
     if loss in LOSSES and not LOSSES[loss].smooth:
-        raise ValueError(f"solver='lbfgs' needs a smooth loss, not loss={loss!r}: use solver='adam' or 'sgd'.")
+        raise ValueError(
+            f"solver='lbfgs' needs a smooth loss and its exact gradient, not loss={loss!r}: use solver='adam' or 'sgd'."
+        )
     if settings.early_stopping or validation[0] is not None:
         warnings.warn(
             "solver='lbfgs' does not use validation data: early_stopping and X_val have no effect on the training."
@@ -299,7 +316,7 @@ def input_exponents(first, rows, train, dtype, output):
     """Return exponents k by which to scale the columns, X_j / 2^k_j, or None; `first` is the first layer."""
     if first.rate > 0 and not is_multiplicative(DROPOUTS[first.dropout]):
         return None  # the noise does not commute with the scaling, and sampling would need it too
-    scale = target_scale(rows.Y, rows.sample_weight, train) if output == "identity" else 1.0
+    scale = target_scale(rows.Y, rows.sample_weight, train) if output in REAL_OUTPUTS else 1.0
     return column_exponents(rows, train, scale, dtype)
 
 

@@ -16,7 +16,7 @@ from .._fit.parameters import dropout_rates, hidden_sizes, names_per_layer
 from .._fitted import FITTED, attributes_with, noise_settings, uncalibrated, unfolded_state
 from .._version import __version__
 from .._weights import BATCH_NORM, checked_weights, unfold_weights
-from ..engine.activations import ACTIVATIONS, OUTPUTS
+from ..engine.activations import ACTIVATIONS, OUTPUTS, columns_per_output
 from ..engine.losses import LOSSES
 from .atomic import atomic_write
 from .pickling import estimator_kind, folded_weights, is_folded, unfolded_params
@@ -253,6 +253,9 @@ def _read(path):
 def state_from_arrays(header, arrays):
     """Return the fitted attributes from the header and the arrays of a file, after checking them."""
     units, dtype = tuple(map(int, header["units"])), np.dtype(header["dtype"])
+    n_outputs, remainder = divmod(units[-1], columns_per_output(header["out_activation"]))
+    if remainder:
+        raise ValueError(f"an output layer of {units[-1]} units does not match {header['out_activation']!r}")
     coef_shapes = list(pairwise(units))
     intercept_shapes = [(n,) for n in units[1:]]
     hidden_shapes = intercept_shapes[:-1]
@@ -266,10 +269,10 @@ def state_from_arrays(header, arrays):
         return found
 
     state = _saved_attributes(header, arrays)
-    state |= {"n_features_in_": units[0], "n_layers_": len(units), "n_outputs_": units[-1]}
+    state |= {"n_features_in_": units[0], "n_layers_": len(units), "n_outputs_": n_outputs}
     if header["estimator"] == "regressor":  # skdropout 0.1.0 saved no calibration
-        state = uncalibrated(state["n_outputs_"]) | state
-        _check_conformity(state["conformity_scores_"], state["_conformity_weights"], state["n_outputs_"])
+        state = uncalibrated(n_outputs) | state
+        _check_conformity(state["conformity_scores_"], state["_conformity_weights"], n_outputs)
     activations = names_per_layer("activation", header["activation"], ACTIVATIONS, len(hidden_shapes))
     state |= {"_activations": activations, "out_activation_": header["out_activation"]}
     state |= _dropout_attributes(header, arrays, units, state["dropout_"])
@@ -289,7 +292,7 @@ def state_from_arrays(header, arrays):
     else:
         state["coefs_"], state["intercepts_"] = folded_weights(state)
     if header["estimator"] == "classifier":
-        n_outputs, classes = units[-1], state["classes_"]
+        classes = state["classes_"]
         is_logistic = OUTPUTS[header["out_activation"]] is OUTPUTS["logistic"]
         n_classes = {1, 2} if is_logistic and n_outputs == 1 else {n_outputs}
         if classes.ndim != 1 or len(classes) not in n_classes or len(np.unique(classes)) != len(classes):

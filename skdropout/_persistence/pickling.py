@@ -16,6 +16,7 @@ from .._fit.parameters import learning_rate_settings
 from .._fitted import Unfolded, attributes_with, required_attributes, uncalibrated
 from .._version import __version__
 from .._weights import BATCH_NORM, checked_weights, unfold_weights
+from ..engine.activations import columns_per_output
 from ..engine.layers import fold
 from ..engine.optimizers import OPTIMIZERS
 from ..engine.params import Params
@@ -113,7 +114,8 @@ def unfolded_params(state):
     """Return the arguments of ``fold``: parameters, running moments and the value of `batch_norm`."""
     batch_norm, vector, _ = Unfolded(*state["_unfolded"])
     means, variances = state["batch_norm_mean_"], state["batch_norm_var_"]
-    units = state["n_features_in_"], *map(len, means), state["n_outputs_"]
+    n_columns = state["n_outputs_"] * columns_per_output(state["out_activation_"])
+    units = state["n_features_in_"], *map(len, means), n_columns
     params = Params(units, vector.dtype, vector, normed=True)
     params.scales, params.shifts = (
         state["batch_norm_scale_"],

@@ -10,11 +10,11 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils.validation import check_is_fitted
 
 from .._fitted import attributes_with
-from .._weights import checked_weights
+from .._weights import checked_weights, mean_weights
 
 # Values that scikit-learn's MLPs support
 SKLEARN_ACTIVATIONS = {"identity", "logistic", "relu", "tanh"}
-SKLEARN_OUTPUTS = {"exp", "identity", "logistic", "softmax"}
+SKLEARN_OUTPUTS = {"exp", "identity", "logistic", "softmax", "gaussian"}  # of the last, scikit-learn gets the means
 SKLEARN_CHOICES = {"learning_rate": {"adaptive", "constant", "invscaling"}, "solver": {"adam", "lbfgs", "sgd"}}
 
 
@@ -86,6 +86,9 @@ class ToSklearnMixin:
             params["loss"] = "poisson" if estimator.out_activation_ == "exp" else "squared_error"
         mlp.set_params(**copy.deepcopy(params))
         fitted = {name: value for name, value in vars(self).items() if name in attributes_with("sklearn")}
+        if estimator.out_activation_ == "gaussian":
+            coefs, intercepts = mean_weights(coefs, intercepts)
+            fitted["out_activation_"] = "identity"
         vars(mlp).update(copy.deepcopy(fitted | {"coefs_": coefs, "intercepts_": intercepts}))
         if mlp.early_stopping:  # as set by its own fit
             mlp._best_coefs, mlp._best_intercepts = mlp.coefs_, mlp.intercepts_

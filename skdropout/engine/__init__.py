@@ -15,5 +15,6 @@ The estimators use these names of the engine:
 * batch normalization at prediction: ``layers.fold``, ``layers.unfold``, ``layers.inference_scale_shift``;
 * Monte Carlo dropout: ``sampling.Sampler``;
 * random streams: ``rng.mask_stream``, ``rng.resume_stream``;
+* outputs: ``activations.REAL_OUTPUTS``, ``activations.columns_per_output``;
 * constants: ``losses.PROBABILITY_LIMITS``, ``activations.ALPHA``, ``activations.LAMBDA``, ``activations.LEAK``.
 """

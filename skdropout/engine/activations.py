@@ -148,6 +148,15 @@ def softmax(z):
     z /= z.sum(axis=1, keepdims=True)
 
 
+LOG_VARIANCE_LIMIT = math.log(1e6)  # of its magnitude; PyTorch's GaussianNLLLoss has the same smallest variance
+
+
+def gaussian(z):
+    """Clip the second half of the columns, the log variances. The first half are the means."""
+    log_variance = z[:, z.shape[1] // 2 :]
+    np.clip(log_variance, -LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT, out=log_variance)
+
+
 ROWS = {
     "identity": Activation(identity, None),
     "logistic": Activation(logistic, logistic_derivative, initializer="glorot_uniform_logistic"),
@@ -165,5 +174,11 @@ ACTIVATIONS = Registry("activation", "skdropout.engine.activations.ACTIVATIONS",
 OUTPUTS = Registry(
     "output activation",
     "skdropout.engine.activations.OUTPUTS",
-    {"identity": identity, "logistic": logistic, "softmax": softmax, "exp": exp},
+    {"identity": identity, "logistic": logistic, "softmax": softmax, "exp": exp, "gaussian": gaussian},
 )
+REAL_OUTPUTS = {"identity", "gaussian"}  # the predictions are any real numbers, on the scale of the targets
+
+
+def columns_per_output(output):
+    """Return the number of columns of the last layer for each output. The first of them are the predictions."""
+    return 2 if output == "gaussian" else 1

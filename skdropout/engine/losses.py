@@ -1,22 +1,24 @@
 """Losses, each with its output activation, which makes the gradient before that activation simple.
 
-Each function takes the predictions ``P`` (n_samples, n_outputs), the targets ``Y`` and
+Each function takes the predictions ``P`` (n_samples, n_columns), the targets ``Y`` and
 ``sample_weight`` (n_samples,) or None. It returns the loss as a Python float,
 
     L(P) = sum_i w_i l(Y_i, P_i) / sum_i w_i,       l summed over the outputs,
 
-and overwrites ``P`` with dL/dz, where z is the output before its activation.
+and overwrites ``P`` with dL/dz, where z is the output before its activation. ``P`` has a column for each output, except
+for ``gaussian_nll``, which has two.
 """
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from math import inf, isfinite
+from math import exp, inf, isfinite
 from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import xlogy
 
+from .activations import LOG_VARIANCE_LIMIT, columns_per_output
 from .registry import Registry
 
 # Smallest and largest probability of each dtype; np.finfo takes longer than the loss of a small batch
@@ -47,7 +49,7 @@ class Loss(NamedTuple):
         Whether the targets are classes.
     best_constant : callable or None
         ``best_constant(Y, sample_weight, n_outputs, **options)`` returns the constant prediction with the smallest
-        loss, of shape (n_outputs,). None if there is no formula.
+        loss, with one value for each column of the output. None if there is no formula.
     """
 
     function: Callable
@@ -72,9 +74,9 @@ class Loss(NamedTuple):
         best = np.asarray(self.best_constant(Y, sample_weight, n_outputs), dtype=float)
         return self.function(np.tile(best, (len(Y), 1)), Y, sample_weight)
 
-    def reporting_scale(self, n_outputs):
+    def reporting_scale(self, n_columns):
         """Return the factor by which loss curves scale the loss."""
-        return 1 / n_outputs if self.mean_over_outputs else 1.0
+        return columns_per_output(self.output) / n_columns if self.mean_over_outputs else 1.0
 
 
 def _weighted_mean(losses, sample_weight):
@@ -157,6 +159,28 @@ def _pinball_derivative(R, level):
     R[:] = np.where(above, 1 - level, np.where(R < 0, -level, 0))
 
 
+def gaussian_nll(P, Y, sample_weight):
+    """Gaussian negative log-likelihood (Nix and Weigend, 1994); ``P`` has the means, then the log variances log σ².
+
+    The loss is log(σ²)/2 + R²/(2 σ²) with R the residual, as in PyTorch without the constant. The gradient is that of
+    β-NLL with β = 1/2 (Seitzer et al., 2022): each term is weighted by (σ²)^β = σ, which counts as a constant. The
+    gradient of the loss itself trains the means only where the residuals are small already.
+    """
+    residual, log_variance = P[:, : Y.shape[1]], P[:, Y.shape[1] :]
+    std = np.exp(0.5 * log_variance)
+    residual -= Y
+    residual /= std
+    squares = residual * residual
+    loss = 0.5 * _weighted_mean(log_variance + squares, sample_weight)
+    np.multiply(0.5 * std, 1 - squares, out=std)
+    beyond = np.abs(log_variance) >= LOG_VARIANCE_LIMIT
+    beyond &= (log_variance > 0) != (std > 0)  # a step would move it further beyond the limit
+    std[beyond] = 0
+    log_variance[:] = std
+    _residual_to_gradient(P, sample_weight)
+    return loss
+
+
 def log_loss(P, codes, sample_weight, smoothing=0.0):
     """Cross-entropy, softmax output; the targets are class codes of shape (n_samples,), not one-hot.
 
@@ -192,6 +216,13 @@ def mean(Y, sample_weight, n_outputs):
     return np.average(Y, axis=0, weights=sample_weight)
 
 
+def mean_and_log_variance(Y, sample_weight, n_outputs):
+    center = mean(Y.astype(float), sample_weight, n_outputs)
+    variance = np.average(np.square(Y - center), axis=0, weights=sample_weight)
+    low, high = exp(-LOG_VARIANCE_LIMIT), exp(LOG_VARIANCE_LIMIT)
+    return np.concatenate([center, np.log(np.clip(variance, low, high))])
+
+
 def weighted_quantile(Y, sample_weight, n_outputs, level=0.5):
     """Return, for each output, the smallest target that is >= the targets of a fraction `level` of the weight."""
     weights = np.ones(len(Y)) if sample_weight is None else sample_weight.astype(float)
@@ -217,6 +248,9 @@ ROWS = {
     "huber": Loss(huber, "identity", best_constant=weighted_quantile),  # approximately
     "quantile": Loss(
         quantile, "identity", smooth=False, options={"level": "quantile"}, best_constant=weighted_quantile
+    ),
+    "gaussian_nll": Loss(
+        gaussian_nll, "gaussian", mean_over_outputs=True, smooth=False, best_constant=mean_and_log_variance
     ),
     "log_loss": Loss(log_loss, "softmax", monitor=None, for_classifier=True, best_constant=class_frequencies),
     "binary_log_loss": Loss(

@@ -87,6 +87,13 @@ FITS = {
         np.column_stack([progression, -progression]),
         {},
     ),
+    "variances": (
+        DropoutMLPRegressor,
+        NOISY | {"loss": "gaussian_nll", "batch_norm": "before_activation", "early_stopping": True},
+        patients,
+        np.column_stack([progression, -progression]) - 1,
+        {},
+    ),
     "noise-free convergence check": (
         DropoutMLPClassifier,
         NOISY | {"n_iter_no_change": 4, "tol": 0.05, "max_iter": 40, "batch_size": 50},

@@ -76,14 +76,22 @@ def test_probabilities_are_clipped_to_dtype_eps(dtype):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_only_squared_error_is_averaged_over_outputs(name):
-    assert LOSSES[name].reporting_scale(4) == (0.25 if name == "squared_error" else 1.0)
+def test_losses_that_are_averaged_over_outputs(name):
+    assert LOSSES[name].reporting_scale(4) == {"squared_error": 0.25, "gaussian_nll": 0.5}.get(name, 1.0)
     assert LOSSES[name].bind().reporting_scale(4) == LOSSES[name].reporting_scale(4)
 
 
 def test_loss_options_reach_function():
     P, Y = np.array([[1.0], [2.0]]), np.array([[2.0], [2.0]])
     assert LOSSES["quantile"].bind(level=0.9).function(P, Y, None) == pytest.approx(0.45)
+
+
+def test_gaussian_nll_by_hand():
+    """torch.nn.functional.gaussian_nll_loss([1.0, 3.0], [0.5, 2.0], var=[0.25, 4.0]) is 0.3125 on average."""
+    P, Y = np.array([[1.0, 3.0, np.log(0.25), np.log(4)]]), np.array([[0.5, 2.0]])
+    expected = (np.log(0.25) + 0.25 / 0.25) / 2 + (np.log(4) + 1 / 4) / 2
+    assert LOSSES["gaussian_nll"].function(P, Y, None) == pytest.approx(expected)
+    np.testing.assert_allclose(P, [[0.5 / 0.5, 1 / 2, 0, 2 * (1 - 1 / 4) / 2]], atol=1e-15)  # of β-NLL, β = 1/2
 
 
 @pytest.mark.parametrize("name", ["absolute_error", "huber", "quantile"])

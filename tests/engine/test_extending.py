@@ -423,7 +423,7 @@ def test_loss_fields(monkeypatch, tmp_path):
     np.testing.assert_allclose(model.to_sklearn().predict(X), model.predict(X))
     with pytest.raises(ValueError, match=r"`y` has values below 0\.01, but loss='gamma' needs y >= 0\.01"):
         clone(model).fit(X, y)
-    with pytest.raises(ValueError, match="solver='lbfgs' needs a smooth loss, not loss='gamma'"):
+    with pytest.raises(ValueError, match="solver='lbfgs' needs a smooth loss and its exact gradient, not loss='gamma'"):
         clone(model).set_params(solver="lbfgs").fit(X, positive)
     with pytest.raises(InvalidParameterError, match=r"'loss' parameter .* Got 'log_loss'"):  # classifiers only
         regressor(loss="log_loss").fit(X, y)

@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 from scipy.special import erf
 
-from skdropout.engine.activations import ACTIVATIONS, OUTPUTS
+from skdropout.engine.activations import ACTIVATIONS, OUTPUTS, columns_per_output
 from skdropout.engine.backprop import Backprop
 from skdropout.engine.dropout import DROPOUTS, bernoulli
 from skdropout.engine.initializers import initialize
@@ -39,7 +39,7 @@ def directional_error(specs, loss, X, weighted, seed=0, **options):
     if params.normed:
         moments = [(rng.normal(size=n), rng.uniform(0.5, 2, n), np.zeros(())) for n in params.units[1:-1]]
         options["moments"] = [tuple(m.copy() for m in pair) for pair in moments]
-    Y = targets(loss, rng, specs[-1].units)[: X.shape[0]]
+    Y = targets(loss, rng, specs[-1].units // columns_per_output(LOSSES[loss].output))[: X.shape[0]]
     weights = rng.uniform(0, 2, len(Y)) if weighted else None
     backprop = Backprop(params, specs, loss, N_ROWS + 3, **options)
 
@@ -49,10 +49,26 @@ def directional_error(specs, loss, X, weighted, seed=0, **options):
     value()
     direction = rng.normal(size=params.vector.size)
     derivative, start, step = direction @ backprop.gradient, params.vector.copy(), 1e-6
+    if loss == "gaussian_nll":
+        backprop.loss = backprop.loss._replace(function=nll_with_constant_weights())
+        value()
     params.vector[:] = start + step * direction
     above = value()
     params.vector[:] = start - step * direction
     return abs((above - value()) / (2 * step) - derivative) / abs(derivative)
+
+
+def nll_with_constant_weights():
+    """Return a Gaussian NLL with the weights σ of its first call: `gaussian_nll` returns its gradient there."""
+    weights = []
+
+    def function(P, Y, sample_weight):
+        weights.append(np.exp(P[:, Y.shape[1] :] / 2))
+        losses = _reference_loss("gaussian_nll", P, Y, weights[0])
+        P[:] = 0
+        return float(np.average(losses, weights=sample_weight))
+
+    return function
 
 
 def network(activation, kind, rate, n_outputs=3):
@@ -74,7 +90,8 @@ def test_network_gradient(loss, activation, kind):
     for X, rate, weighted in itertools.product((DENSE, X_sparse), (0.0, 0.4), (False, True)):
         if kind == "alpha" and X is X_sparse:
             continue  # alpha dropout makes X dense; the estimators raise
-        assert directional_error(network(activation, kind, rate), loss, X, weighted) < 1e-6
+        specs = network(activation, kind, rate, 3 * columns_per_output(LOSSES[loss].output))
+        assert directional_error(specs, loss, X, weighted) < 1e-6
 
 
 @pytest.mark.parametrize("position", ["before_activation", "after_activation", "after_dropout"])
@@ -156,8 +173,11 @@ def test_activation_kernels(name):
         np.testing.assert_allclose(derivative, reference.imag / H, rtol=1e-12, atol=1e-14)
 
 
-def _reference_loss(name, Z, Y):
+def _reference_loss(name, Z, Y, term_weights=1.0):
     """Return the loss of each row from `Z`, the complex output before the output activation."""
+    if name == "gaussian_nll":
+        mean, log_variance = np.hsplit(Z, 2)
+        return (term_weights * (log_variance + (mean - Y) ** 2 / np.exp(log_variance)) / 2).sum(1)
     R = Z - Y[:, np.newaxis] if Y.ndim < Z.ndim else Z - Y
     if name == "squared_error":
         return (R**2).sum(1) / 2
@@ -178,17 +198,35 @@ def _reference_loss(name, Z, Y):
 @pytest.mark.parametrize("name", LOSSES)
 def test_loss_kernels(name, weighted):
     rng = np.random.default_rng(0)
-    Z, Y = rng.normal(size=(N_ROWS, 3)), targets(name, rng)
+    Z, Y = rng.normal(size=(N_ROWS, 3 * columns_per_output(LOSSES[name].output))), targets(name, rng)
     weights = rng.uniform(0, 2, N_ROWS) if weighted else None
     w = np.full(N_ROWS, 1 / N_ROWS) if weights is None else weights / weights.sum()
     P = Z.copy()
     OUTPUTS[LOSSES[name].output](P)
     loss = LOSSES[name].function(P, Y, weights)
     assert loss == pytest.approx(w @ _reference_loss(name, Z, Y), rel=1e-12)
+    term_weights = np.exp(Z[:, 3:] / 2) if name == "gaussian_nll" else 1.0  # constants of the gradient
     for i, j in np.ndindex(Z.shape):
         step = np.zeros(Z.shape, complex)
         step[i, j] = 1j * H
-        assert P[i, j] == pytest.approx((w @ _reference_loss(name, Z + step, Y)).imag / H, rel=1e-12, abs=1e-15)
+        expected = (w @ _reference_loss(name, Z + step, Y, term_weights)).imag / H
+        assert P[i, j] == pytest.approx(expected, rel=1e-12, abs=1e-15)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gaussian_nll_at_the_variance_limits(dtype):
+    """Beyond the limits, only a gradient that leads back remains."""
+    P = np.zeros((6, 2), dtype)
+    P[:, 1] = [-100, -100, 100, 100, -13.8, 13.8]
+    Y = np.array([[0.0], [1.0], [0.0], [1e4], [0.0], [0.0]], dtype)
+    OUTPUTS["gaussian"](P)
+    limit = np.log(1e6)
+    np.testing.assert_allclose(P[:, 1], [-limit, -limit, limit, limit, -13.8, 13.8], rtol=1e-6)
+    squares = Y[:, 0].astype(float) ** 2 / np.exp(P[:, 1].astype(float))
+    expected = (P[:, 1].astype(float) + squares) / 2
+    assert LOSSES["gaussian_nll"].function(P, Y, None) == pytest.approx(expected.mean(), rel=1e-5)
+    np.testing.assert_array_equal(np.sign(P[:, 1]), [0, -1, 1, 0, 1, 1])
+    assert np.isfinite(P).all()
 
 
 @pytest.mark.parametrize(

@@ -340,7 +340,7 @@ GOOD = {
     "dtype": ["float32", "float64", np.float32, np.float64, np.dtype("float32"), float],
     "class_weight": [None, "balanced", {0: 1}, {0: 2, 1: 0.5}, {"no": 3}, {9: 1}, {0: "x"}, {0: None}, {0: HUGE}, {}],
     "label_smoothing": [0, 0.1, 0.999],
-    "loss": ["poisson", "absolute_error", "huber", "quantile", "squared_error"],
+    "loss": ["poisson", "absolute_error", "huber", "quantile", "squared_error", "gaussian_nll"],
     "quantile": [0.1, 0.9],
     "noise_variance": [None, 0.1, [0.1], [0.1, 0.2], 1e-320, [0], ["x"], HUGE, [[0.1]], np.array(0.5)],
 }

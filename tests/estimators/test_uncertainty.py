@@ -1,5 +1,6 @@
 """Monte-Carlo dropout: moments in closed form, schedules, masks, order, threads, memory, densities. Five sigma."""
 
+import copy
 import pickle
 import tracemalloc
 from functools import partial
@@ -40,6 +41,7 @@ MULTILABEL = (Y2 > 0).astype(int)
 T = 4000
 SMALL = {"hidden_layer_sizes": (12,), "dropout": 0.3, "dropout_schedule": "constant", "max_iter": 15, "random_state": 0}
 classifier, regressor = partial(DropoutMLPClassifier, **SMALL), partial(DropoutMLPRegressor, **SMALL)
+each_noise = pytest.mark.parametrize("loss", ["squared_error", "gaussian_nll"])
 
 
 def assert_moments(samples, mean, variance):
@@ -50,6 +52,17 @@ def assert_moments(samples, mean, variance):
     squares = (samples - mean[..., np.newaxis]) ** 2
     error = squares.std(-1) / np.sqrt(samples.shape[-1])
     np.testing.assert_array_less(np.abs(squares.mean(-1) - variance), 5 * error + 1e-12)
+
+
+def noise_variances(model, X, n_samples, **rates):
+    """Return the noise variance of each pass: ``noise_variance_``, or that of the last columns of the network."""
+    if model.out_activation_ == "identity":
+        return np.reshape(model.noise_variance_, (-1, 1))
+    other, k = copy.copy(model), model.n_outputs_
+    other.coefs_ = [*model.coefs_[:-1], model.coefs_[-1][:, k:]]
+    other.intercepts_ = [*model.intercepts_[:-1], model.intercepts_[-1][k:]]
+    other.out_activation_ = "identity"
+    return np.exp(other.sample_y(X, n_samples, **rates))
 
 
 def hidden(model, X):
@@ -184,25 +197,26 @@ ENDS_AT_0 = {
 after_schedule = pytest.mark.parametrize("schedule", ENDS_AT_0.values(), ids=ENDS_AT_0)
 
 
+@each_noise
 @pytest.mark.parametrize("targets", [y, Y2], ids=["one output", "two outputs"])
 @pytest.mark.parametrize("mask_sharing", ["sample", "batch"])
 @after_schedule
 def test_after_a_schedule_the_spread_is_at_the_rates_of_training_and_the_mean_is_noise_free(
-    schedule, mask_sharing, targets
+    schedule, mask_sharing, targets, loss
 ):
     """With two layers the mean of the passes differs."""
-    model = regressor(dropout_schedule=schedule, hidden_layer_sizes=(12, 8), input_dropout=0.1).fit(X, targets)
+    model = regressor(loss, dropout_schedule=schedule, hidden_layer_sizes=(12, 8), input_dropout=0.1).fit(X, targets)
     options = {"n_samples": 150, "mask_sharing": mask_sharing}
     raw = model.sample_y(X, dropout=0.3, input_dropout=0.1, **options)
+    variances = noise_variances(model, X, dropout=0.3, input_dropout=0.1, **options)
     mean, std = model.predict(X, return_std=True, **options)
     np.testing.assert_array_equal(mean, model.predict(X))
     assert np.abs(raw.mean(-1) - mean).max() > 0.01
-    np.testing.assert_allclose(std, np.sqrt(raw.var(-1) + model.noise_variance_))
+    np.testing.assert_allclose(std, np.sqrt(raw.var(-1) + variances.mean(-1)))
     passes = model.sample_y(X, **options)
     np.testing.assert_allclose(passes, raw + (mean - raw.mean(-1))[..., None], atol=1e-12)
-    densities = norm.logpdf(
-        targets.reshape(60, -1, 1), passes.reshape(60, -1, 150), np.sqrt(model.noise_variance_ * np.ones(1))[:, None]
-    ).sum(1)
+    stds = np.sqrt(np.broadcast_to(variances, passes.shape)).reshape(60, -1, 150)
+    densities = norm.logpdf(targets.reshape(60, -1, 1), passes.reshape(60, -1, 150), stds).sum(1)
     expected = logsumexp(densities, axis=1) - np.log(150)
     np.testing.assert_allclose(model.log_predictive_density(X, targets, **options), expected)
 
@@ -285,23 +299,27 @@ def test_passes_of_counts_are_not_negative_after_a_schedule():
     np.testing.assert_allclose(std, np.sqrt(raw.var(1) + model.noise_variance_))
 
 
-def test_after_a_schedule_in_float32_sparse_and_with_batch_norm(small_blocks):
+@each_noise
+def test_after_a_schedule_in_float32_sparse_and_with_batch_norm(small_blocks, loss):
     S = sparse.random(60, 30, density=0.1, random_state=0, dtype="f").tocsr()
     for place in (False, "before_activation", "after_activation", "after_dropout"):
-        model = regressor(dropout_schedule="flat_cos", batch_norm=place, input_dropout=0.1).fit(S, y.astype("f"))
+        model = regressor(loss, dropout_schedule="flat_cos", batch_norm=place, input_dropout=0.1).fit(S, y.astype("f"))
         mean, std = model.predict(S, return_std=True)
         passes = model.sample_y(S, 100)
         assert mean.dtype == std.dtype == passes.dtype == np.float32
         np.testing.assert_array_equal(mean, model.predict(S))
         np.testing.assert_allclose(passes.mean(1), mean, atol=1e-4)
-        np.testing.assert_allclose(std, np.sqrt(passes.var(1) + model.noise_variance_), rtol=1e-4)
+        noise = model.predict_uncertainty(S).aleatoric_variance
+        np.testing.assert_allclose(std, np.sqrt(passes.var(1) + noise), rtol=1e-4)
+        assert (np.ptp(noise) > 0) == (loss == "gaussian_nll")
         assert std.std() > 0
 
 
-def test_after_a_schedule_results_are_the_same_from_files_and_in_threads(small_blocks, tmp_path):
-    model = regressor(dropout_schedule="flat_cos").fit(X, y)
+@each_noise
+def test_after_a_schedule_results_are_the_same_from_files_and_in_threads(small_blocks, tmp_path, loss):
+    model = regressor(loss, dropout_schedule="flat_cos").fit(X, y)
     model.save_weights(tmp_path / "weights.npz")
-    loaded = regressor().load_weights(tmp_path / "weights.npz")
+    loaded = regressor(loss).load_weights(tmp_path / "weights.npz")
     for other in (pickle.loads(pickle.dumps(model)), loaded):
         for n_jobs in (1, 3):
             for a, b in zip(
@@ -309,6 +327,8 @@ def test_after_a_schedule_results_are_the_same_from_files_and_in_threads(small_b
             ):
                 np.testing.assert_array_equal(a, b)
             np.testing.assert_array_equal(model.sample_y(X, 3), other.sample_y(X, 3, n_jobs=n_jobs))
+            density = other.log_predictive_density(X, y, n_jobs=n_jobs)
+            np.testing.assert_array_equal(model.log_predictive_density(X, y), density)
 
 
 def test_a_schedule_that_has_not_started_counts_as_ended_at_0():
@@ -399,16 +419,18 @@ def test_a_network_without_dropout_has_no_spread():
 # Rows, passes, masks, threads, memory
 
 
+@each_noise
 @pytest.mark.parametrize("mask_sharing", ["sample", "batch"])
 @pytest.mark.parametrize("input_dropout", [0, 0.1])
-def test_the_statistics_are_those_of_the_passes(small_blocks, mask_sharing, input_dropout):
-    model = regressor(input_dropout=input_dropout).fit(X, Y2)
+def test_the_statistics_are_those_of_the_passes(small_blocks, mask_sharing, input_dropout, loss):
+    model = regressor(loss, input_dropout=input_dropout).fit(X, Y2)
     passes = model.sample_y(X, 150, mask_sharing=mask_sharing)
     assert passes.shape == (60, 2, 150)
+    variances = noise_variances(model, X, 150, mask_sharing=mask_sharing)
     mean, std = model.predict(X, return_std=True, n_samples=150, mask_sharing=mask_sharing)
     np.testing.assert_allclose(mean, passes.mean(2))
-    np.testing.assert_allclose(std, np.sqrt(passes.var(2) + model.noise_variance_))
-    densities = norm.logpdf(Y2[:, :, None], passes, np.sqrt(model.noise_variance_)[:, None]).sum(1)
+    np.testing.assert_allclose(std, np.sqrt(passes.var(2) + variances.mean(-1)))
+    densities = norm.logpdf(Y2[:, :, None], passes, np.sqrt(variances)).sum(1)
     expected = logsumexp(densities, axis=1) - np.log(150)
     np.testing.assert_allclose(model.log_predictive_density(X, Y2, n_samples=150, mask_sharing=mask_sharing), expected)
 
@@ -451,9 +473,10 @@ def test_a_seed_fixes_the_masks_and_none_does_not():
     assert (model.sample_y(X, 3, None) != model.sample_y(X, 3, None)).any()
 
 
+@each_noise
 @pytest.mark.parametrize("n_samples", [50, 400])
-def test_memory_grows_neither_with_the_rows_nor_with_the_passes(n_samples):
-    model, many = regressor(input_dropout=0.1).fit(X, y), np.zeros((30_000, 4))
+def test_memory_grows_neither_with_the_rows_nor_with_the_passes(n_samples, loss):
+    model, many = regressor(loss, input_dropout=0.1).fit(X, y), np.zeros((30_000, 4))
     tracemalloc.start()
     model.predict(many, return_std=True, n_samples=n_samples)
     _, peak = tracemalloc.get_traced_memory()
@@ -614,8 +637,9 @@ def test_the_density_of_a_mixture():
     assert logsumexp(likelihood) - np.log(4) == pytest.approx(-0.693192368326, abs=1e-11)
 
 
-def test_the_density_integrates_to_one():
-    model = regressor().fit(X, y)
+@each_noise
+def test_the_density_integrates_to_one(loss):
+    model = regressor(loss).fit(X, y)
     grid = np.linspace(-15, 15, 3001)
     density = np.exp(model.log_predictive_density(np.tile(X[:1], (3001, 1)), grid, mask_sharing="batch"))
     assert trapezoid(density, grid) == pytest.approx(1, abs=1e-6)

@@ -32,6 +32,8 @@ def models():
     constant = {"dropout": 0.2, "dropout_schedule": "constant"}
     yield "regressor", DropoutMLPRegressor, {"hidden_layer_sizes": (5,), "activation": "selu"}, constant, X, X[:, 0]
     counts = {"loss": "poisson", "hidden_layer_sizes": ()}
+    variances = {"loss": "gaussian_nll", "hidden_layer_sizes": (5, 4), "batch_norm": "after_dropout"}
+    yield "variances", DropoutMLPRegressor, variances, {"dropout": 0.2}, X, X[:, :2]
     yield "counts", DropoutMLPRegressor, counts, {"solver": "lbfgs"}, X, rng.poisson(1, size=(40, 2))
 
 

@@ -20,6 +20,7 @@ TARGETS = {
     "regression": (DropoutMLPRegressor, rng.normal(size=30), {}),
     "multioutput": (DropoutMLPRegressor, rng.normal(size=(30, 2)), {}),
     "poisson": (DropoutMLPRegressor, rng.poisson(2, size=30), {"loss": "poisson"}),
+    "variances": (DropoutMLPRegressor, X[:, :2], {"loss": "gaussian_nll"}),
 }
 K = rng.randint(0, 4, size=30)  # includes zeros
 

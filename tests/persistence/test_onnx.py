@@ -107,7 +107,8 @@ def test_activations(activation, dtype):
 
 
 def test_all_activations_and_outputs_have_onnx_operators():
-    assert {row.forward for row in ACTIVATIONS.values()} | set(OUTPUTS.values()) == set(OPERATORS)
+    outputs = {OUTPUTS[name] for name in OUTPUTS.keys() - {"gaussian"}}  # only the means are converted
+    assert {row.forward for row in ACTIVATIONS.values()} | outputs == set(OPERATORS)
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,8 @@ CASES = {  # class, target, parameters
         {"loss": "poisson", "solver": "adamw", "learning_rate": "cosine", "dtype": "float32"},
     ),
     "linear": (REGRESSOR, "number", {"hidden_layer_sizes": (), "loss": "huber", "noise_variance": 0.5}),
+    "variance": (REGRESSOR, "number", {"loss": "gaussian_nll", "dropout": 0.2, "batch_norm": "before_activation"}),
+    "variances": (REGRESSOR, "numbers", {"loss": "gaussian_nll", "dtype": "float32", "early_stopping": True}),
 }
 ARCHITECTURE = {"hidden_layer_sizes", "activation", "batch_norm", "loss"}
 
@@ -369,7 +371,9 @@ def test_to_sklearn_sets_fitted_attributes_and_continues_training(case):
     assert list(mlp.feature_names_in_) == list("abcd")
     shared = set(refitted.get_params()) & set(model.get_params()) - {"activation", "hidden_layer_sizes", "random_state"}
     changed = {name for name in shared if repr(mlp.get_params()[name]) != repr(model.get_params()[name])}
-    assert changed == {"counts": {"solver", "learning_rate"}, "linear": {"loss"}}.get(case, set())
+    expected = {"counts": {"solver", "learning_rate"}, "linear": {"loss"}, "variance": {"loss"}, "variances": {"loss"}}
+    assert changed == expected.get(case, set())
+    assert mlp.out_activation_ == refitted.out_activation_
     before = copy.deepcopy(model.coefs_)
     if case != "lbfgs" and not mlp.early_stopping:
         mlp.partial_fit(frame, target)

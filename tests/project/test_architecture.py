@@ -102,7 +102,7 @@ INNER_LAYERS = {
 ENGINE_ARROWS = {
     "activations.py": {"registry"},
     "initializers.py": {"activations", "registry"},
-    "losses.py": {"registry"},
+    "losses.py": {"activations", "registry"},
     "schedules.py": {"registry"},
     "products.py": {"threads"},
     "training.py": {"threads"},
