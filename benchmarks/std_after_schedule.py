@@ -15,11 +15,11 @@ standardized y; greater is better:
 - constant: a network trained with ``dropout_schedule="constant"``, sampled at its training rate.
 
 Each is computed with ``noise_variance_`` from the training rows, and from a tenth of them as a validation set
-(``X_val``), in that case with ``variance_factor_``. The next column is the RMSE of the mean of the passes divided by that of the noise-free prediction. With
-one hidden layer the two are equal in expectation, because the output is linear in the masks. The last table is a
-network that overfits, with (100, 100) units, 1000 epochs and a learning rate of 0.005: its density with noise from the
-training rows and from a validation set. Differences are paired over the splits, ± standard error. The splits overlap,
-so the standard errors are somewhat too small.
+(``X_val``), with ``variance_factor_``. The next column is the RMSE of the mean of the passes divided by that of the
+noise-free prediction. With one hidden layer the two are equal in expectation, because the output is linear in the
+masks. The last table is a network that overfits, with (100, 100) units, 1000 epochs and a learning rate of 0.005: its
+density with noise from the training rows and from a validation set. Differences are paired over the splits, ± standard
+error. The splits overlap, so the standard errors are somewhat too small.
 """
 
 import argparse
