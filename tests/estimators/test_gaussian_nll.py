@@ -1,13 +1,16 @@
 """Noise that depends on x: loss="gaussian_nll" of the regressor. Five sigma."""
 
 import copy
+import warnings
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from helpers import by_pickle
 from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -119,6 +122,8 @@ def test_targets_that_are_not_standardized_are_refused(case):
     before = model.predict(X)
     with pytest.raises(ValueError, match=message):
         model.fit(X, targets)
+    with pytest.raises(ValueError, match=message):
+        model.set_params(warm_start=True).fit(X, targets)
     np.testing.assert_array_equal(model.predict(X), before)
     constant = "constant" in case
     if not constant:
@@ -197,9 +202,10 @@ def test_files_with_an_odd_number_of_columns_are_damaged(tmp_path):
 
 
 def test_negative_losses_do_not_warn_about_a_constant():
-    """The loss of the best constant is -0.7, and with inputs without information the network is slightly worse."""
+    """The loss of the best constant is -0.7, and the inputs have no information."""
     rng = np.random.RandomState(2)
-    model = linear_regressor().fit(rng.normal(size=(200, 1)) / 100, y * 0.3 / y.std())
+    with warnings.catch_warnings(action="error", category=ConvergenceWarning):
+        model = linear_regressor().fit(rng.normal(size=(200, 1)) / 100, y * 0.3 / y.std())
     assert -0.71 < model.loss_ < -0.69
 
 
@@ -209,6 +215,15 @@ def test_displays_and_diagnosis():
     )
     model.fit(X, 10 + 5 * y)
     display = CoverageDisplay.from_estimator(model, X, 10 + 5 * y)
+    plt.close(display.figure_)
     assert 0.1 < display.coverage[9] < 0.9
     assert np.isfinite(log_predictive_density_scorer(model, X, 10 + 5 * y))
     assert diagnose(model, X, 10 + 5 * y).gradient_norm.shape == (2,)
+
+
+def test_large_columns_are_scaled_relative_to_the_targets():
+    """As with other losses for real-valued targets."""
+    wide, targets, params = 8 * X, 2.5 * y / y.std(), {"input_dropout": 0.1, "max_iter": 2}
+    for loss in ("squared_error", "gaussian_nll"):
+        assert regressor(loss, **params).fit(wide, targets)._input_exponents is None
+        assert regressor(loss, **params).fit(wide, targets / 2.5)._input_exponents.tolist() == [1, 1, 1]
