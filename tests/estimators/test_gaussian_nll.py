@@ -66,6 +66,8 @@ def column(model, j):
     single = copy.deepcopy(model)
     single.coefs_[-1], single.intercepts_[-1] = model.coefs_[-1][:, [j, j + 2]], model.intercepts_[-1][[j, j + 2]]
     single.n_outputs_ = 1
+    for name in {"noise_variance_", "variance_factor_"} & set(vars(model)):
+        setattr(single, name, float(getattr(model, name)[j]))
     return single
 
 
@@ -157,10 +159,11 @@ def test_early_stopping_monitors_the_loss():
     model = regressor(early_stopping=True).fit(X, Y)
     np.testing.assert_array_equal(model.validation_scores_, -np.array(model.validation_loss_curve_))
     held_out = regressor().fit(X[:150], Y[:150], X_val=X[150:], y_val=Y[150:])
-    mean, std = held_out.predict(X[150:], return_std=True, dropout=0)
-    nll = (np.log(std**2) + (Y[150:] - mean) ** 2 / std**2).mean() / 2  # the mean over the outputs
+    hidden = np.maximum(X[150:] @ held_out.coefs_[0] + held_out.intercepts_[0], 0)
+    mean, log_variance = np.hsplit(hidden @ held_out.coefs_[1] + held_out.intercepts_[1], 2)
+    nll = (log_variance + (Y[150:] - mean) ** 2 / np.exp(log_variance)).mean() / 2  # the mean over the outputs
     assert held_out.validation_loss_curve_[-1] == pytest.approx(nll)
-    np.testing.assert_allclose(held_out.noise_variance_, (std**2).mean(axis=0))
+    np.testing.assert_allclose(held_out.noise_variance_, np.exp(log_variance).mean(axis=0))
 
 
 @pytest.mark.parametrize("batch_norm", [False, "after_activation"])
