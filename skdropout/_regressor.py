@@ -76,8 +76,8 @@ class DropoutMLPRegressor(ConformalMixin, RegressorMixin, BaseDropoutMLP):
         targets with outliers (standardize y first); or the pinball loss, for the `quantile`. 'gaussian_nll' is for
         noise that depends on x: the network predicts a mean and the logarithm of a noise variance σ²(x), which is
         clipped to [1e-6, 1e6], and minimizes the Gaussian negative log-likelihood
-        ``(log σ²(x) + (y - f(x))² / σ²(x)) / 2`` by the gradient of β-NLL with β = 1/2 [3]_. It needs standardized y
-        and overfits the variance: use `early_stopping`.
+        ``(log σ²(x) + (y - f(x))² / σ²(x)) / 2`` by the gradient of β-NLL with β = 1/2 [3]_. It needs a standardized y.
+        If the network overfits, σ²(x) is too small: use `early_stopping`.
     hidden_layer_sizes : int or array-like of shape (n_hidden,), default=(100,)
         Number of units in each hidden layer; ``()`` for no hidden layer, which is a linear model.
     activation : {'identity', 'logistic', 'tanh', 'relu', 'selu', 'elu', 'leaky_relu', 'gelu', 'silu'} or \

@@ -164,7 +164,7 @@ def gaussian_nll(P, Y, sample_weight):
 
     The loss is log(σ²)/2 + R²/(2 σ²) with R the residual, as in PyTorch without the constant. The gradient is that of
     β-NLL with β = 1/2 (Seitzer et al., 2022): each term is weighted by (σ²)^β = σ, which counts as a constant. The
-    gradient of the loss itself trains the means only where the residuals are small already.
+    gradient of the loss itself neglects the means where σ² is large.
     """
     residual, log_variance = P[:, : Y.shape[1]], P[:, Y.shape[1] :]
     std = np.exp(0.5 * log_variance)
@@ -172,11 +172,10 @@ def gaussian_nll(P, Y, sample_weight):
     residual /= std
     squares = residual * residual
     loss = 0.5 * _weighted_mean(log_variance + squares, sample_weight)
-    np.multiply(0.5 * std, 1 - squares, out=std)
-    beyond = np.abs(log_variance) >= LOG_VARIANCE_LIMIT
-    beyond &= (log_variance > 0) != (std > 0)  # a step would move it further beyond the limit
-    std[beyond] = 0
-    log_variance[:] = std
+    gradient = 0.5 * std * (1 - squares)  # with respect to the log variances
+    at_limit = np.abs(log_variance) >= LOG_VARIANCE_LIMIT
+    at_limit &= (log_variance > 0) != (gradient > 0)  # a step would move it further beyond the limit
+    log_variance[:] = np.where(at_limit, 0, gradient)
     _residual_to_gradient(P, sample_weight)
     return loss
 

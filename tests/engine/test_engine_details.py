@@ -94,6 +94,12 @@ def test_gaussian_nll_by_hand():
     np.testing.assert_allclose(P, [[0.5 / 0.5, 1 / 2, 0, 2 * (1 - 1 / 4) / 2]], atol=1e-15)  # of β-NLL, β = 1/2
 
 
+def test_the_variance_of_the_best_constant_is_limited():
+    loss = LOSSES["gaussian_nll"]
+    assert loss.constant_loss(np.full((5, 1), 2.0), None, 2) == pytest.approx(np.log(1e-6) / 2)
+    assert loss.constant_loss(np.array([[1e4], [-1e4]]), None, 2) == pytest.approx((np.log(1e6) + 1e8 / 1e6) / 2)
+
+
 @pytest.mark.parametrize("name", ["absolute_error", "huber", "quantile"])
 def test_gradient_of_exact_prediction_is_0(name):
     P = np.array([[1.0], [3.0]])

@@ -1,13 +1,16 @@
 """Noise that depends on x: loss="gaussian_nll" of the regressor. Five sigma."""
 
 import copy
+import warnings
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from helpers import by_pickle
 from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -63,6 +66,8 @@ def column(model, j):
     single = copy.deepcopy(model)
     single.coefs_[-1], single.intercepts_[-1] = model.coefs_[-1][:, [j, j + 2]], model.intercepts_[-1][[j, j + 2]]
     single.n_outputs_ = 1
+    for name in {"noise_variance_", "variance_factor_"} & set(vars(model)):
+        setattr(single, name, float(getattr(model, name)[j]))
     return single
 
 
@@ -119,6 +124,8 @@ def test_targets_that_are_not_standardized_are_refused(case):
     before = model.predict(X)
     with pytest.raises(ValueError, match=message):
         model.fit(X, targets)
+    with pytest.raises(ValueError, match=message):
+        model.set_params(warm_start=True).fit(X, targets)
     np.testing.assert_array_equal(model.predict(X), before)
     constant = "constant" in case
     if not constant:
@@ -152,10 +159,11 @@ def test_early_stopping_monitors_the_loss():
     model = regressor(early_stopping=True).fit(X, Y)
     np.testing.assert_array_equal(model.validation_scores_, -np.array(model.validation_loss_curve_))
     held_out = regressor().fit(X[:150], Y[:150], X_val=X[150:], y_val=Y[150:])
-    mean, std = held_out.predict(X[150:], return_std=True, dropout=0)
-    nll = (np.log(std**2) + (Y[150:] - mean) ** 2 / std**2).mean() / 2  # the mean over the outputs
+    hidden = np.maximum(X[150:] @ held_out.coefs_[0] + held_out.intercepts_[0], 0)
+    mean, log_variance = np.hsplit(hidden @ held_out.coefs_[1] + held_out.intercepts_[1], 2)
+    nll = (log_variance + (Y[150:] - mean) ** 2 / np.exp(log_variance)).mean() / 2  # the mean over the outputs
     assert held_out.validation_loss_curve_[-1] == pytest.approx(nll)
-    np.testing.assert_allclose(held_out.noise_variance_, (std**2).mean(axis=0))
+    np.testing.assert_allclose(held_out.noise_variance_, np.exp(log_variance).mean(axis=0))
 
 
 @pytest.mark.parametrize("batch_norm", [False, "after_activation"])
@@ -197,9 +205,10 @@ def test_files_with_an_odd_number_of_columns_are_damaged(tmp_path):
 
 
 def test_negative_losses_do_not_warn_about_a_constant():
-    """The loss of the best constant is -0.7, and with inputs without information the network is slightly worse."""
+    """The loss of the best constant is -0.7, and the inputs have no information."""
     rng = np.random.RandomState(2)
-    model = linear_regressor().fit(rng.normal(size=(200, 1)) / 100, y * 0.3 / y.std())
+    with warnings.catch_warnings(action="error", category=ConvergenceWarning):
+        model = linear_regressor().fit(rng.normal(size=(200, 1)) / 100, y * 0.3 / y.std())
     assert -0.71 < model.loss_ < -0.69
 
 
@@ -209,6 +218,15 @@ def test_displays_and_diagnosis():
     )
     model.fit(X, 10 + 5 * y)
     display = CoverageDisplay.from_estimator(model, X, 10 + 5 * y)
+    plt.close(display.figure_)
     assert 0.1 < display.coverage[9] < 0.9
     assert np.isfinite(log_predictive_density_scorer(model, X, 10 + 5 * y))
     assert diagnose(model, X, 10 + 5 * y).gradient_norm.shape == (2,)
+
+
+def test_large_columns_are_scaled_relative_to_the_targets():
+    """As with other losses for real-valued targets."""
+    wide, targets, params = 8 * X, 2.5 * y / y.std(), {"input_dropout": 0.1, "max_iter": 2}
+    for loss in ("squared_error", "gaussian_nll"):
+        assert regressor(loss, **params).fit(wide, targets)._input_exponents is None
+        assert regressor(loss, **params).fit(wide, targets / 2.5)._input_exponents.tolist() == [1, 1, 1]
