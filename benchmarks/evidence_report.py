@@ -35,13 +35,12 @@ def scores(records):
     by_set = {}
     for name in SETS:
         repeats = [record for (other, _), record in records.items() if other == name]
-        metrics = METRICS[SETS[name].kind]
+        factors = [factor for _, _, factor, _ in METRICS[SETS[name].kind]]
         if len(repeats) > 1:
-            by_set[name] = {arm: np.full((len(repeats), len(metrics)), np.nan) for arm in repeats[0]}
+            by_set[name] = {arm: np.full((len(repeats), len(factors)), np.nan) for arm in repeats[0]}
             for arm, table in by_set[name].items():
-                for row, record in zip(table, repeats, strict=True):
-                    values = record[arm][0]
-                    row[: len(values)] = values * np.array([factor for _, _, factor, _ in metrics[: len(values)]])
+                values = np.array([record[arm][0][: len(factors)] for record in repeats])
+                table[:, : values.shape[1]] = values * factors[: values.shape[1]]
     return by_set
 
 
