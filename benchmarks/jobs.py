@@ -16,7 +16,7 @@ def run(jobs, path, n_jobs=2, title=None):
     A key must therefore contain all settings of its job, as a tuple of strings, numbers and tuples; keys are compared
     by ``repr``. Use a new file after changing a function or a package.
     """
-    done = _read_records(path)
+    done = read(path)
     missing = [key for key in jobs if repr(key) not in done]
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,8 @@ def _run_job(key, function, *arguments):
     return key, function(*arguments)
 
 
-def _read_records(path):
+def read(path):
+    """Return {repr of the key: record} of the jobs in the file `path`."""
     done = {}
     for line in Path(path).read_text().splitlines() if Path(path).exists() else []:
         try:
