@@ -5,6 +5,7 @@ from pathlib import Path
 ORDER = [
     "plot_quick_start.py",
     "plot_tune_dropout.py",
+    "plot_recipes.py",
     "plot_per_layer_rates.py",
     "plot_does_dropout_help.py",
     "plot_dropout_and_weight_decay.py",
