@@ -175,7 +175,7 @@ def plot(curves, file):
         ax.plot(np.arange(1, len(curve) + 1), curve, label=f"{name} ({curve[-1]:.2f} %)")
     for error, label in zip(SRIVASTAVA, ("dropout", "dropout + max-norm"), strict=True):
         ax.axhline(error, color="gray", linewidth=0.8, linestyle=":")
-        ax.text(len(curve), error, f"{label}, Srivastava et al.: {error} %", va="bottom", ha="right", fontsize=8)
+        ax.text(0, error, f"Srivastava et al., {label}: {error} %", va="bottom", fontsize=8)
     ax.set(xlabel="epoch", ylabel="test error, %", ylim=(0.9, 2.5), title="MNIST, 784-1024-1024-1024-10")
     ax.grid(alpha=0.3)
     ax.legend(fontsize=9)
