@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from math import ceil
 from numbers import Integral, Real
 from typing import Any, Self
@@ -12,17 +12,19 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
 from ._fitted import uncalibrated
-from ._sampling import SamplingOptions
+from ._sampling import MonteCarloMixin, SamplingOptions
 from ._sklearn import InvalidParameterError
 from ._snapshot import from_snapshot
 from ._typing import Float, FloatArray, Int, MaskSharing, MatrixLike, Rates, Seed
 
-MAX_ROWS = 2000  # maximum number of held-out rows that ``fit`` calibrates on
+# Maximum number of rows for the observation noise and the calibration in ``fit``: the standard error of a variance from
+# 2000 normal residuals is 3 %
+MAX_NOISE_ROWS = 2000
 FLOAT = np.finfo(float)
 RTOL = 1e-12  # tolerance for rounding in (n_rows + 1) * coverage
 
 
-class ConformalMixin(ABC):
+class ConformalMixin(MonteCarloMixin):
     """Mixin with the variance factor and the conformal intervals of the regressor."""
 
     variance_factor_: float | FloatArray
@@ -215,7 +217,7 @@ class ConformalMixin(ABC):
 
     def _calibrate_after_fit(self, rows):
         """Calibrate on the validation set, or a random sample of it."""
-        self._calibrate(rows.sample(MAX_ROWS), SamplingOptions())
+        self._calibrate(rows.sample(MAX_NOISE_ROWS), SamplingOptions())
 
     def _calibrate(self, rows, options):
         """Set the variance factor and the conformity scores from held-out rows."""
@@ -260,7 +262,7 @@ class ConformalMixin(ABC):
         """
         estimator: Any = self
         if np.all(self.variance_factor_ == 1):
-            return (lambda outputs, Y, rows: estimator._log_likelihood(outputs, Y)), options
+            return super()._pass_likelihood(X, options)
         if not isinstance(options.random_state, Integral):  # the same passes for the moments and for the density
             options = options._replace(random_state=check_random_state(options.random_state).randint(2**31 - 1))
         mean, e, a = self._predictive_moments(X, options)

@@ -13,7 +13,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils import Bunch, assert_all_finite
 
 from ._base import BaseDropoutMLP
-from ._conformal import ConformalMixin
+from ._conformal import MAX_NOISE_ROWS, ConformalMixin
 from ._fit.parameters import REGRESSION_LOSSES
 from ._fit.unused_parameters import warn_about_unused_sampling
 from ._fitted import noise_settings
@@ -49,8 +49,6 @@ from ._typing import (
     SolverName,
 )
 from .engine.losses import LOSSES
-
-MAX_NOISE_ROWS = 2000  # for the observation noise: the standard error of a variance from 2000 normal residuals is 3 %
 
 
 class DropoutMLPRegressor(ConformalMixin, RegressorMixin, BaseDropoutMLP):

@@ -26,7 +26,7 @@ from skdropout._fit.data import Rows
 rng = np.random.RandomState(0)
 X = rng.normal(size=(100, 4))
 y = X[:, 0] + np.sin(2 * X[:, 1]) + 0.3 * rng.normal(size=100)
-Y2 = np.column_stack([y, 10 * (X[:, 2] - y)])
+Y2 = np.column_stack([y, 2 * (X[:, 2] - y)])
 X_NEW, Y_NEW = X[60:], Y2[60:]
 SMALL = {"hidden_layer_sizes": (12,), "dropout": 0.3, "max_iter": 15, "random_state": 0}
 regressor = partial(DropoutMLPRegressor, **SMALL)
@@ -120,6 +120,7 @@ LOSSES = {
     "absolute_error": {},
     "huber": {},
     "quantile": {"quantile": 0.8},
+    "gaussian_nll": {},
 }
 
 
@@ -184,6 +185,7 @@ FITS = {
     "given noise": {"noise_variance": 0.5},
     "batch norm": {"batch_norm": "after_activation", "mask_sharing": "batch", "dropout_kind": "gaussian"},
     "poisson": {"loss": "poisson"},
+    "gaussian_nll": {"loss": "gaussian_nll"},
 }
 
 
@@ -225,7 +227,7 @@ def test_early_stopping_calibrates_on_its_validation_set_with_the_best_weights()
 
 
 def test_fit_calibrates_on_a_bounded_number_of_rows_and_calibrate_on_all(monkeypatch):
-    monkeypatch.setattr(skdropout._conformal, "MAX_ROWS", 20)
+    monkeypatch.setattr(skdropout._conformal, "MAX_NOISE_ROWS", 20)
     monkeypatch.setattr(skdropout._regressor, "MAX_NOISE_ROWS", 20)
     weight = np.arange(40) >= 5
     model = regressor().fit(X[:60], y[:60], X_val=X_NEW, y_val=y[60:], sample_weight_val=weight)
@@ -253,8 +255,9 @@ def test_calibration_changes_neither_weights_nor_random_streams():
         {"dropout_schedule": "constant"},
         {"dropout": 0},
         {"dropout_schedule": "constant", "hidden_layer_sizes": (12, 8)},
+        {"loss": "gaussian_nll"},
     ],
-    ids=["flat_cos", "constant", "no dropout", "two layers"],
+    ids=["flat_cos", "constant", "no dropout", "two layers", "gaussian_nll"],
 )
 @pytest.mark.parametrize("factor", [0.01, 0.5, 0.9, 1.0, 2.5])
 def test_density_has_the_moments_of_predict(params, factor):
