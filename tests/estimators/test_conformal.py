@@ -493,3 +493,15 @@ def test_parts_of_the_variance_without_dropout_do_not_warn():
     found = regressor(dropout=0).fit(X, y).predict_uncertainty(X)
     np.testing.assert_allclose(found.epistemic_variance, 0, atol=1e-20)
     assert found.mean.shape == (100,)
+
+
+def test_exact_fits_and_extreme_residuals_are_finite():
+    model = regressor(dropout=0).fit(X, y)
+    for array in (*model.coefs_, *model.intercepts_):
+        array[:] = 0
+    model.calibrate(X, np.zeros(100))
+    np.testing.assert_array_equal(model.conformity_scores_, 0)
+    np.testing.assert_array_equal(model.predict_interval(X, 0.5), 0)
+    assert np.isfinite(model.log_predictive_density(X, np.zeros(100))).all()
+    model.set_params(noise_variance=1e-300).calibrate(X, np.where(np.arange(100) < 50, 1e200, y))
+    assert model.conformity_scores_.max() == np.finfo(float).max
