@@ -282,10 +282,14 @@ def _transform_back(transformer, interval):
         mixed, expected = lower.copy(), points[0].copy()
         mixed[:, j], expected[:, j] = upper[:, j], points[-1][:, j]
         separate &= np.allclose(inverse(mixed), expected, equal_nan=True)
-    # beyond the range of an increasing transformer, such as PowerTransformer, the interval is unbounded
-    is_below = np.logical_or.accumulate(~np.isnan(points)[::-1])[::-1]
-    is_below[0] = True
-    points = np.where(np.isnan(points), np.where(is_below, -np.inf, np.inf), points)
+    # beyond the range of the transformer, such as PowerTransformer, the interval is unbounded
+    is_known = ~np.isnan(points)
+    with np.errstate(invalid="ignore"):
+        direction = np.where(np.nansum(np.diff(points, axis=0), axis=0) < 0, -1, 1)
+    is_before = ~np.logical_or.accumulate(is_known)
+    points = np.where(is_known, points, direction * np.where(is_before, -np.inf, np.inf))
+    has_no_direction = is_known.sum(axis=0) < 2
+    points[0, has_no_direction], points[-1, has_no_direction] = -np.inf, np.inf
     is_monotone = (points[1:] >= points[:-1]).all(axis=0) | (points[1:] <= points[:-1]).all(axis=0)
     if not (separate and is_monotone.all()):
         raise ValueError(

@@ -447,6 +447,26 @@ def test_monotone_transformations_keep_the_coverage(transformer):
     np.testing.assert_array_equal(predict_interval(search, X), predict_interval(search.best_estimator_, X))
 
 
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_ends_beyond_the_range_of_a_transformer_are_infinite(sign):
+    """The inverse of exp is log, whose range ends at 0."""
+    model = TransformedTargetRegressor(
+        regressor(early_stopping=True), func=lambda t: sign * np.exp(t), inverse_func=lambda u: np.log(sign * u)
+    ).fit(X, y)
+    network = model.regressor_
+    for array in (*network.coefs_, *network.intercepts_):
+        array[:] = 0
+    network.conformity_scores_ = np.ones(9)
+    half_width = network.predict_interval(X[:1], 0.9)[0, 1]
+    intercepts = network.intercepts_[-1]
+    unbounded = -np.inf, np.inf
+    for center, expected in [(0.5, (-np.inf, 1.5)), (2.0, (1, 3)), (-0.9, unbounded), (-2.0, unbounded)]:
+        intercepts[:] = sign * center * half_width
+        interval = predict_interval(model, X[:1], 0.9)[0]
+        ends = [np.log(e * half_width) if 0 < e < np.inf else e for e in expected]
+        np.testing.assert_allclose(interval, ends)
+
+
 @pytest.mark.parametrize(
     ("transformer", "targets"),
     [(PCA(), Y2), (FunctionTransformer(np.sqrt, np.square), np.abs(y))],
