@@ -14,12 +14,10 @@ import argparse
 
 import numpy as np
 from scipy.stats import norm
-from sklearn.datasets import load_diabetes
 
-from benchmarks.data import load_uci
+from benchmarks.std_after_schedule import SETS, splits
 from skdropout import DropoutMLPRegressor
 
-SETS = "yacht", "energy", "concrete", "diabetes", "wine"
 LOSSES = "squared_error", "gaussian_nll"
 LEVELS = 0.5, 0.8, 0.95
 NETWORK = {
@@ -31,19 +29,6 @@ NETWORK = {
     "max_iter": 300,
     "dtype": "float32",
 }
-
-
-def load(name, split):
-    """Return the standardized training and test rows."""
-    if name == "diabetes":
-        X, y = load_diabetes(return_X_y=True)
-        test, train = np.split(np.random.RandomState(split).permutation(len(y)), [44])
-    else:
-        X, y, trains, tests = load_uci(name)
-        train, test = trains[split], tests[split]
-    X = (X - X[train].mean(axis=0)) / np.where(X[train].std(axis=0) == 0, 1, X[train].std(axis=0))
-    y = (y - y[train].mean()) / y[train].std()
-    return (X[train], y[train]), (X[test], y[test])
 
 
 def evaluate(loss, early_stopping, train, test, seed):
@@ -64,9 +49,10 @@ def main(first, n_splits):
     columns = ["RMSE", "gaussian_nll", "ratio", "log density", "gaussian_nll", "difference", "coverage", "gaussian_nll"]
     print(f"{'':16}" + "".join(f"{column:>18}" for column in columns))
     for name in SETS:
+        data = list(splits(name, first + n_splits))
         for early_stopping in (False, True):
             results = [
-                [evaluate(loss, early_stopping, *load(name, split), split) for loss in LOSSES]
+                [evaluate(loss, early_stopping, *data[split], split) for loss in LOSSES]
                 for split in range(first, first + n_splits)
             ]
             squared, gaussian = np.transpose(results, (1, 2, 0))
