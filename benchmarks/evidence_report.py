@@ -1,6 +1,7 @@
 """Tables and plot of `benchmarks.evidence`."""
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 from scipy import stats
@@ -129,17 +130,21 @@ def print_row(first, cells, width):
 
 
 def report_longer(records):
-    """Print error (%) and log loss at one and two times the epochs, and the paired differences."""
+    """Print error (%) and log loss for each number of epochs, and the paired differences from one to the next."""
     names, repeats, candidates, factors = (list(dict.fromkeys(values)) for values in zip(*records, strict=True))
     for name in names:
-        print_row(f"\n{name}, epochs", ("x 1", "x 2", "error, % (p)", "log loss, nats (p)"), 26)
+        differences = [f"{later} - {earlier}" for earlier, later in pairwise(factors)]
+        print_row(f"\n{name}, epochs x", [*map(str, factors), *differences], 40)
         for candidate in candidates:
             table = [[records[name, repeat, candidate, factor] for factor in factors] for repeat in repeats]
-            once, twice = np.moveaxis(table * np.array([100, 1]), 1, 0)
-            mean, error, _, p, _ = paired(twice - once, 0)
-            cells = [f"{values[:, 0].mean():.2f} / {values[:, 1].mean():.4f}" for values in (once, twice)]
-            cells += [f"{mean[i]:+.{d}f} ± {error[i]:.{d}f} ({p[i]:.3f})" for i, d in enumerate((2, 4))]
-            print_row(candidate, cells, 26)
+            columns = np.moveaxis(table * np.array([100, 1]), 1, 0)
+            cells = [f"{values[:, 0].mean():.2f} / {values[:, 1].mean():.4f}" for values in columns]
+            for earlier, later in pairwise(columns):
+                mean, error, _, p, _ = paired(later - earlier, 0)
+                cells.append(
+                    " / ".join(f"{mean[i]:+.{d}f} ± {error[i]:.{d}f} ({p[i]:.3f})" for i, d in enumerate((2, 4)))
+                )
+            print_row(candidate, cells, 40)
 
 
 def plot(records, file):
