@@ -54,6 +54,9 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "ignore_pattern": r"/models/",
+    "subsection_order": [
+        f"../examples/{name}" for name in ("start", "tuning", "uncertainty", "regularization", "scaling")
+    ],
     "within_subsection_order": "gallery_order.TeachingOrder",
     "abort_on_example_error": True,
     "backreferences_dir": "api/backreferences",

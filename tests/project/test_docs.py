@@ -136,7 +136,7 @@ def test_the_link_of_the_html_representation_is_that_of_the_page(cls):
 
 def test_every_example_has_a_place_in_the_gallery():
     order = runpy.run_path(DOC / "gallery_order.py")["ORDER"]
-    assert sorted(order) == sorted(path.name for path in (ROOT / "examples").glob("plot_*.py"))
+    assert sorted(order) == sorted(path.name for path in (ROOT / "examples").glob("*/plot_*.py"))
 
 
 def test_no_file_mentions_the_workplace():
