@@ -75,11 +75,16 @@ def images(load):
     return X[rows], y[rows], int((rows < len(data.X_train)).sum())
 
 
-def image_split(load, n_rows, wrong, repeat):
-    """Draw disjoint training and test rows from the training images; with all of them, test on the test images."""
+def image_split(load, n_rows, wrong, repeat, fresh=False):
+    """Draw disjoint training and test rows from the training images; with all of them, test on the test images.
+
+    With `fresh`, both are rows that no repeat with `n_rows` training rows has without it.
+    """
     X, y, n_train = images(load)
     order = np.random.RandomState(2026).permutation(n_train)
-    if n_rows < n_train // MAX_REPEATS:
+    if fresh:
+        train, test = np.split(np.array_split(order[n_rows * MAX_REPEATS :], MAX_REPEATS)[repeat][2000:], [n_rows])
+    elif n_rows < n_train // MAX_REPEATS:
         train = order[n_rows * repeat : n_rows * (repeat + 1)]
         test = np.array_split(order[n_rows * MAX_REPEATS :], MAX_REPEATS)[repeat][:MAX_TEST_IMAGES]
     else:

@@ -147,6 +147,25 @@ def report_longer(records):
             print_row(candidate, cells, 40)
 
 
+def report_long(records, candidates):
+    """Print error (%) and log loss of each candidate, and the paired difference of dropout to it."""
+    for name, (dropout, *rivals) in candidates.items():
+        print_row(f"\n{name}", ["error, %", "log loss, nats", f"{dropout} minus this (p)"], 40)
+        table = {
+            candidate: np.array([record for key, record in records.items() if key[0] == name and key[2] == candidate])
+            * [100, 1]
+            for candidate in (dropout, *rivals)
+        }
+        for candidate, values in table.items():
+            cells = [f"{values[:, 0].mean():.2f}", f"{values[:, 1].mean():.4f}"]
+            if candidate != dropout:
+                mean, error, _, p, _ = paired(table[dropout] - values, 0)
+                cells.append(
+                    " / ".join(f"{mean[i]:+.{d}f} ± {error[i]:.{d}f} ({p[i]:.4f})" for i, d in enumerate((2, 4)))
+                )
+            print_row(candidate, cells, 40)
+
+
 def plot(records, file):
     """Plot the paired differences of the two headline questions with 95 % intervals."""
     import matplotlib.pyplot as plt

@@ -64,15 +64,20 @@ for i, name in enumerate(candidates):
 
 # %%
 # The bars are standard errors over the splits.
-fig, (ax, example) = plt.subplots(1, 2, figsize=(10, 4.2), width_ratios=[2, 1], layout="constrained")
-for i, name in enumerate(candidates):
+fig, ax = plt.subplots(figsize=(8, 4.6), layout="constrained")
+colors = "0.75", "0.6", "0.45", "0.3", "C0"
+for i, (name, color) in enumerate(zip(candidates, colors, strict=True)):
     mean, error = table[:, :, i].mean(axis=0), stats.sem(table[:, :, i])
-    ax.errorbar(fractions, mean, error, marker="o", capsize=3, linewidth=3 if "dropout" in name else 1, label=name)
-ax.set(xlabel="fraction of missing pixels", ylabel="test error, %", ylim=0, title="Digits with missing pixels")
-ax.legend()
+    bars = ax.bar(np.arange(4) + 0.18 * (i - 2), mean, 0.18, yerr=error, color=color, capsize=2, label=name)
+ax.bar_label(bars, fmt="%.0f %%", color="C0", fontsize=9, fontweight="bold", padding=2)
+ax.set(ylabel="test error, %", title="Test error on digits with missing pixels")
+ax.set_xticks(range(4), ["\n" * 6 + ("complete" if f == 0 else f"{f:.0%} missing") for f in fractions])
+ax.tick_params(axis="x", length=0)
+ax.spines[["top", "right"]].set_visible(False)
+ax.legend(frameon=False)
 uniform = np.random.RandomState(0).uniform(size=64)
-damaged = np.where(uniform < 0.5, X.mean(axis=0), X[4])
-example.imshow(np.hstack([X[4].reshape(8, 8), np.full((8, 1), np.nan), damaged.reshape(8, 8)]), cmap="gray_r")
-example.set_axis_off()
-example.set_title("a digit, and with half of its pixels missing")
+for i, fraction in enumerate(fractions):  # an image below each group of bars
+    image = ax.inset_axes((i - 0.3, -0.28, 0.6, 0.25), transform=ax.get_xaxis_transform())
+    image.imshow(np.where(uniform < fraction, X.mean(axis=0), X[4]).reshape(8, 8), cmap="gray_r")
+    image.set_axis_off()
 plt.show()
