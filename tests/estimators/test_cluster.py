@@ -1,4 +1,4 @@
-"""A search on Dask that loses a worker, as in the README.
+"""A search on Dask that loses a worker, as in the guide (doc/scaling.rst).
 
 `pytest -m slow -s tests/estimators/test_cluster.py` prints a log.
 """
