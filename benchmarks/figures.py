@@ -25,8 +25,8 @@ from benchmarks.evidence_report import RIVALS, group_of, paired, scores
 RECORDS = Path(__file__).parent / "records"
 STATIC = Path(__file__).parents[1] / "doc" / "_static"
 BETTER, UNCLEAR, WORSE, RIVAL, LIGHT = "#1f77b4", "#8a8a8a", "#d95f02", "#b8b8b8", "#8ec1e8"
-STYLE = {  # 1200 pixels wide
-    "figure.dpi": 200,
+STYLE = {  # 1140 pixels wide
+    "figure.dpi": 190,
     "font.size": 11,
     "axes.titlesize": 11,
     "axes.spines.top": False,
@@ -193,11 +193,12 @@ def draw_wrong_labels(file):
     """Plot the test error of each arm after training with wrong labels."""
     by_set = {name: of for name, of in scores(read("evidence.jsonl")).items() if "wrong" in name}
     names = sorted(by_set, key=lambda name: (name[-11:], name[0] == "F"))
-    figure, axes = plt.subplots(
-        -(-len(names) // 2), 2, figsize=(WIDTH, 0.4 + 3.2 * -(-len(names) // 2)), sharex=True, sharey=True
-    )
+    n_rows = -(-len(names) // 2)
+    figure, axes = plt.subplots(n_rows, 2, figsize=(WIDTH, 0.4 + 2.7 * n_rows), sharex=True, sharey=True)
+    for ax in axes.flat[len(names) :]:
+        ax.set_axis_off()
     colors = [BETTER if arm in ("recipe", "dropout", "passes") else RIVAL for arm in ARMS]
-    for ax, name in zip(axes.flat, names, strict=True):
+    for ax, name in zip(axes.flat, names, strict=False):
         errors = np.array([by_set[name][arm][:, 0] for arm in ARMS])
         means, sem = errors.mean(axis=1), errors.std(axis=1, ddof=1) / np.sqrt(errors.shape[1])
         plot_bars(ax, ARMS.values(), {"error": np.transpose([means, sem])}, colors)
