@@ -24,9 +24,7 @@ X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X / 16, y, test_size=0.5, stratify=y, random_state=0)
 training = {"hidden_layer_sizes": 200, "batch_size": 50, "dtype": "float32", "random_state": 0}
 training |= {"max_iter": 200, "n_iter_no_change": 200}
-nets = {
-    f"dropout {rate:g}": DropoutMLPClassifier(dropout=rate, **training).fit(X_train, y_train) for rate in (0, 0.5)
-}
+nets = {f"dropout {rate:g}": DropoutMLPClassifier(dropout=rate, **training).fit(X_train, y_train) for rate in (0, 0.5)}
 
 # %%
 # Activations on test images: with dropout almost half of them are exactly 0, without dropout a quarter. With dropout
