@@ -75,7 +75,7 @@ fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3.8), layout="constrained")
 left.hist(noise, np.arange(-0.9, 3, 0.2), histtype="step", linewidth=2)
 for i, (mean, error) in enumerate(zip(losses.mean(axis=0).T, sem(losses).T, strict=True)):
     right.errorbar(np.add(rates, 0.012 * (i - 1)), mean, error, marker="o", capsize=3, label=kinds[i])
-left.set(xlabel="factor of a unit", ylabel="number of units", title="Noise at rate 0.2")
+left.set(xlabel="factor by which a unit is multiplied", ylabel="number of units", title="Noise at rate 0.2")
 right.set(xlabel="dropout rate", ylabel="log loss", title="300 training digits, five splits")
 right.legend()
 plt.show()

@@ -48,7 +48,7 @@ for way, together in {"single columns": np.arange(len(columns)), "whole variable
     kept = DROPOUTS["spatial"](0.3, float, together).forward(encoded, np.random.default_rng(0)) != 0
     fraction = pd.DataFrame(kept.T).groupby(labels).sum() / pd.DataFrame(encoded.T != 0).groupby(labels).sum()
     partly = ((fraction > 0) & (fraction < 1)).mean(axis=1)
-    print(f"{way}: {partly[others].mean():.0%} of spline and {partly[errors].mean():.0%} of one-hot blocks in part")
+    print(f"{way}: {partly[others].mean():.0%} of splines, {partly[errors].mean():.0%} of one-hot blocks partly kept")
 
 # %%
 # Train on complete rows, and test with a fraction of the variables missing: all columns of their blocks are zero, as

@@ -71,7 +71,7 @@ proba = model.predict_proba(X_test)
 error = np.abs(np.load(folder / "proba.npy") - proba)
 units = error / proba / np.finfo(np.float32).eps
 print(f"largest difference of {proba.size} probabilities: {error.max():.1e}")
-print(f"half of them within {np.median(units):.1f} units")
+print(f"median difference: {np.median(units):.1f} units")
 print(f"labels that differ: {np.sum(np.load(folder / 'labels.npy') != model.predict(X_test))} of {len(X_test)}")
 
 fig, ax = plt.subplots(figsize=(7, 3.8), layout="constrained")
