@@ -1,13 +1,13 @@
 """
-===============================
-Four kinds of dropout, and when
-===============================
+=====================================================
+Dropout kinds: Bernoulli, Gaussian, spatial and alpha
+=====================================================
 
-``dropout_kind`` sets the kind of noise. ``"bernoulli"``, the default, sets a unit to 0; ``"gaussian"`` multiplies it by
-noise with the same mean and variance; ``"spatial"`` drops groups of neighboring units, for channels and blocks;
-``"alpha"`` is for SELU, preserves mean and variance, and sets a unit to the value at which SELU saturates. The example
-first plots the noise, then compares errors on digits: with clean labels none of the kinds helps this network, and with
-a fifth of the labels wrong all of them do.
+``dropout_kind`` sets the kind of noise. ``"bernoulli"``, the default, sets a unit to 0. ``"gaussian"`` multiplies it by
+noise with the same mean and variance. ``"spatial"`` drops groups of neighboring units, for channels and blocks.
+``"alpha"`` is for SELU: it preserves mean and variance, and sets a unit to the value at which SELU saturates. The
+example first plots the noise, then compares errors on digits. With clean labels none of the kinds helps this network.
+With a fifth of the labels wrong all of them do.
 """
 
 # %%
@@ -29,19 +29,19 @@ X, y = load_digits(return_X_y=True)
 row = ((X[:1] - X[0].mean()) / X[0].std()).astype(np.float32)
 rng = np.random.default_rng(0)
 normal = rng.standard_normal((100_000, 4), dtype=np.float32)
-fig, axes = plt.subplots(2, 5, figsize=(11, 4.6), layout="constrained")
+fig, axes = plt.subplots(2, 5, sharey="row", figsize=(9, 4.4), layout="constrained")
 for (image, histogram), kind in zip(axes.T, ["no noise", *DROPOUTS], strict=True):
     x, z = row, normal
     if kind != "no noise":
         fours = (np.arange(64) // 4, np.arange(4)) if kind == "spatial" else (None, None)  # the groups
         x, z = (DROPOUTS[kind](0.3, np.float32, g).forward(a, rng) for a, g in zip((x, z), fours, strict=True))
     image.imshow(x.reshape(8, 8), cmap="RdBu_r", vmin=-3, vmax=3)
-    image.set(title=f"{kind}, groups of 4" if kind == "spatial" else kind, xticks=[], yticks=[])
+    image.set(title=kind, xticks=[], yticks=[])
     histogram.hist(z[:, 0], bins=np.linspace(-4, 4, 81), weights=np.full(len(z), 1 / len(z)), color="C0")
-    histogram.set(title=f"std {z[:, 0].std():.2f}", yscale="log", ylim=(1e-4, 1), xlabel="value of a unit")
-axes[0, 0].set_ylabel("red > 0, white 0,\nblue < 0")
+    histogram.set(title=f"std {z[:, 0].std():.2f}", yscale="log", ylim=(1e-4, 1), xlabel="value")
+axes[0, 0].set_ylabel("one row of units\n(red > 0, blue < 0)")
 axes[1, 0].set_ylabel("fraction of rows")
-fig.suptitle("Dropout at rate 0.3: one row of 64 units, and the values of a unit over many rows")
+fig.suptitle("Dropout at rate 0.3: one row of 64 units, and one unit over many rows (spatial: groups of 4)")
 
 # %%
 # Seven networks learn 400 digits, with correct labels and with a fifth of them wrong, and are tested on the others with
@@ -59,8 +59,8 @@ nets = {
 
 def error(train, test, labels, params):
     warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")  # intended
-    mlp = DropoutMLPClassifier((64, 64), batch_size=32, max_iter=60, n_iter_no_change=60, dtype="float32")
-    mlp.set_params(random_state=0, **params).fit(X[train] / 16, labels[train])
+    mlp = DropoutMLPClassifier(hidden_layer_sizes=(64, 64), batch_size=32, n_iter_no_change=60, dtype="float32")
+    mlp.set_params(max_iter=60, random_state=0, **params).fit(X[train] / 16, labels[train])
     return 100 * (1 - mlp.score(X[test] / 16, y[test]))  # the correct labels
 
 

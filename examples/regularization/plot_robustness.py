@@ -1,12 +1,13 @@
 """
-======================================
-Noise at prediction, noise in training
-======================================
+==============================================
+Robustness to noisy inputs and to wrong labels
+==============================================
 
-Two kinds of noise, on handwritten digits: noise on the pixels at prediction, or wrong labels in training. Dropout costs
-1.5 points of error on clean digits. It helps if the noise is strong: a standard deviation of 0.4 or more on the pixels,
-or 20 to 30 % of wrong labels and more. Early stopping helps little against either. Rates are fixed in advance and
-nothing is tuned; ``benchmarks/robustness.py`` has more data and levels, ``plot_does_dropout_help.py`` missing pixels.
+Handwritten digits with two kinds of noise: noise on the pixels at prediction, or wrong labels in training. On clean
+digits dropout costs 1.5 points of error. It helps if the noise is strong: a standard deviation of 0.4 or more on the
+pixels, or 20 to 30 % of wrong labels and more. Early stopping helps little against either. Rates are fixed in advance
+and nothing is tuned; ``benchmarks/robustness.py`` has more data and levels, ``plot_does_dropout_help.py`` has missing
+pixels.
 """
 
 # %%
@@ -45,8 +46,8 @@ def errors(split, train, test, params):
     rng = np.random.RandomState(split)
     noise, order = rng.standard_normal((len(test), 64)), rng.permutation(len(train))
     others = (y[train] + rng.randint(1, 10, len(train))) % 10
-    mlp = DropoutMLPClassifier((100, 100), batch_size=64, max_iter=50, dtype="float32", random_state=0)
-    mlp.set_params(**{"n_iter_no_change": 50} | params)
+    mlp = DropoutMLPClassifier(hidden_layer_sizes=(100, 100), batch_size=64, dtype="float32", random_state=0)
+    mlp.set_params(max_iter=50, **{"n_iter_no_change": 50} | params)
     labels = [
         1 - mlp.fit(X[train], np.where(order < fraction * len(train), others, y[train])).score(X[test], y[test])
         for fraction in reversed(wrong_labels)  # so that the last network is trained on correct labels
@@ -61,8 +62,8 @@ found = Parallel(n_jobs=2)(
 )
 
 # %%
-fig, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
-panels = {"standard deviation of noise on pixels": pixel_noise, "fraction of wrong training labels": wrong_labels}
+fig, axes = plt.subplots(1, 2, figsize=(8, 4), layout="constrained")
+panels = {"standard deviation of the noise on pixels": pixel_noise, "fraction of wrong training labels": wrong_labels}
 for panel, (ax, (title, levels)) in enumerate(zip(axes, panels.items(), strict=True)):
     print(f"\ntest error in %, {title}\n{'':16}" + "".join(f"{level:>13}" for level in levels))
     for i, (name, style) in enumerate(zip(nets, (("C1", "o-"), ("k", "s--"), ("C0", "D-")), strict=True)):
@@ -70,7 +71,7 @@ for panel, (ax, (title, levels)) in enumerate(zip(axes, panels.items(), strict=T
         print(f"{name:16}" + "".join(f"{m:7.1f} ± {e:.1f}" for m, e in zip(runs.mean(axis=0), sem(runs), strict=True)))
         ax.errorbar(levels, runs.mean(axis=0), sem(runs), color=style[0], fmt=style[1], capsize=3, label=name)
     ax.set(xlabel=title, xticks=levels, ylabel="test error, %", ylim=0)
-axes[0].set_title("Noise at prediction")
-axes[1].set_title("Noise in training")
+axes[0].set_title("Noisy pixels at prediction")
+axes[1].set_title("Wrong labels in training")
 axes[0].legend()
 plt.show()

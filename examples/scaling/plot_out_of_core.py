@@ -1,11 +1,11 @@
 """
-=======================
-Data larger than memory
-=======================
+=============================================
+Out-of-core training: data larger than memory
+=============================================
 
-Mini-batches are gathered and cast one at a time, so the rows can stay on disk: pass a memory-mapped file to ``fit``,
-and a stream of batches, here from a Parquet file, to ``partial_fit``. Needs pandas and pyarrow: ``pip install pandas
-pyarrow``.
+Train on rows that stay on disk. Pass a memory-mapped file to ``fit``, or a stream of batches, here from a Parquet file,
+to ``partial_fit``: each mini-batch is gathered and cast when it is used. The example needs pandas and pyarrow:
+``pip install pandas pyarrow``.
 """
 
 # %%
@@ -42,7 +42,7 @@ size = mapped.stat().st_size / 2**20
 print(f"{mapped.name}: {size:.1f} MB")
 
 # %%
-# A memory-mapped file passed to ``fit``, which allocates memory for the labels and two permutations of the rows. The
+# Pass a memory-mapped file to ``fit``, which allocates memory for the labels and two permutations of the rows. The
 # measured peak is that of allocations by Python and NumPy; it does not include mapped pages.
 n_epochs, settings = 6, {"hidden_layer_sizes": 64, "dropout": 0.1, "dtype": "float32", "random_state": 0}
 X, y = np.memmap(mapped, np.float32, "r").reshape(-1, 64), np.tile(y_train, n_copies)
@@ -53,9 +53,9 @@ results = {"fit on a memory map": (clf.validation_scores_, tracemalloc.get_trace
 tracemalloc.stop()
 
 # %%
-# Batches of a Parquet file into ``partial_fit``: one pass over the file is one epoch. Every call shuffles only its own
-# rows: a sorted file must be shuffled first. The first call needs all classes. Without ``pre_buffer=False`` pyarrow
-# keeps the data that it has read. It counts its own buffers.
+# Pass batches of a Parquet file to ``partial_fit``: one pass over the file is one epoch. Each call shuffles only its
+# own rows: a sorted file must be shuffled first. The first call needs all classes. Without ``pre_buffer=False`` pyarrow
+# keeps the data that it has read. pyarrow's own buffers are printed separately.
 stream, scores = DropoutMLPClassifier(**settings), []
 tracemalloc.start()
 for _ in range(n_epochs):
@@ -66,15 +66,15 @@ for _ in range(n_epochs):
     scores.append(stream.score(X_test, y_test))
 results["partial_fit on Parquet"] = scores, tracemalloc.get_traced_memory()[1] / 2**20
 tracemalloc.stop()
-print(f"pyarrow, writing and reading: {pa.default_memory_pool().max_memory() / 2**20:.1f} MB")
+print(f"buffers of pyarrow, writing and reading: {pa.default_memory_pool().max_memory() / 2**20:.1f} MB")
 
 # %%
-# Both reach the same accuracy, and neither keeps the rows in memory.
+# Both reach about the same accuracy, and neither keeps the rows in memory.
 fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
 for name, (scores, peak) in results.items():
     print(f"{name}: test accuracy {scores[-1]:.3f}, {peak:.1f} MB added")
-    ax.plot(range(1, n_epochs + 1), scores, "o-", label=f"{name}, {peak:.0f} MB added")
-ax.set(xlabel="Epoch", ylabel="Accuracy on test images", title=f"{len(X):,} digits on disk, {size:.0f} MB in float32")
+    ax.plot(range(1, n_epochs + 1), scores, "o-", label=f"{name}, {peak:.0f} MB of memory")
+ax.set(xlabel="epoch", ylabel="test accuracy", title=f"{len(X):,} digits on disk, {size:.0f} MB in float32")
 ax.legend()
 folder.cleanup()
 plt.show()

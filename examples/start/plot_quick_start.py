@@ -1,16 +1,17 @@
 """
-================================
-Change the import, keep the code
-================================
+==================================================
+Quick start: dropout for an existing MLPClassifier
+==================================================
 
-``DropoutMLPClassifier`` is scikit-learn's ``MLPClassifier`` with dropout: the same parameters at the same positions,
-the same attributes and methods, in the same pipelines. With ``dropout=0`` it is scikit-learn's network, weight for
-weight. With a rate above 0 hidden units are dropped at random in training, and only there: prediction uses the whole
-network. Here both learn to classify tumors as benign or malignant from half of the breast cancer data, and overfit.
+Change the import and keep the code: ``DropoutMLPClassifier`` is scikit-learn's ``MLPClassifier`` with dropout. It has
+the same parameters, attributes and methods, and works in the same pipelines. With ``dropout=0`` the weights are
+scikit-learn's. With a rate above 0, hidden units are dropped at random during training; prediction uses the whole
+network. The example classifies tumors with networks that overfit half of the breast cancer data. Dropout lowers the log
+loss; the accuracy stays the same.
 """
 
 # %%
-# Existing code: a scaler, and scikit-learn's network.
+# The existing code: a scaler and scikit-learn's network.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -27,18 +28,19 @@ from skdropout import DropoutMLPClassifier, TrainingCurveDisplay
 warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")  # intended
 X, y = load_breast_cancer(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, train_size=0.5, stratify=y, random_state=0)
-training = {"batch_size": 32, "max_iter": 100, "n_iter_no_change": 100, "random_state": 0}
-theirs = make_pipeline(StandardScaler(), MLPClassifier((64, 64), **training)).fit(X_train, y_train)
+training = {"hidden_layer_sizes": (64, 64), "batch_size": 32, "random_state": 0}
+training |= {"max_iter": 100, "n_iter_no_change": 100}
+theirs = make_pipeline(StandardScaler(), MLPClassifier(**training)).fit(X_train, y_train)
 
 # %%
 # With the import changed and ``dropout=0``, the probabilities are the same up to rounding.
-ours = make_pipeline(StandardScaler(), DropoutMLPClassifier((64, 64), dropout=0.0, **training)).fit(X_train, y_train)
+ours = make_pipeline(StandardScaler(), DropoutMLPClassifier(dropout=0.0, **training)).fit(X_train, y_train)
 difference = np.abs(ours.predict_proba(X_test) - theirs.predict_proba(X_test)).max()
-print(f"greatest difference between the probabilities of {len(X_test)} tumours: {difference:.0e}")
+print(f"largest difference between the probabilities of {len(X_test)} tumors: {difference:.0e}")
 
 # %%
-# Now drop half of the hidden units, on eight random splits; ± is the standard error of the mean. The accuracy is the
-# same with and without dropout; the log loss, which measures the probabilities, is lower with dropout.
+# Drop half of the hidden units, on eight random splits; ± is the standard error of the mean. The accuracy is the same
+# with and without dropout. The log loss, which measures the probabilities, is lower with dropout.
 splits = StratifiedShuffleSplit(8, train_size=0.5, random_state=0)
 metrics = {"accuracy": "accuracy", "log loss": "neg_log_loss"}
 without, half = (
@@ -51,13 +53,13 @@ for name in metrics:
     print(f"{name:10}" + "".join(f"{v.mean():9.3f} ± {sem(v):.3f}" for v in (a, b, b - a)))
 
 # %%
-# The loss curves show why: without dropout the training loss falls to zero while the validation loss rises again after
+# The loss curves show why. Without dropout the training loss falls to zero, and the validation loss rises again after
 # about twenty epochs. The validation set is passed to ``fit``, scaled like the training rows.
 scaler = StandardScaler().fit(X_train)
 fig, ax = plt.subplots(figsize=(7, 4.2), layout="constrained")
 for rate, color in ((0.0, "C1"), (0.5, "C0")):
-    mlp = DropoutMLPClassifier((64, 64), dropout=rate, **training)
+    mlp = DropoutMLPClassifier(dropout=rate, **training)
     mlp.fit(scaler.transform(X_train), y_train, X_val=scaler.transform(X_test), y_val=y_test)
     TrainingCurveDisplay.from_estimator(mlp, name=f"dropout {rate:g}", ax=ax, color=color)
-ax.set(ylabel="log loss", ylim=(0, 0.3), title="Breast cancer: losses by epoch")
+ax.set(ylabel="log loss", ylim=(0, 0.3), title="Breast cancer: dropout reduces overfitting")
 plt.show()

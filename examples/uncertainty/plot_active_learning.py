@@ -1,13 +1,13 @@
 """
-=========================================
-Active learning: which images to label?
-=========================================
+========================================
+Active learning with Monte Carlo dropout
+========================================
 
-Labels cost money, images do not. Starting from twenty labeled digits, a network repeatedly selects the ten images of
-the pool to label next. Monte Carlo dropout selects the images whose label is most informative about the weights: those
-for which each pass is confident but the passes disagree (their *mutual information*; Gal, Islam and Ghahramani, 2017,
+Active learning chooses which images to label. Starting from twenty labeled digits, a network repeatedly selects the ten
+images of the pool to label next. Monte Carlo dropout selects images for which each pass is confident but the passes
+disagree: their labels are most informative about the weights (*mutual information*; Gal, Islam and Ghahramani, 2017,
 after Houlsby et al., 2011). It is compared with a random choice, and with the entropy of the mean prediction, which
-also selects images that are merely ambiguous.
+also selects images that are only ambiguous.
 """
 
 # %%
@@ -25,20 +25,20 @@ n_seeds, n_labels = 5, np.arange(20, 181, 10)
 
 
 def learn(rule, seed):
-    """Test accuracy with 20, 30, ... labels, in %."""
+    """Return the test accuracies in % with 20, 30, ... labels."""
     pool, test, y_pool, y_test = train_test_split(X / 16, y, test_size=0.5, stratify=y, random_state=seed)
-    mlp = DropoutMLPClassifier(128, dropout=0.5, batch_size=20, learning_rate="cosine", learning_rate_init=0.005)
-    mlp.set_params(max_iter=30, dtype="float32", random_state=seed)
+    mlp = DropoutMLPClassifier(hidden_layer_sizes=128, dropout=0.5, batch_size=20, learning_rate="cosine")
+    mlp.set_params(learning_rate_init=0.005, max_iter=30, dtype="float32", random_state=seed)
     rng = np.random.RandomState(seed)
-    labelled, accuracies = list(rng.permutation(len(pool))[:20]), []
+    labeled, accuracies = list(rng.permutation(len(pool))[:20]), []
     for _ in n_labels:
-        accuracies.append(100 * mlp.fit(pool[labelled], y_pool[labelled]).score(test, y_test))
+        accuracies.append(100 * mlp.fit(pool[labeled], y_pool[labeled]).score(test, y_test))
         if rule == "random":
-            wish = rng.uniform(size=len(pool))
+            score = rng.uniform(size=len(pool))
         else:
-            wish = getattr(mlp.predict_uncertainty(pool, n_samples=20), rule)
-        wish[labelled] = -np.inf
-        labelled += list(np.argsort(wish)[-10:])
+            score = getattr(mlp.predict_uncertainty(pool, n_samples=20), rule)
+        score[labeled] = -np.inf
+        labeled += list(np.argsort(score)[-10:])
     return accuracies
 
 
@@ -47,7 +47,7 @@ def learn(rule, seed):
 rules = {"random": "random", "predictive_entropy": "entropy", "mutual_information": "mutual information"}
 runs = Parallel(n_jobs=2)(delayed(learn)(rule, seed) for rule in rules for seed in range(n_seeds))
 accuracy = np.array(runs).reshape(len(rules), n_seeds, len(n_labels))
-print("test accuracy, %, and what it gains over the random choice (paired), mean ± standard error")
+print("test accuracy in %, and paired gain over the random choice, mean ± standard error")
 for name, values in zip(rules.values(), accuracy, strict=True):
     for i in (4, 10, 16):
         gain = (values - accuracy[0])[:, i]
@@ -57,8 +57,8 @@ for name, mean in zip(rules.values(), accuracy.mean(axis=1), strict=True):
     print(f"{name:18} labels until 90 %: {n_labels[mean >= 90][0] if (mean >= 90).any() else 'more than 180'}")
 
 # %%
-# In the first rounds it is worse than random: after two images per digit, the uncertainty is not informative yet.
-# Later, 90 % accuracy takes 110 to 120 labels instead of 150. Digits are rarely ambiguous, so the entropy works as well
+# In the first two rounds both are worse than random: with two images per digit, the uncertainty is not informative yet.
+# Later, 90 % accuracy takes about 120 labels instead of 150. Digits are rarely ambiguous, so the entropy works as well
 # here.
 fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
 for name, values, color in zip(rules.values(), accuracy, ("C7", "C0", "C3"), strict=True):
@@ -66,7 +66,9 @@ for name, values, color in zip(rules.values(), accuracy, ("C7", "C0", "C3"), str
     ax.fill_between(n_labels, mean - error, mean + error, color=color, alpha=0.2, linewidth=0)
     ax.plot(n_labels, mean, color=color, marker="o", markersize=4, label=name)
 ax.set(
-    xlabel="labelled images", ylabel="test accuracy, % (band: standard error)", title="Which ten images to label next?"
+    xlabel="labeled images",
+    ylabel="test accuracy, % (band: standard error)",
+    title="Active learning: fewer labels for the same accuracy",
 )
-ax.legend(title="chosen by", loc="lower right")
+ax.legend(title="images selected by", loc="lower right")
 plt.show()

@@ -1,24 +1,27 @@
 """
-==============================================
-Are the error bars right? Calibration
-==============================================
+=====================================================
+Calibration of predictive intervals and probabilities
+=====================================================
 
 Predicted standard deviations and probabilities can be tested on held-out data. ``CoverageDisplay`` shows the fraction
 of targets inside the predictive intervals, ``ReliabilityDisplay`` how often predictions of a given confidence are
 correct; a calibrated model is on the diagonal. ``predict_interval`` takes the width of its intervals from held-out
 rows, so that their coverage is right for any network, up to the sampling variation of few rows.
 
-Two mistakes are common. The spread of Monte Carlo passes without the observation noise is not a predictive interval.
-The mean of the passes is not always better calibrated than the noise-free prediction: it depends on the rate and on the
-training.
+Two mistakes are common:
+
+* The spread of Monte Carlo passes without the observation noise is not a predictive interval.
+* The mean of the passes is not always better calibrated than the noise-free prediction. It depends on the rate and on
+  the training.
 """
 
 # %%
 # Intervals
 # ---------
-# The fraction of held-out targets inside the intervals: µ ± z σ with z from the normal distribution, those of
-# ``predict_interval``, whose z are quantiles of 27 residuals of the validation set, and those of the spread of the
-# passes, which does not include the noise of the targets and is far too narrow.
+# The fraction of held-out targets inside three kinds of intervals. The coverage of µ ± z σ, with z from the normal
+# distribution, is close to the diagonal. The z of ``predict_interval`` are quantiles of only 27 residuals of the
+# validation set, and at low levels its intervals are too wide here. The spread of the passes does not include the
+# observation noise, and is far too narrow.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -38,33 +41,32 @@ reg = DropoutMLPRegressor(
     hidden_layer_sizes=50, dropout=0.2, dropout_schedule="constant", early_stopping=True, random_state=0
 )
 model = make_pipeline(StandardScaler(), reg).fit(X_train, y_train)
-disp = CoverageDisplay.from_estimator(model, X_test, y_test, name="passes and noise of y")
-print(f"diabetes: {disp.coverage[-1]:.0%} of the targets are in their 95 % intervals,")
-conformal = CoverageDisplay.from_estimator(
-    model, X_test, y_test, intervals="conformal", name="predict_interval", ax=disp.ax_
-)
-print(f"{conformal.coverage[-1]:.0%} in those of predict_interval,")
+fig, ax = plt.subplots(figsize=(6, 6), layout="constrained")
+disp = CoverageDisplay.from_estimator(model, X_test, y_test, name="passes and observation noise", ax=ax)
+print(f"diabetes: {disp.coverage[-1]:.0%} of the targets are inside their 95 % intervals,")
+conformal = CoverageDisplay.from_estimator(model, X_test, y_test, intervals="conformal", name="predict_interval", ax=ax)
+print(f"{conformal.coverage[-1]:.0%} inside those of predict_interval,")
 parts = reg.predict_uncertainty(model[:-1].transform(X_test))
 spread = np.sqrt(parts.epistemic_variance)
-alone = CoverageDisplay.from_predictions(y_test, parts.mean, spread, name="passes alone", ax=disp.ax_)
-print(f"and {alone.coverage[-1]:.0%} in those of the passes alone")
-disp.ax_.set_title("Diabetes: predictive intervals")
+alone = CoverageDisplay.from_predictions(y_test, parts.mean, spread, name="passes only", ax=ax)
+print(f"and {alone.coverage[-1]:.0%} inside those of the passes only")
+ax.set_title("Diabetes: coverage of predictive intervals")
 plt.show()
 
 # %%
 # Probabilities
 # -------------
-# Digits from 60 images. After long training at a constant learning rate the network is overconfident, and the mean of
-# the passes less so. With ``learning_rate="cosine"`` it is the other way round (0.01 without noise, 0.07 with it): the
-# noise-free network is then well calibrated, and the mean of the passes is underconfident.
+# A network trained on 60 digits. After long training at a constant learning rate it is overconfident, and the mean of
+# the passes is less so. With ``learning_rate="cosine"`` the result is the opposite (calibration error 0.01 without
+# noise, 0.07 with it): the noise-free network is then well calibrated, and the mean of the passes is underconfident.
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X / 16, y, train_size=60, stratify=y, random_state=0)
 clf = DropoutMLPClassifier(
-    (128, 128), dropout=0.3, batch_size=20, max_iter=200, n_iter_no_change=np.inf, random_state=0
+    hidden_layer_sizes=(128, 128), dropout=0.3, batch_size=20, max_iter=200, n_iter_no_change=np.inf, random_state=0
 ).fit(X_train, y_train)
-fig, ax = plt.subplots()
+fig, ax = plt.subplots(figsize=(6, 6), layout="constrained")
 for n_samples, name in {None: "noise-free", 100: "mean of 100 passes"}.items():
     disp = ReliabilityDisplay.from_estimator(clf, X_test, y_test, n_samples=n_samples, n_bins=5, name=name, ax=ax)
     print(f"digits, expected calibration error, {name}: {disp.calibration_error:.3f}")
-ax.set_title("Digits from 60 images: probabilities")
+ax.set_title("Digits: calibration of probabilities")
 plt.show()
