@@ -25,13 +25,12 @@ def add_legend_entry(ax, label, **style):
 
 def legend_on_top(ax, ncols):
     """Extend the y-axis of `ax` and draw the legend above the data, where loc="best" could cover points."""
-    n_rows = -(-len(ax.get_legend_handles_labels()[1]) // ncols)
-    axes_inches = ax.get_window_extent().height / ax.figure.dpi
-    height = min(0.5, (0.17 * n_rows + 0.15) / axes_inches)  # fraction of the axes
+    legend = ax.legend(loc="upper left", ncols=ncols, fontsize="small", framealpha=1, edgecolor="none")
+    pixels = legend.get_window_extent().height + 0.1 * ax.figure.dpi
+    height = min(0.5, pixels / ax.get_window_extent().height)  # fraction of the axes
     ax.autoscale(axis="y")
     low, high = ax.get_ylim()
     ax.set_ylim(low, low + (high - low) / (1 - height))
-    ax.legend(loc="upper left", ncols=ncols, fontsize="small", framealpha=1, edgecolor="none")
 
 
 def find_mlp(estimator, X=None):
