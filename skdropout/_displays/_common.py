@@ -25,9 +25,14 @@ def add_legend_entry(ax, label, **style):
 
 def legend_on_top(ax, ncols):
     """Extend the y-axis of `ax` and draw the legend above the data, where loc="best" could cover points."""
-    legend = ax.legend(loc="upper left", ncols=ncols, fontsize="small", framealpha=1, edgecolor="none")
-    pixels = legend.get_window_extent().height + 0.1 * ax.figure.dpi
-    height = min(0.5, pixels / ax.get_window_extent().height)  # fraction of the axes
+    ax.figure.canvas.figure.draw_without_rendering()  # the layout determines the size of the axes
+    size = ax.get_window_extent()
+    for n in range(ncols, 0, -1):
+        legend = ax.legend(loc="upper left", ncols=n, fontsize="small", framealpha=1, edgecolor="none")
+        extent = legend.get_window_extent()
+        if extent.width <= size.width:
+            break
+    height = min(0.5, (extent.height + 0.1 * ax.figure.dpi) / size.height)  # fraction of the axes
     ax.autoscale(axis="y")
     low, high = ax.get_ylim()
     ax.set_ylim(low, low + (high - low) / (1 - height))

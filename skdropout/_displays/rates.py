@@ -357,14 +357,13 @@ class DropoutRateDisplay:
         ring: dict[str, Any] = {"marker": "o", "linestyle": "none", "fillstyle": "none", "markeredgewidth": 1.5}
         add_legend_entry(ax, "best", markersize=10, **star)
         best = xy[rates.index(self.best_rate)]
-        size = 9 if self.scatter_ else 17  # in a plane, the color of the point remains visible
+        size = 11 if self.scatter_ else 17  # in a plane, the color of the point remains visible
         (self.best_,) = ax.plot(*best, color=color, markersize=size, markeredgecolor="white", zorder=3, **star)
         self.choice_ = None
         if self.one_standard_error_rate is not None:
             label = "smallest " + "mean " * any(np.ndim(rate) for rate in rates)
             label += "rate" if len(names) == 1 else " + ".join(names)
-            label += "\n" if len(names) > 1 or self.scatter_ else " "  # a plane has a narrow legend
-            label += f"within one {'unpaired ' * difference}s.e. of the best"
+            label += f"\nwithin one {'unpaired ' * difference}s.e. of the best"
             add_legend_entry(ax, label, markersize=10, **ring)
             choice = xy[rates.index(self.one_standard_error_rate)]
             (self.choice_,) = ax.plot(*choice, color=color, markersize=16, zorder=3, **ring)

@@ -78,7 +78,7 @@ def test_choice_is_smallest_rate_within_one_standard_error():
     assert disp.best_rate == 0.6
     assert disp.one_standard_error_rate == (0.1, 0.3)
     assert_allclose(disp.choice_.get_xydata(), [[tick_positions(disp.ax_)["(0.1, 0.3)"], 0.8]])
-    assert legend_labels(disp.ax_) == ["no dropout ± s.e.", "best", "smallest mean rate within one s.e. of the best"]
+    assert legend_labels(disp.ax_) == ["no dropout ± s.e.", "best", "smallest mean rate\nwithin one s.e. of the best"]
 
 
 def test_one_split_has_no_error_bars():
@@ -173,7 +173,7 @@ def test_searches_share_positions_of_tuples():
     assert after["(0.1, 0.5)"] > after["(0.2, 0.2)"] > 0.3
     assert_allclose(points(second.tuple_errorbar_)[0], [after["(0.1, 0.5)"], after["(0.2, 0.2)"]])
     labels = legend_labels(first.ax_)
-    assert labels == ["no dropout ± s.e.", "best", "smallest mean rate within one s.e. of the best", "one", "two"]
+    assert labels == ["no dropout ± s.e.", "best", "smallest mean rate\nwithin one s.e. of the best", "one", "two"]
     assert second.errorbar_[0].get_color() == second.choice_.get_color() != first.choice_.get_color()
     with pytest.raises(ValueError, match=r"left of the rate 0\.9: draw the display with the largest scalar rate first"):
         DropoutRateDisplay([0.9], [[1.0, 2.0]]).plot(ax=first.ax_)
@@ -188,6 +188,15 @@ def test_legend_covers_no_point():
     disp.figure_.canvas.draw()
     bottom = disp.ax_.get_legend().get_window_extent().ymin
     assert disp.ax_.transData.transform((0, 2.0))[1] < bottom
+
+
+def test_legend_fits_narrow_axes():
+    fig, axes = plt.subplots(ncols=3, figsize=(9, 4), layout="constrained")
+    disp = DropoutRateDisplay([0.0, 0.3], [[0, 2.0], [1, 2.0]], estimator_name="DropoutMLPClassifier").plot(ax=axes[1])
+    fig.canvas.draw()
+    legend, box = disp.ax_.get_legend().get_window_extent(), disp.ax_.get_window_extent()
+    assert legend.width <= box.width
+    assert disp.ax_.transData.transform((0, 2.0))[1] < legend.ymin
 
 
 @pytest.mark.parametrize(
@@ -418,7 +427,7 @@ def test_differences_are_paired(search, negate):
     assert_allclose(disp.standard_errors, sem(scores[[1, 2, 0, 4, 3]], axis=1))  # those of the scores
     assert disp.ax_.get_ylabel() == f"{'Log' if negate else 'Negative log'} loss minus that without dropout"
     labels = legend_labels(disp.ax_)
-    assert labels[:3] == ["no dropout", "best", "smallest mean rate within one unpaired s.e. of the best"]
+    assert labels[:3] == ["no dropout", "best", "smallest mean rate\nwithin one unpaired s.e. of the best"]
     plain = DropoutRateDisplay.from_search(search, negate_score=negate)
     assert disp.one_standard_error_rate == plain.one_standard_error_rate
     assert disp.best_rate == plain.best_rate
