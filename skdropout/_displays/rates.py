@@ -40,11 +40,11 @@ class DropoutRateDisplay:
     score without dropout and its standard error.
 
     With ``difference=True`` the points are paired differences: the score of each split minus that at rate 0 on the same
-    split. The splits differ more than the rates do, so these error bars are often much shorter.
+    split. What the splits add to the scores of all rates cancels, and so does its part of the error bars.
 
     The ring marks the choice of the one-standard-error rule [1]_: the smallest rate, averaged over the layers, whose
-    mean score is at most one standard error of the best below the best. The rule always uses the standard error of the
-    best score, not that of a difference, so that the ring does not depend on `difference`.
+    mean score is within one standard error of the best mean score. The rule always uses the standard error of the best
+    score, not that of a difference, so that the ring does not depend on `difference`.
 
     Create it with :meth:`from_search`, :meth:`from_cv_results` or :meth:`from_estimator`.
 
@@ -137,7 +137,13 @@ class DropoutRateDisplay:
     >>> from sklearn.preprocessing import StandardScaler
     >>> from skdropout import DropoutMLPClassifier, DropoutRateDisplay
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = DropoutMLPClassifier((20, 20), learning_rate_init=0.02, early_stopping=True, random_state=0)
+    >>> clf = DropoutMLPClassifier(
+    ...     hidden_layer_sizes=(20, 20),
+    ...     learning_rate_init=0.02,
+    ...     early_stopping=True,
+    ...     scoring="loss",
+    ...     random_state=0,
+    ... )
     >>> disp = DropoutRateDisplay.from_estimator(
     ...     make_pipeline(StandardScaler(), clf), X, y, rates=[0.0, 0.2, (0.0, 0.2)], cv=3, scoring="neg_log_loss"
     ... )
