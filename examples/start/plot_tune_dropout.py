@@ -89,16 +89,18 @@ for images, rows in {"half missing": damage(X_test), "complete": X_test}.items()
 print(f"{len(candidates)} candidates x 4 folds, and {len(fitted)} fits: {perf_counter() - start:.1f} s")
 
 # %%
-# The bars are standard errors over the folds.
-fig, ax = plt.subplots(figsize=(7, 4.2), layout="constrained")
-for i, name in enumerate(candidates):
-    color = "C0" if name.startswith("dropout") else "C1" if name.startswith("weight") else "gray"
-    ax.errorbar(difference["damaged"][i].mean(), i, xerr=sem(difference["damaged"][i]), fmt="o", color=color, capsize=3)
-ax.axvline(0, color="gray", linewidth=1)
-ax.set_yticks(range(len(candidates)), candidates)
+# The picture shows the paired differences. Fonts and lines are large enough for a width of 800 pixels.
+plt.rcParams["font.size"] = 13
+fig, ax = plt.subplots(figsize=(8, 5.2), layout="constrained")
+for name, paired in list(zip(candidates, difference["damaged"], strict=True))[1:]:
+    color = "C0" if name.startswith("dropout") else "C1"
+    ax.errorbar(paired.mean(), name, xerr=sem(paired), fmt="o", color=color, capsize=5, markersize=9, linewidth=2.5)
+ax.axvline(0, color="black", linewidth=1)
 ax.invert_yaxis()
-ax.set_xlabel("validation error minus that without dropout, percentage points")
-ax.set_title("Digits with half of the pixels missing")
+xlabel = "validation error minus that without dropout, points (← better)"
+ax.set_xlabel(xlabel + "\nmean ± standard error of the differences in 4 folds")
+title = "Digits with half of the pixels missing:\ndropout in hidden layers reduces the error, weight decay does not"
+fig.suptitle(title, fontsize=14)
 if sys.argv[1:]:
     fig.savefig(sys.argv[1], dpi=150)
     print(f"figure: {sys.argv[1]}")

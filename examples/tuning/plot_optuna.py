@@ -1,7 +1,7 @@
 """
-=============================================
-Depth, widths and rates tuned with Optuna
-=============================================
+=========================================
+Tune depth, widths and rates with Optuna
+=========================================
 
 A grid cannot search over the number of layers and a width and a rate for each. Optuna can, because a parameter may
 depend on parameters sampled before. ``partial_fit`` trains one epoch per call, so that a trial with a high validation
@@ -30,8 +30,8 @@ def network(params):
     layers = range(params["depth"])
     sizes = tuple(params[f"units_{i}"] for i in layers)
     rates = tuple(params[f"dropout_{i}"] for i in layers)
-    mlp = DropoutMLPClassifier(sizes, dropout=rates, learning_rate_init=params["learning_rate_init"], random_state=0)
-    return mlp.set_params(batch_size=32, dtype="float32")
+    mlp = DropoutMLPClassifier(hidden_layer_sizes=sizes, dropout=rates, batch_size=32, dtype="float32", random_state=0)
+    return mlp.set_params(learning_rate_init=params["learning_rate_init"])
 
 
 def objective(trial):

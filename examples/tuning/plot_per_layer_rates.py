@@ -1,13 +1,14 @@
 """
-================================
-A rate of its own for each layer
-================================
+==========================
+One dropout rate per layer
+==========================
 
 ``dropout`` is one rate for all hidden layers or a tuple with one rate per layer, and ``input_dropout`` is the rate of
 the inputs. ``RandomizedSearchCV`` can sample all of them: ``DropoutRates`` is a distribution of tuples. Here a network
 with a wide and a narrow layer learns from 300 digits, and three searches with eight candidates each tune one rate, one
 rate per layer, and the rate of the inputs too. One rate is better than no dropout; rates per layer, with the same
 number of candidates, are no better. Start with one rate, and tune rates per layer if the layers differ and time allows.
+``DropoutRateDisplay`` draws the searches.
 """
 
 # %%
@@ -18,15 +19,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy.stats import sem, uniform
 from sklearn.datasets import load_digits
-from sklearn.model_selection import RandomizedSearchCV, StratifiedShuffleSplit
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, StratifiedShuffleSplit
 
-from skdropout import DropoutMLPClassifier, DropoutRates
+from skdropout import DropoutMLPClassifier, DropoutRateDisplay, DropoutRates
 
 warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")  # intended
 X, y = load_digits(return_X_y=True)
 X = X / 16
 mlp = DropoutMLPClassifier(
-    (128, 16),
+    hidden_layer_sizes=(128, 16),
     batch_size=50,
     learning_rate_init=0.003,
     max_iter=60,
@@ -44,7 +45,7 @@ spaces = {
 # %%
 # A search uses 300 images with three folds. Its choice is evaluated on the remaining images. This is repeated four
 # times with different images.
-tried, losses = {name: [] for name in spaces}, {name: [] for name in spaces}
+losses = {name: [] for name in spaces}
 for i, (train, test) in enumerate(StratifiedShuffleSplit(4, train_size=300, random_state=0).split(X, y)):
     for name, space in spaces.items():
         n_iter = 1 if name == "no dropout" else 8
@@ -52,7 +53,6 @@ for i, (train, test) in enumerate(StratifiedShuffleSplit(4, train_size=300, rand
             mlp, space, n_iter=n_iter, scoring="neg_log_loss", cv=3, n_jobs=2, random_state=i
         ).fit(X[train], y[train])
         losses[name].append(-search.score(X[test], y[test]))
-        tried[name].append(search.cv_results_)
 
 # %%
 # Log loss on the remaining images, and its difference to one rate on the same images; ± is the standard error of the
@@ -64,15 +64,20 @@ for name, loss in losses.items():
     print(f"{difference.mean():10.3f} ± {sem(difference):.3f}" if name != "one rate" else "")
 
 # %%
-# The candidates of the searches per layer, over all four repeats: blue is better than no dropout, red is worse. The
-# worst candidates drop half of the narrow layer or more.
-rates = np.concatenate([np.array(results["param_dropout"].tolist()) for results in tried["one per layer"]])
-pairs = zip(tried["no dropout"], tried["one per layer"], strict=True)
-gain = np.concatenate([without["mean_test_score"] - results["mean_test_score"] for without, results in pairs])
-fig, ax = plt.subplots(figsize=(6.4, 5), layout="constrained")
-ax.plot([0, 0.6], [0, 0.6], color="0.5", linestyle="--", label="the same rate for both", zorder=0)
-points = ax.scatter(*rates.T, c=gain, s=90, cmap="RdBu_r", vmin=-0.06, vmax=0.06, edgecolor="k")
-fig.colorbar(points, label="log loss in cross-validation, less that without dropout", extend="max")
-ax.set(xlabel="rate of the wide layer (128 units)", ylabel="rate of the narrow layer (16 units)")
-fig.legend(loc="outside upper center")
+# The last search, which also tuned the rate of the inputs. A tuple is drawn at its mean. The one-standard-error rule
+# adds the rate of the inputs to that mean, so its choice, the ring, need not be the leftmost point within the error.
+DropoutRateDisplay.from_search(search, negate_score=True)
+
+# %%
+# Is a rate better than no dropout? The folds differ more than the rates do, so look at the paired differences: the log
+# loss of each fold minus that without dropout on the same fold. This needs a candidate of rate 0, which a random search
+# does not draw: search a list of drawn rates and 0. The plane shows the two rates; blue is better than no dropout, red
+# is worse.
+rates = DropoutRates(n_layers=2)
+grid = {"dropout": [0.0, *(rates.rvs(random_state=seed) for seed in range(16))]}
+search = GridSearchCV(mlp, grid, scoring="neg_log_loss", cv=4, n_jobs=2).fit(X[train], y[train])
+fig, (left, right) = plt.subplots(ncols=2, figsize=(12, 4.8), layout="constrained")
+DropoutRateDisplay.from_search(search, difference=True, negate_score=True, ax=left)
+DropoutRateDisplay.from_search(search, difference=True, negate_score=True, kind="plane", ax=right)
 plt.show()
+# sphinx_gallery_thumbnail_number = 2

@@ -1,10 +1,10 @@
 """
-==================================
-Watch a training, and look inside
-==================================
+=================================================
+Monitor training with callbacks and diagnostics
+=================================================
 
-Three tools show what happens in training: ``verbose=1`` prints one line per epoch; the callbacks of scikit-learn 1.9
-score, stop and save after each epoch; and ``diagnose`` describes the problems of a network that does not learn.
+Three tools show what happens during training: ``verbose=1`` prints one line per epoch; the callbacks of scikit-learn
+1.9 score, stop and save after each epoch; and ``diagnose`` describes the problems of a network that does not learn.
 """
 
 # %%
@@ -28,14 +28,14 @@ warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterati
 X, y = load_breast_cancer(return_X_y=True)
 X_train, X_val, y_train, y_val = train_test_split(X, y, test_size=0.3, stratify=y, random_state=0)
 scaler = StandardScaler().fit(X_train)
-mlp = DropoutMLPClassifier((50, 50), dropout=0.5, dropout_schedule="annealed", random_state=0)
+mlp = DropoutMLPClassifier(hidden_layer_sizes=(50, 50), dropout=0.5, dropout_schedule="annealed", random_state=0)
 mlp.set_params(max_iter=5, verbose=1).fit(
     scaler.transform(X_train), y_train, X_val=scaler.transform(X_val), y_val=y_val
 )
 
 # %%
 # Callbacks are set on the estimator. scikit-learn's ``ScoringMonitor`` scores the training rows after each epoch.
-# ``EarlyStopping`` scores other rows, stops the training and restores the best weights. ``Checkpoint`` writes a file
+# ``EarlyStopping`` scores a validation set, stops training and restores the best weights. ``Checkpoint`` writes a file
 # from which an interrupted ``fit`` resumes, and which can be loaded at any time. scikit-learn's ``ProgressBar`` is set
 # on the outermost estimator, such as a search, and shows every epoch inside.
 monitor = ScoringMonitor(scoring="neg_log_loss")
@@ -46,30 +46,30 @@ with TemporaryDirectory() as folder:
     mlp.set_callbacks(monitor, stopping, checkpoint).fit(scaler.transform(X_train), y_train)
     saved = Checkpoint.load(checkpoint.path)
 print(f"stopped after {mlp.n_iter_} epochs, best after {stopping.best_epoch_}")
-same = (saved.predict_proba(scaler.transform(X_val)) == mlp.predict_proba(scaler.transform(X_val))).all()
-print(f"the file predicts the same: {same}")
+difference = np.abs(saved.predict_proba(scaler.transform(X_val)) - mlp.predict_proba(scaler.transform(X_val))).max()
+print(f"largest difference between the probabilities of the file and of the network: {difference}")
 
 # %%
-# The table of the monitor has one row per epoch. Both curves are of the network without noise.
+# The table of the monitor has one row per epoch. Both curves show the network without dropout noise.
 log = monitor.get_logs().data
 train = [-row["neg_log_loss"] for row in log if row["task_name"] == "epoch"]
 fig, ax = plt.subplots(layout="constrained")
 epochs = np.arange(1, mlp.n_iter_ + 1)
-ax.plot(epochs, train, label="training rows (ScoringMonitor)")
-ax.plot(epochs, -np.array(stopping.scores_), label="held-out rows (EarlyStopping)")
+ax.plot(epochs, train, label="training set (ScoringMonitor)")
+ax.plot(epochs, -np.array(stopping.scores_), label="validation set (EarlyStopping)")
 ax.axvline(stopping.best_epoch_, color="k", linestyle=":", label=f"best epoch, {stopping.best_epoch_}")
 ax.set(xlabel="epoch", ylabel="log loss", ylim=0, title="Breast cancer, scaled inputs, rate 0.5")
 ax.legend()
 
 # %%
-# Without the scaler the network learns worse. ``diagnose`` trains a copy for one more epoch and measures every step.
+# Without the scaler the validation loss is higher. ``diagnose`` trains a copy for one epoch and measures each step.
 mlp.set_callbacks().set_params(max_iter=50).fit(X_train, y_train)
-print(f"log loss of the held-out rows {log_loss(y_val, mlp.predict_proba(X_val)):.2f}")
+print(f"validation log loss {log_loss(y_val, mlp.predict_proba(X_val)):.2f}")
 print(diagnose(mlp, X_train, y_train))
 
 # %%
 # With the scaler.
 mlp.fit(scaler.transform(X_train), y_train)
-print(f"log loss of the held-out rows {log_loss(y_val, mlp.predict_proba(scaler.transform(X_val))):.2f}")
+print(f"validation log loss {log_loss(y_val, mlp.predict_proba(scaler.transform(X_val))):.2f}")
 print(diagnose(mlp, scaler.transform(X_train), y_train))
 plt.show()

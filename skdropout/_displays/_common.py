@@ -25,13 +25,17 @@ def add_legend_entry(ax, label, **style):
 
 def legend_on_top(ax, ncols):
     """Extend the y-axis of `ax` and draw the legend above the data, where loc="best" could cover points."""
-    n_rows = -(-len(ax.get_legend_handles_labels()[1]) // ncols)
-    axes_inches = ax.get_window_extent().height / ax.figure.dpi
-    height = min(0.5, (0.17 * n_rows + 0.15) / axes_inches)  # fraction of the axes
+    ax.figure.canvas.figure.draw_without_rendering()  # the layout determines the size of the axes
+    size = ax.get_window_extent()
+    for n in range(ncols, 0, -1):
+        legend = ax.legend(loc="upper left", ncols=n, fontsize="small", framealpha=1, edgecolor="none")
+        extent = legend.get_window_extent()
+        if extent.width <= size.width:
+            break
+    height = min(0.5, (extent.height + 0.1 * ax.figure.dpi) / size.height)  # fraction of the axes
     ax.autoscale(axis="y")
     low, high = ax.get_ylim()
     ax.set_ylim(low, low + (high - low) / (1 - height))
-    ax.legend(loc="upper left", ncols=ncols, fontsize="small", framealpha=1, edgecolor="none")
 
 
 def find_mlp(estimator, X=None):

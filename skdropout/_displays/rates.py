@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,16 +14,20 @@ from sklearn.utils.validation import check_is_fitted
 from .._sklearn import InvalidParameterError, check_matplotlib_support, validate_score_name
 from .._tuning import one_standard_error
 from .._typing import FloatArray, Int, MatrixLike, Rate, Scoring
-from ._common import add_legend_entry, legend_on_top, new_axes
+from ._common import GRAY, add_legend_entry, legend_on_top, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection
+    from matplotlib.colorbar import Colorbar
     from matplotlib.container import ErrorbarContainer
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
 DEFAULT_RATES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+MAX_CATEGORIES, MAX_DECIMALS = 6, 3  # tuples that kind="auto" draws as categories
+Kind: TypeAlias = Literal["auto", "categories", "mean", "plane"]
 
 
 class DropoutRateDisplay:
@@ -31,11 +35,16 @@ class DropoutRateDisplay:
 
     A point is the mean over the splits. Its error bar is one standard error, s / √n_splits, where s is the standard
     deviation over the splits. Scalar rates lie on a numeric axis and are joined by a line. Tuples with one rate per
-    layer are drawn to the right of them, each with its own tick label. If the rates include 0, the dashed line and its
-    band show the score without dropout and its standard error.
+    layer are squares: each with its own tick label to the right of the scalar rates, at their mean over the layers, or
+    as points of a plane, see `kind` of :meth:`plot`. If the rates include 0, the dashed line and its band show the
+    score without dropout and its standard error.
+
+    With ``difference=True`` the points are paired differences: the score of each split minus that at rate 0 on the same
+    split. What the splits add to the scores of all rates cancels, and so does its part of the error bars.
 
     The ring marks the choice of the one-standard-error rule [1]_: the smallest rate, averaged over the layers, whose
-    mean score is at most one standard error of the best below the best.
+    mean score is within one standard error of the best mean score. The rule always uses the standard error of the best
+    score, not that of a difference, so that the ring does not depend on `difference`.
 
     Create it with :meth:`from_search`, :meth:`from_cv_results` or :meth:`from_estimator`.
 
@@ -56,6 +65,10 @@ class DropoutRateDisplay:
     estimator_name : str, default=None
         Name for the legend.
 
+    other_params : list of str, default=()
+        Names of the other parameters that were varied, if each rate has the scores of its best candidate. The x-axis
+        label lists them, and the legend those whose rates the one-standard-error rule adds.
+
     Attributes
     ----------
     mean_scores : ndarray of shape (n_rates,)
@@ -64,6 +77,9 @@ class DropoutRateDisplay:
     standard_errors : ndarray of shape (n_rates,)
         Standard error of each mean score; NaN with one split.
 
+    differences : ndarray of shape (n_rates, n_splits) or None
+        Test scores minus those at rate 0 on the same split; None if 0 is not among the rates, or its score is NaN.
+
     best_rate : float or tuple of float
         Rate with the best mean score.
 
@@ -71,16 +87,22 @@ class DropoutRateDisplay:
         Choice of the one-standard-error rule; None with one split.
 
     errorbar_ : matplotlib ErrorbarContainer or None
-        Points of scalar rates; None if there are none.
+        Points of scalar rates; None if there are none, or in a plane.
 
     tuple_errorbar_ : matplotlib ErrorbarContainer or None
-        Points of tuples; None if there are none.
+        Points of tuples; None if there are none, or in a plane.
+
+    scatter_ : matplotlib PathCollection or None
+        Points of a plane; None for other kinds.
+
+    colorbar_ : matplotlib Colorbar or None
+        Color bar of a plane; None for other kinds.
 
     baseline_ : matplotlib Line2D or None
-        Line at the score without dropout; None if 0 is not among the rates.
+        Line at the score without dropout; None if 0 is not among the rates, or in a plane.
 
     band_ : matplotlib Patch or None
-        Band of one standard error around the baseline; None without a baseline or with one split.
+        Band of one standard error around the baseline; None without a baseline, with one split, or for differences.
 
     best_ : matplotlib Line2D
         Marker of the best rate.
@@ -102,8 +124,7 @@ class DropoutRateDisplay:
 
     Notes
     -----
-    The training rows of the splits overlap, so the standard error is only a rough guide. All rates are evaluated on the
-    same splits, so differences between rates can be more reliable than the error bars suggest.
+    The training rows of the splits overlap, so the standard error is only a rough guide.
 
     References
     ----------
@@ -116,20 +137,34 @@ class DropoutRateDisplay:
     >>> from sklearn.preprocessing import StandardScaler
     >>> from skdropout import DropoutMLPClassifier, DropoutRateDisplay
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = DropoutMLPClassifier((20, 20), learning_rate_init=0.02, early_stopping=True, random_state=0)
+    >>> clf = DropoutMLPClassifier(
+    ...     hidden_layer_sizes=(20, 20),
+    ...     learning_rate_init=0.02,
+    ...     early_stopping=True,
+    ...     scoring="loss",
+    ...     random_state=0,
+    ... )
     >>> disp = DropoutRateDisplay.from_estimator(
     ...     make_pipeline(StandardScaler(), clf), X, y, rates=[0.0, 0.2, (0.0, 0.2)], cv=3, scoring="neg_log_loss"
     ... )
     >>> disp.ax_.get_ylabel()
     'Negative log loss'
+
+    The same scores as paired differences to no dropout:
+
+    >>> disp.plot(difference=True).ax_.get_ylabel()
+    'Negative log loss minus that without dropout'
     """
 
     mean_scores: FloatArray
     standard_errors: FloatArray
+    differences: FloatArray | None
     best_rate: Rate
     one_standard_error_rate: Rate | None
     errorbar_: ErrorbarContainer | None
     tuple_errorbar_: ErrorbarContainer | None
+    scatter_: PathCollection | None
+    colorbar_: Colorbar | None
     baseline_: Line2D | None
     band_: Patch | None
     best_: Line2D
@@ -145,30 +180,38 @@ class DropoutRateDisplay:
         param_name: str = "dropout",
         score_name: Scoring = None,
         estimator_name: str | None = None,
+        other_params: Sequence[str] = (),
     ) -> None:
         self.rates = rates
         self.test_scores = test_scores
         self.param_name = param_name
         self.score_name = score_name
         self.estimator_name = estimator_name
+        self.other_params = other_params
         scores = np.asarray(test_scores, dtype=float)
-        n_splits = scores.shape[1]
-        self.mean_scores = scores.mean(axis=1)
+        self.mean_scores, self.standard_errors = _mean_and_error(scores)
         if np.isnan(self.mean_scores).all():
             raise ValueError(
                 "The score of every rate is NaN: run the search with error_score='raise' to see the error."
             )
-        self.standard_errors = np.full(len(scores), np.nan)
+        zero = self._index_of_zero()
+        self.differences = None if zero is None else scores - scores[zero]
         self.best_rate, self.one_standard_error_rate = rates[int(np.nanargmax(self.mean_scores))], None
-        if n_splits == 1:
+        if scores.shape[1] == 1:
             return
-        self.standard_errors = scores.std(axis=1, ddof=1) / np.sqrt(n_splits)
         results = {f"split{i}_test_score": column for i, column in enumerate(scores.T)}
         results |= {"mean_test_score": self.mean_scores, "params": [{"dropout": rate} for rate in rates]}
         self.one_standard_error_rate = rates[one_standard_error(results)]
 
     def plot(
-        self, *, ax: Axes | None = None, name: str | None = None, negate_score: bool = False, **kwargs: Any
+        self,
+        *,
+        ax: Axes | None = None,
+        name: str | None = None,
+        negate_score: bool = False,
+        kind: Kind = "auto",
+        difference: bool = False,
+        **kwargs: Any,
     ) -> Self:
         """Draw the scores.
 
@@ -183,8 +226,19 @@ class DropoutRateDisplay:
         negate_score : bool, default=False
             Whether to draw the negated score, which is the loss if the score is a negated loss.
 
+        kind : {'auto', 'categories', 'mean', 'plane'}, default='auto'
+            How to draw tuples of rates. 'categories' gives each its own tick label. 'mean' places them at the
+            mean over the layers. 'plane' draws the rates of two hidden layers on two axes, with the score as color and
+            without error bars. 'auto' is 'categories' for at most six tuples with at most three decimals each, and
+            'mean' otherwise, as after a random search.
+
+        difference : bool, default=False
+            Whether to draw paired differences: the score of each split minus that at rate 0 on the same split. Their
+            error bars are the standard errors of the mean difference.
+
         **kwargs : dict
-            Keyword arguments for :meth:`matplotlib.axes.Axes.errorbar`.
+            Keyword arguments for :meth:`matplotlib.axes.Axes.errorbar`, or :meth:`~matplotlib.axes.Axes.scatter` in a
+            plane.
 
         Returns
         -------
@@ -194,59 +248,131 @@ class DropoutRateDisplay:
         Raises
         ------
         ValueError
-            If `ax` already has tuples at the positions of these scalar rates.
+            If `kind` is invalid or does not suit the rates, if ``difference=True`` and there is no score at rate 0, or
+            if `ax` already has tuples at the positions of these scalar rates.
         """
+        kind = _choose_kind(kind, self.rates, ax)
+        if difference and self.differences is None:
+            raise ValueError(
+                f"difference=True compares with {self.param_name}=0, which is not among the rates or has a NaN score: "
+                "add 0.0 to the rates. A random search draws no exact 0: search a list of drawn rates and 0.0."
+            )
         tuples = [i for i, rate in enumerate(self.rates) if np.ndim(rate)]
-        scalars = sorted({*range(len(self.rates))} - {*tuples}, key=lambda i: self.rates[i])
-        ax = new_axes(self, ax, figsize=(6.4 + 0.25 * max(0, len(tuples) - 6), 4.8), layout="constrained")
-        x = np.array([np.nan if np.ndim(rate) else rate for rate in self.rates])
-        x[tuples] = _place_tuples([_label(self.rates[i]) for i in tuples], x[scalars], ax)
-        y = -self.mean_scores if negate_score else self.mean_scores
-        color = self._draw_points(x, y, scalars, tuples, self.estimator_name if name is None else name, kwargs)
-        self._draw_marks(x, y, color)
-        ylabel = validate_score_name(None, self.score_name, negate_score)
-        xlabel = self.param_name.rpartition("__")[2]
-        if any(text.get_text().startswith("(") for text in ax.get_xticklabels()):
-            xlabel += ": one rate for all hidden layers, or (one for each)"
-        ax.set(xlabel=xlabel, ylabel=ylabel)
+        width = {"categories": 6.4 + 0.25 * max(0, len(tuples) - 6), "plane": 7.2}.get(kind, 6.4)
+        ax = new_axes(self, ax, figsize=(width, 4.8), layout="constrained")
+        y, errors = _mean_and_error(self.differences) if difference else (self.mean_scores, self.standard_errors)
+        y = -y if negate_score else y
+        score_label = validate_score_name(None, self.score_name, negate_score)
+        if difference:
+            score_label += f" minus that {self._zero_label('without dropout', 'at {} 0')}"
+        self.errorbar_ = self.tuple_errorbar_ = self.scatter_ = self.colorbar_ = self.baseline_ = self.band_ = None
+        xlabel = param = self._short_names()[0]
+        if kind == "plane":
+            xy = np.array([np.broadcast_to(rate, 2) for rate in self.rates], dtype=float)
+            self._draw_plane(xy, y, score_label, negate_score, difference, kwargs)
+            color, xlabel, ylabel = "k", f"{param} of hidden layer 1", f"{param} of hidden layer 2"
+        else:
+            x = np.array([np.mean(rate) for rate in self.rates])
+            numeric = [i for i in range(len(x)) if kind == "mean" or i not in tuples]
+            labels = [_label(self.rates[i]) for i in tuples if i not in numeric]
+            x[[i for i in tuples if i not in numeric]] = _place_tuples(labels, x[numeric], ax)
+            name = self.estimator_name if name is None else name
+            color = self._draw_points(x, y, errors, tuples, name, kwargs)
+            self._draw_baseline(y, errors, difference, color)
+            xy, ylabel = np.column_stack([x, y]), score_label
+            if any(text.get_text().startswith("(") for text in ax.get_xticklabels()):
+                xlabel += ": one rate for all hidden layers, or (one for each)"
+            elif tuples:
+                xlabel += ", mean over the hidden layers"
+        self._draw_marks(xy, difference, color)
+        ax.set(xlabel=xlabel + self._note_on_others(), ylabel=ylabel)
         legend_on_top(ax, ncols=2)
         return self
 
-    def _draw_points(self, x, y, scalars, tuples, name, kwargs):
+    def _index_of_zero(self):
+        """Return the index of the first rate that is 0 in all layers and has a score, or None."""
+        zeros = (i for i, rate in enumerate(self.rates) if not np.any(rate) and np.isfinite(self.mean_scores[i]))
+        return next(zeros, None)
+
+    def _short_names(self):
+        """Return the names of the parameter and of the other ones, without the prefix that they have in common."""
+        prefix, _, param = self.param_name.rpartition("__")
+        return [param, *(other.removeprefix(f"{prefix}__") for other in self.other_params)]
+
+    def _added_names(self):
+        """Return the names of all dropout rates that were varied, which the one-standard-error rule adds."""
+        param, *others = self._short_names()
+        return [param, *(other for other in others if other.endswith("dropout"))]
+
+    def _zero_label(self, alone, general):
+        """Return `alone` if rate 0 means no dropout at all, or `general` with the name of the parameter."""
+        names = self._added_names()
+        return alone if names == ["dropout"] else general.format(names[0])
+
+    def _note_on_others(self):
+        """Return a line for the x-axis label that says over which parameters each point is the best, if any."""
+        others = self._short_names()[1:]
+        names = ", ".join(others) if len(others) <= 3 else f"{len(others)} other parameters"
+        return f"\neach point: best candidate over {names}" if others else ""
+
+    def _draw_points(self, x, y, errors, tuples, name, kwargs):
         """Draw the points with their error bars, and return their color."""
         from matplotlib.cbook import normalize_kwargs
         from matplotlib.lines import Line2D
 
         style = {"marker": "o", "markersize": 5, "capsize": 3, "label": name, **normalize_kwargs(kwargs, Line2D)}
-        self.errorbar_ = self.tuple_errorbar_ = None
+        scalars = sorted({*range(len(x))} - {*tuples}, key=lambda i: x[i])
         if scalars:
-            self.errorbar_ = self.ax_.errorbar(x[scalars], y[scalars], self.standard_errors[scalars], **style)
+            self.errorbar_ = self.ax_.errorbar(x[scalars], y[scalars], errors[scalars], **style)
             style |= {"color": self.errorbar_[0].get_color(), "label": None}
         if tuples:
             style |= {"linestyle": "none", "marker": "s"}
-            self.tuple_errorbar_ = self.ax_.errorbar(x[tuples], y[tuples], self.standard_errors[tuples], **style)
+            self.tuple_errorbar_ = self.ax_.errorbar(x[tuples], y[tuples], errors[tuples], **style)
         return (self.errorbar_ or self.tuple_errorbar_)[0].get_color()  # type: ignore[index]
 
-    def _draw_marks(self, x, y, color):
-        """Draw the baseline, the best rate and the one-standard-error choice."""
-        ax, errors = self.ax_, self.standard_errors
-        self.baseline_ = self.band_ = self.choice_ = None
-        for i in [i for i, rate in enumerate(self.rates) if not np.any(rate) and np.isfinite(y[i])][:1]:
-            param = self.param_name.rpartition("__")[2]
-            label = f"{'no dropout' if param == 'dropout' else f'{param} 0'} ± s.e."
-            add_legend_entry(ax, label, linestyle="--", linewidth=1)
-            self.baseline_ = ax.axhline(y[i], color=color, linestyle="--", linewidth=1, zorder=1)
-            if np.isfinite(errors[i]):
-                self.band_ = ax.axhspan(y[i] - errors[i], y[i] + errors[i], color=color, alpha=0.1, linewidth=0)
+    def _draw_plane(self, xy, y, score_label, negate_score, difference, kwargs):
+        """Draw the rates of two layers, with the score as color: bright is better, or blue for differences."""
+        from matplotlib.colors import CenteredNorm
+
+        drawn = np.isfinite(y)
+        style = {"cmap": "viridis", "s": 80, "edgecolors": "k", "linewidths": 0.5}
+        if difference:
+            style |= {"cmap": "RdBu", "norm": CenteredNorm()}
+        style["cmap"] += "_r" * negate_score
+        add_legend_entry(self.ax_, "same rate for both layers", linestyle="--", linewidth=1)
+        self.ax_.plot([0, xy.max()], [0, xy.max()], color=GRAY, linestyle="--", linewidth=1, zorder=0)
+        self.scatter_ = self.ax_.scatter(xy[drawn, 0], xy[drawn, 1], c=y[drawn], **style | kwargs)
+        self.colorbar_ = self.figure_.colorbar(self.scatter_, ax=self.ax_, label=score_label)
+
+    def _draw_baseline(self, y, errors, difference, color):
+        """Draw the line at rate 0 and, for scores, its band of one standard error."""
+        ax, zero = self.ax_, self._index_of_zero()
+        if zero is None:
+            return
+        label = self._zero_label("no dropout", "{} 0") + ("" if difference else " ± s.e.")
+        add_legend_entry(ax, label, linestyle="--", linewidth=1)
+        self.baseline_ = ax.axhline(y[zero], color=color, linestyle="--", linewidth=1, zorder=1)
+        if np.isfinite(errors[zero]) and not difference:
+            low, high = y[zero] - errors[zero], y[zero] + errors[zero]
+            self.band_ = ax.axhspan(low, high, color=color, alpha=0.1, linewidth=0)
+
+    def _draw_marks(self, xy, difference, color):
+        """Draw the best rate and the one-standard-error choice."""
+        ax, rates, names = self.ax_, list(self.rates), self._added_names()
         star: dict[str, Any] = {"marker": "*", "linestyle": "none"}
         ring: dict[str, Any] = {"marker": "o", "linestyle": "none", "fillstyle": "none", "markeredgewidth": 1.5}
         add_legend_entry(ax, "best", markersize=10, **star)
-        i = list(self.rates).index(self.best_rate)
-        (self.best_,) = ax.plot(x[i], y[i], color=color, markersize=17, markeredgecolor="white", zorder=3, **star)
+        best = xy[rates.index(self.best_rate)]
+        size = 11 if self.scatter_ else 17  # in a plane, the color of the point remains visible
+        (self.best_,) = ax.plot(*best, color=color, markersize=size, markeredgecolor="white", zorder=3, **star)
+        self.choice_ = None
         if self.one_standard_error_rate is not None:
-            add_legend_entry(ax, "smallest rate within one s.e. of the best", markersize=10, **ring)
-            i = list(self.rates).index(self.one_standard_error_rate)
-            (self.choice_,) = ax.plot(x[i], y[i], color=color, markersize=16, zorder=3, **ring)
+            label = "smallest " + "mean " * any(np.ndim(rate) for rate in rates)
+            label += "rate" if len(names) == 1 else " + ".join(names)
+            label += f"\nwithin one {'unpaired ' * difference}s.e. of the best"
+            add_legend_entry(ax, label, markersize=10, **ring)
+            choice = xy[rates.index(self.one_standard_error_rate)]
+            (self.choice_,) = ax.plot(*choice, color=color, markersize=16, zorder=3, **ring)
 
     @classmethod
     def from_search(
@@ -258,6 +384,8 @@ class DropoutRateDisplay:
         name: str | None = None,
         ax: Axes | None = None,
         negate_score: bool = False,
+        kind: Kind = "auto",
+        difference: bool = False,
         **kwargs: Any,
     ) -> Self:
         """Draw the results of a fitted search over rates.
@@ -275,7 +403,7 @@ class DropoutRateDisplay:
             Name of the score of a multi-metric search; None for the only score, or the one in ``refit``.
 
         name : str, default=None
-            Name for the legend; None for the class name of the estimator.
+            Name for the legend; None for the class name of the network.
 
         ax : matplotlib Axes, default=None
             Axes to draw on, such as ``ax_`` of another display; None for a new figure.
@@ -283,8 +411,19 @@ class DropoutRateDisplay:
         negate_score : bool, default=False
             Whether to draw the negated score, which is the loss if the score is a negated loss.
 
+        kind : {'auto', 'categories', 'mean', 'plane'}, default='auto'
+            How to draw tuples of rates. 'categories' gives each its own tick label. 'mean' places them at the
+            mean over the layers. 'plane' draws the rates of two hidden layers on two axes, with the score as color and
+            without error bars. 'auto' is 'categories' for at most six tuples with at most three decimals each, and
+            'mean' otherwise, as after a random search.
+
+        difference : bool, default=False
+            Whether to draw paired differences: the score of each split minus that at rate 0 on the same split. Their
+            error bars are the standard errors of the mean difference.
+
         **kwargs : dict
-            Keyword arguments for :meth:`matplotlib.axes.Axes.errorbar`.
+            Keyword arguments for :meth:`matplotlib.axes.Axes.errorbar`, or :meth:`~matplotlib.axes.Axes.scatter` in a
+            plane.
 
         Returns
         -------
@@ -297,7 +436,7 @@ class DropoutRateDisplay:
             If `search` has no ``cv_results_``.
 
         ValueError
-            If `metric` or `param_name` is not in the results.
+            If `metric` or `param_name` is not in the results, or if :meth:`plot` raises it.
         """
         check_is_fitted(search)
         if not hasattr(search, "cv_results_"):
@@ -305,14 +444,17 @@ class DropoutRateDisplay:
         score_name = search.scoring
         if getattr(search, "multimetric_", False):
             metric = score_name = search.refit if metric is None and isinstance(search.refit, str) else metric
+        param_name = _find_param(search.cv_results_, param_name)
         return cls.from_cv_results(
             search.cv_results_,
             param_name=param_name,
             metric="score" if metric is None else metric,
             score_name=score_name,
-            name=type(search.estimator).__name__ if name is None else name,
+            name=_network_name(search.estimator, param_name) if name is None else name,
             ax=ax,
             negate_score=negate_score,
+            kind=kind,
+            difference=difference,
             **kwargs,
         )
 
@@ -327,15 +469,18 @@ class DropoutRateDisplay:
         name: str | None = None,
         ax: Axes | None = None,
         negate_score: bool = False,
+        kind: Kind = "auto",
+        difference: bool = False,
         **kwargs: Any,
     ) -> Self:
         """Draw the results of a search over rates.
 
-        If other parameters vary too, each rate is drawn with the score of its best candidate. These scores are slightly
-        optimistic, more so with more candidates per rate. If `input_dropout` is among the other parameters, the
-        baseline without dropout refers to the hidden layers only. The ring marks the rate of the candidate that
-        :func:`one_standard_error` chooses, which sums the rates of all dropout parameters. Candidates that do not set
-        the rate are not drawn. A halving search is drawn once per iteration, since iterations differ in resources.
+        If other parameters vary too, each rate is drawn with the score of its best candidate, which the x-axis label
+        says. These scores are slightly optimistic, more so with more candidates per rate. If `input_dropout` is among
+        the other parameters, the baseline is "dropout 0", which refers to the hidden layers only. The ring marks the
+        rate of the candidate that :func:`one_standard_error` chooses, which adds the rates of all dropout parameters;
+        the legend lists them. Candidates that do not set the rate are not drawn. A halving search is drawn once per
+        iteration, since iterations differ in resources; a plane only for the last.
 
         Parameters
         ----------
@@ -360,8 +505,19 @@ class DropoutRateDisplay:
         negate_score : bool, default=False
             Whether to draw the negated score, which is the loss if the score is a negated loss.
 
+        kind : {'auto', 'categories', 'mean', 'plane'}, default='auto'
+            How to draw tuples of rates. 'categories' gives each its own tick label. 'mean' places them at the
+            mean over the layers. 'plane' draws the rates of two hidden layers on two axes, with the score as color and
+            without error bars. 'auto' is 'categories' for at most six tuples with at most three decimals each, and
+            'mean' otherwise, as after a random search.
+
+        difference : bool, default=False
+            Whether to draw paired differences: the score of each split minus that at rate 0 on the same split. Their
+            error bars are the standard errors of the mean difference.
+
         **kwargs : dict
-            Keyword arguments for :meth:`matplotlib.axes.Axes.errorbar`.
+            Keyword arguments for :meth:`matplotlib.axes.Axes.errorbar`, or :meth:`~matplotlib.axes.Axes.scatter` in a
+            plane.
 
         Returns
         -------
@@ -371,34 +527,37 @@ class DropoutRateDisplay:
         Raises
         ------
         ValueError
-            If `metric` or `param_name` is not in the results, or if several parameters are candidates for `param_name`.
+            If `metric` or `param_name` is not in the results, if several parameters are candidates for `param_name`, or
+            if :meth:`plot` raises it.
         """
         check_matplotlib_support(f"{cls.__name__}.from_cv_results")
         if f"mean_test_{metric}" not in cv_results:
             known = [key.removeprefix("mean_test_") for key in cv_results if key.startswith("mean_test_")]
             raise ValueError(f"metric={metric!r} is not a score of this search: choose one of {known}.")
-        if param_name is None:
-            param_name = _find_dropout_param(
-                key.removeprefix("param_") for key in cv_results if key.startswith("param_")
-            )
-        elif f"param_{param_name}" not in cv_results:
-            raise ValueError(
-                f"param_name={param_name!r} was not varied in this search: {list(cv_results['params'][0])}."
-            )
+        param_name = _find_param(cv_results, param_name)
         if score_name is None or not (isinstance(score_name, str) or hasattr(score_name, "__name__")):
             score_name = None if metric == "score" else metric
         iterations = np.asarray(cv_results.get("iter", np.zeros(len(cv_results["params"]))))
-        for iteration in np.unique(iterations):
-            candidates = np.flatnonzero(iterations == iteration)
+        rounds = [np.flatnonzero(iterations == iteration) for iteration in np.unique(iterations)]
+        drawn = [_best_of_each_rate(cv_results, candidates, param_name, metric) for candidates in rounds]
+        kind = _choose_kind(kind, [rate for rates, _ in drawn for rate in rates], ax)
+        first = len(rounds) - 1 if kind == "plane" else 0
+        others = _other_params(cv_results, rounds[first], param_name)
+        for candidates, (rates, scores) in zip(rounds[first:], drawn[first:], strict=True):
             label = name
             if "n_resources" in cv_results:
                 n_resources = f"n_resources={cv_results['n_resources'][candidates[0]]}"
                 label = n_resources if name is None else f"{name}, {n_resources}"
-            rates, scores = _best_of_each_rate(cv_results, candidates, param_name, metric)
-            disp = cls(rates, scores, param_name=param_name, score_name=score_name, estimator_name=label)
-            if sum(key.startswith("param_") and key.endswith("dropout") for key in cv_results) > 1:
-                disp.one_standard_error_rate = _chosen_rate(cv_results, candidates, param_name, metric)
-            ax = disp.plot(ax=ax, negate_score=negate_score, **kwargs).ax_
+            disp = cls(
+                rates,
+                scores,
+                param_name=param_name,
+                score_name=score_name,
+                estimator_name=label,
+                other_params=others,
+            )
+            disp.one_standard_error_rate = _chosen_rate(cv_results, candidates, param_name, metric)
+            ax = disp.plot(ax=ax, negate_score=negate_score, kind=kind, difference=difference, **kwargs).ax_
         return disp
 
     @classmethod
@@ -417,6 +576,8 @@ class DropoutRateDisplay:
         name: str | None = None,
         ax: Axes | None = None,
         negate_score: bool = False,
+        kind: Kind = "auto",
+        difference: bool = False,
         **kwargs: Any,
     ) -> Self:
         """Cross-validate an estimator at each rate with ``GridSearchCV``, and draw the scores.
@@ -453,7 +614,7 @@ class DropoutRateDisplay:
             Parameters for ``fit`` of the search, such as ``groups`` or ``sample_weight``.
 
         name : str, default=None
-            Name for the legend; None for the class name of `estimator`.
+            Name for the legend; None for the class name of the network.
 
         ax : matplotlib Axes, default=None
             Axes to draw on, such as ``ax_`` of another display; None for a new figure.
@@ -461,8 +622,19 @@ class DropoutRateDisplay:
         negate_score : bool, default=False
             Whether to draw the negated score, which is the loss if the score is a negated loss.
 
+        kind : {'auto', 'categories', 'mean', 'plane'}, default='auto'
+            How to draw tuples of rates. 'categories' gives each its own tick label. 'mean' places them at the
+            mean over the layers. 'plane' draws the rates of two hidden layers on two axes, with the score as color and
+            without error bars. 'auto' is 'categories' for at most six tuples with at most three decimals each, and
+            'mean' otherwise, as after a random search.
+
+        difference : bool, default=False
+            Whether to draw paired differences: the score of each split minus that at rate 0 on the same split. Their
+            error bars are the standard errors of the mean difference.
+
         **kwargs : dict
-            Keyword arguments for :meth:`matplotlib.axes.Axes.errorbar`.
+            Keyword arguments for :meth:`matplotlib.axes.Axes.errorbar`, or :meth:`~matplotlib.axes.Axes.scatter` in a
+            plane.
 
         Returns
         -------
@@ -472,7 +644,8 @@ class DropoutRateDisplay:
         Raises
         ------
         ValueError
-            If `scoring` is not a single score, or if `param_name` is None and no or several parameters match.
+            If `scoring` is not a single score, if `param_name` is None and no or several parameters match, or if
+            :meth:`plot` raises it.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         if not (scoring is None or isinstance(scoring, str) or callable(scoring)):
@@ -485,7 +658,62 @@ class DropoutRateDisplay:
         grid = {param_name: list(rates)}
         search = GridSearchCV(estimator, grid, scoring=scoring, cv=cv, n_jobs=n_jobs, refit=False)
         search.fit(X, y, **(fit_params or {}))
-        return cls.from_search(search, param_name=param_name, name=name, ax=ax, negate_score=negate_score, **kwargs)
+        return cls.from_search(
+            search,
+            param_name=param_name,
+            name=name,
+            ax=ax,
+            negate_score=negate_score,
+            kind=kind,
+            difference=difference,
+            **kwargs,
+        )
+
+
+def _mean_and_error(scores):
+    """Return the mean of each row and its standard error, which is NaN with one column."""
+    n_splits = scores.shape[1]
+    errors = scores.std(axis=1, ddof=1) / np.sqrt(n_splits) if n_splits > 1 else np.full(len(scores), np.nan)
+    return scores.mean(axis=1), errors
+
+
+def _choose_kind(kind, rates, ax):
+    """Return `kind` if it suits the rates; for 'auto', 'categories' if the labels of tuples are few and short."""
+    tuples = [rate for rate in rates if np.ndim(rate)]
+    if kind == "auto":
+        has_labels = ax is not None and any(text.get_text().startswith("(") for text in ax.get_xticklabels())
+        short = all(round(p, MAX_DECIMALS) == p for rate in tuples for p in rate)
+        return "categories" if has_labels or (short and len(tuples) <= MAX_CATEGORIES) else "mean"
+    if kind not in ("categories", "mean", "plane"):
+        raise InvalidParameterError(f"kind must be 'auto', 'categories', 'mean' or 'plane', got {kind!r}.")
+    if kind == "plane" and {len(rate) for rate in tuples} != {2}:
+        raise InvalidParameterError(
+            f"kind='plane' needs tuples of two rates, one per hidden layer, got {list(rates)}: use kind='mean'."
+        )
+    return kind
+
+
+def _network_name(estimator, param_name):
+    """Return the class name of the network that has the parameter inside `estimator`."""
+    network = estimator.get_params().get(param_name.rpartition("__")[0])
+    return type(network if hasattr(network, "fit") else estimator).__name__
+
+
+def _find_param(cv_results, param_name):
+    """Return `param_name` if it was varied; for None, the name of the only dropout rate that was varied."""
+    if param_name is None:
+        return _find_dropout_param(key.removeprefix("param_") for key in cv_results if key.startswith("param_"))
+    if f"param_{param_name}" not in cv_results:
+        raise ValueError(f"param_name={param_name!r} was not varied in this search: {list(cv_results['params'][0])}.")
+    return param_name
+
+
+def _other_params(cv_results, candidates, param_name):
+    """Return the names of the other parameters that differ among the candidates that set the rate."""
+    rates = cv_results[f"param_{param_name}"]
+    params = [cv_results["params"][i] for i in candidates if rates[i] is not np.ma.masked]
+    names = dict.fromkeys(name for candidate in params for name in candidate if name != param_name)
+    return [name for name in names if len({str(candidate.get(name)) for candidate in params}) > 1]
 
 
 def _find_dropout_param(names):

@@ -9,12 +9,10 @@ import pytest
 from helpers import classifier, legend_labels
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
-from scipy.stats import uniform
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.exceptions import NotFittedError
-from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, RandomizedSearchCV, ShuffleSplit
+from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -26,7 +24,6 @@ from skdropout import (
     DropoutRateDisplay,
     FirstLayerWeightsDisplay,
     TrainingCurveDisplay,
-    one_standard_error,
 )
 from skdropout.engine import network as engine_network
 
@@ -35,10 +32,6 @@ X = rng.normal(size=(120, 9)) * 3 + 1
 y = (X[:, 0] + rng.normal(size=120) > 1).astype(int)
 X_val, y_val = X[90:], y[90:]
 X, y = X[:90], y[:90]
-
-
-def tick_positions(ax):
-    return {text.get_text(): x for x, text in zip(ax.get_xticks(), ax.get_xticklabels(), strict=True)}
 
 
 @cache
@@ -158,198 +151,6 @@ def test_missing_curve_raises():
         TrainingCurveDisplay.from_estimator(classifier())
     with pytest.raises(ValueError, match="curve must be 'loss' or 'score', got 'accuracy'"):
         TrainingCurveDisplay([1.0]).plot(curve="accuracy")
-
-
-# Dropout rates
-
-
-SCALARS, TUPLES = [0.4, 0.0, 0.2], [(0.4, 0.2), (0.0, 0.2)]
-
-
-@pytest.fixture(scope="module")
-def search():
-    model = make_pipeline(StandardScaler(), classifier())
-    grid = {"dropoutmlpclassifier__dropout": SCALARS + TUPLES}
-    scoring = ["neg_log_loss", "accuracy"]
-    return GridSearchCV(model, grid, cv=3, scoring=scoring, refit="neg_log_loss").fit(X, y)
-
-
-def points(errorbar):
-    """Return x, y and half of the length of the error bars."""
-    line, _, (bars,) = errorbar.lines
-    segments = np.array(bars.get_segments())
-    return (*line.get_data(), np.ptp(segments[:, :, 1], axis=1) / 2)
-
-
-@pytest.mark.parametrize("negate", [False, True])
-def test_points_are_search_results(search, negate):
-    disp = DropoutRateDisplay.from_search(search, negate_score=negate)
-    assert disp.rates == [0.0, 0.2, 0.4, (0.0, 0.2), (0.4, 0.2)]
-    results, sign = search.cv_results_, -1 if negate else 1
-    mean = sign * results["mean_test_neg_log_loss"]
-    error = results["std_test_neg_log_loss"] / np.sqrt(3 - 1)
-    x, score, bar = points(disp.errorbar_)
-    order = np.argsort(SCALARS)
-    assert_array_equal(x, np.sort(SCALARS))
-    assert_allclose(score, mean[:3][order])
-    assert_allclose(bar, error[:3][order])
-    x, score, bar = points(disp.tuple_errorbar_)
-    positions = tick_positions(disp.ax_)
-    assert_array_equal(x, [positions["(0, 0.2)"], positions["(0.4, 0.2)"]])
-    assert 0.4 < x[0] < x[1]
-    assert_allclose(score, mean[[4, 3]])
-    assert_allclose(bar, error[[4, 3]])
-    assert_allclose(disp.baseline_.get_ydata(), mean[1])
-    band = disp.ax_.transData.inverted().transform(disp.band_.get_window_extent())
-    assert_allclose(band[:, 1], [mean[1] - error[1], mean[1] + error[1]])
-    assert_allclose(disp.best_.get_ydata(), sign * results["mean_test_neg_log_loss"].max())
-    assert disp.best_rate == search.best_params_["dropoutmlpclassifier__dropout"]
-    assert disp.ax_.get_ylabel() == ("Log loss" if negate else "Negative log loss")
-    assert disp.ax_.get_xlabel().startswith("dropout: one rate for all")
-    assert disp.ax_.get_xscale() == "linear"
-
-
-def test_choice_is_smallest_rate_within_one_standard_error():
-    scores = np.array([[0.5, 0.6], [0.7, 0.9], [0.8, 0.9], [0.75, 0.85]])
-    disp = DropoutRateDisplay([0.0, 0.4, 0.6, (0.1, 0.3)], scores).plot()  # best mean 0.85, standard error 0.05
-    assert_allclose(disp.standard_errors, [0.05, 0.1, 0.05, 0.05])
-    assert disp.best_rate == 0.6
-    assert disp.one_standard_error_rate == (0.1, 0.3)
-    assert_allclose(disp.choice_.get_xydata(), [[tick_positions(disp.ax_)["(0.1, 0.3)"], 0.8]])
-    assert legend_labels(disp.ax_) == ["no dropout ± s.e.", "best", "smallest rate within one s.e. of the best"]
-
-
-def test_one_split_has_no_error_bars():
-    disp = DropoutRateDisplay.from_estimator(classifier(), X, y, rates=[0, 0.3], cv=ShuffleSplit(1, random_state=0))
-    assert np.isnan(disp.standard_errors).all()
-    assert disp.one_standard_error_rate is disp.choice_ is disp.band_ is None
-    assert disp.baseline_ is not None
-    disp.figure_.canvas.draw()
-
-
-def test_failed_rate_is_not_drawn():
-    scores = [[np.nan, np.nan], [0.2, 0.4], [0.5, np.nan]]
-    disp = DropoutRateDisplay([0.0, 0.2, 0.5], scores).plot()
-    assert disp.best_rate == disp.one_standard_error_rate == 0.2
-    assert disp.baseline_ is None
-    with pytest.raises(ValueError, match="every rate is NaN: run the search with error_score='raise'"):
-        DropoutRateDisplay([0.0], [[np.nan, 1.0]])
-
-
-def test_from_estimator_equals_from_search(search):
-    model = make_pipeline(StandardScaler(), classifier())
-    arguments = {"rates": np.array([0.0, 0.2, 0.4]), "cv": 3, "scoring": "neg_log_loss"}
-    disp = DropoutRateDisplay.from_estimator(model, X, y, **arguments)
-    assert disp.param_name == "dropoutmlpclassifier__dropout"
-    columns = [search.cv_results_[f"split{i}_test_neg_log_loss"][[1, 2, 0]] for i in range(3)]
-    assert_array_equal(disp.test_scores, np.column_stack(columns))
-    weight = np.where(y, 5.0, 1.0)
-    fit_params = {"dropoutmlpclassifier__sample_weight": weight}
-    weighted = DropoutRateDisplay.from_estimator(model, X, y, fit_params=fit_params, **arguments)
-    assert not np.allclose(weighted.test_scores, disp.test_scores)
-
-
-def test_rate_is_found_in_transformed_target():
-    regressor = DropoutMLPRegressor(hidden_layer_sizes=(5,), max_iter=3, dropout_schedule="constant", random_state=0)
-    model = make_pipeline(StandardScaler(), TransformedTargetRegressor(regressor, transformer=StandardScaler()))
-    disp = DropoutRateDisplay.from_estimator(model, X, X[:, 0], rates=[(0.1,), (0.3,)], cv=2)
-    assert disp.param_name == "transformedtargetregressor__regressor__dropout"
-    assert disp.errorbar_ is None
-    assert list(tick_positions(disp.ax_)) == ["(0.1)", "(0.3)"]
-    assert disp.ax_.get_ylabel() == "Score"
-    disp = DropoutRateDisplay.from_estimator(
-        model, X, X[:, 0], rates=[0.0, 0.3], cv=2, param_name="transformedtargetregressor__regressor__input_dropout"
-    )
-    assert disp.ax_.get_xlabel() == "input_dropout"
-
-
-def test_best_candidate_per_rate_is_drawn():
-    params = [{"alpha": a, "dropout": rate} for a in (1, 2) for rate in (0.3, 0.0)] + [{"alpha": 3}]
-    scores = np.array([[0.7, 0.8], [np.nan, 0.9], [0.8, 0.9], [0.2, 0.3], [0.9, 0.9]])
-    results = {
-        "params": params,
-        "param_dropout": np.ma.array([0.3, 0.0, 0.3, 0.0, 0.0], mask=[False] * 4 + [True]),
-        "mean_test_score": scores.mean(axis=1),
-        "split0_test_score": scores[:, 0],
-        "split1_test_score": scores[:, 1],
-    }
-    disp = DropoutRateDisplay.from_cv_results(results, score_name="accuracy")
-    assert disp.rates == [0.0, 0.3]
-    assert_allclose(disp.test_scores, [[0.2, 0.3], [0.8, 0.9]])  # the last candidate has no rate
-    assert disp.ax_.get_ylabel() == "Accuracy"
-
-
-def test_randomized_search():
-    model = classifier(hidden_layer_sizes=(4,))
-    search = RandomizedSearchCV(model, {"dropout": uniform(0, 0.5)}, n_iter=3, cv=2, random_state=0).fit(X, y)
-    disp = DropoutRateDisplay.from_search(search)
-    assert_array_equal(disp.errorbar_[0].get_xdata(), np.sort(search.cv_results_["param_dropout"].astype(float)))
-    assert disp.baseline_ is None
-    assert legend_labels(disp.ax_)[-1] == "DropoutMLPClassifier"
-
-
-def test_halving_search_is_drawn_by_iteration():
-    model = classifier(dropout=0)
-    halving = HalvingGridSearchCV(
-        model, {"input_dropout": [0.0, 0.2, 0.5, 0.8]}, factor=2, resource="max_iter", min_resources=2, max_resources=4,
-        cv=2, random_state=0,
-    ).fit(X, y)  # fmt: skip
-    disp = DropoutRateDisplay.from_search(halving, name="net")
-    results = pd.DataFrame(halving.cv_results_)
-    assert legend_labels(disp.ax_)[-2:] == ["net, n_resources=2", "net, n_resources=4"]
-    last = results[results.iter == 1].sort_values("param_input_dropout")
-    assert disp.rates == last.param_input_dropout.tolist()
-    assert_allclose(disp.mean_scores, last.mean_test_score)
-
-
-def test_searches_share_positions_of_tuples():
-    first = DropoutRateDisplay([0.0, 0.3, (0.2, 0.2)], rng.rand(3, 4), estimator_name="one").plot()
-    before = tick_positions(first.ax_)
-    second = DropoutRateDisplay([(0.1, 0.5), (0.2, 0.2), 0.1], rng.rand(3, 4)).plot(ax=first.ax_, name="two")
-    after = tick_positions(first.ax_)
-    assert {label: after[label] for label in before} == before
-    assert after["(0.1, 0.5)"] > after["(0.2, 0.2)"] > 0.3
-    assert_allclose(points(second.tuple_errorbar_)[0], [after["(0.1, 0.5)"], after["(0.2, 0.2)"]])
-    labels = legend_labels(first.ax_)
-    assert labels == ["no dropout ± s.e.", "best", "smallest rate within one s.e. of the best", "one", "two"]
-    assert second.errorbar_[0].get_color() == second.choice_.get_color() != first.choice_.get_color()
-    with pytest.raises(ValueError, match=r"left of the rate 0\.9: draw the display with the largest scalar rate first"):
-        DropoutRateDisplay([0.9], [[1.0, 2.0]]).plot(ax=first.ax_)
-    later = DropoutRateDisplay([0.0, 0.5], rng.rand(2, 4)).plot()
-    DropoutRateDisplay([(0.2, 0.2)], rng.rand(1, 4)).plot(ax=later.ax_, color="red")
-    assert tick_positions(later.ax_)["(0.2, 0.2)"] > 0.5
-    assert tick_positions(later.ax_)["0"] == 0
-
-
-def test_legend_covers_no_point():
-    disp = DropoutRateDisplay([0.0, 0.3, (0.2, 0.2)], [[0, 2.0], [1, 2.0], [2, 2.0]], estimator_name="one").plot()
-    disp.figure_.canvas.draw()
-    bottom = disp.ax_.get_legend().get_window_extent().ymin
-    assert disp.ax_.transData.transform((0, 2.0))[1] < bottom
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error", "match"),
-    [
-        ({"metric": "f1"}, ValueError, r"metric='f1' is not .* choose one of \['neg_log_loss', 'accuracy'\]"),
-        ({"param_name": "alpha"}, ValueError, r"param_name='alpha' was not varied.*\['dropoutmlp"),
-    ],
-)
-def test_invalid_searches_raise(search, arguments, error, match):
-    with pytest.raises(error, match=match):
-        DropoutRateDisplay.from_search(search, **arguments)
-
-
-def test_invalid_rates_raise():
-    with pytest.raises(TypeError, match="not a search with cv_results_: use from_estimator to draw an estimator"):
-        DropoutRateDisplay.from_search(LogisticRegression().fit(X, y))
-    with pytest.raises(ValueError, match=r"No parameter ends in 'dropout' among .*'C'.*set param_name"):
-        DropoutRateDisplay.from_estimator(LogisticRegression(), X, y)
-    two = make_pipeline(TransformedTargetRegressor(DropoutMLPRegressor()), DropoutMLPClassifier())
-    with pytest.raises(ValueError, match=r"several dropout rates: set param_name to one of .*regressor__dropout"):
-        DropoutRateDisplay.from_estimator(two, X, y)
-    with pytest.raises(ValueError, match=r"scoring must be one score, .*from_search"):
-        DropoutRateDisplay.from_estimator(classifier(), X, y, scoring=["accuracy", "f1"])
 
 
 # Weights
@@ -521,35 +322,3 @@ def test_plot_returns_display_and_needs_matplotlib(disp, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
     with pytest.raises(ImportError, match=rf"{type(disp).__name__}\.plot requires matplotlib"):
         disp.plot()
-
-
-def test_choice_when_several_rates_vary():
-    scores = np.array([[0.9, 0.8], [0.89, 0.79], [0.91, 0.83]])
-    params = [
-        {"mlp__dropout": 0.0, "mlp__input_dropout": 0.4},
-        {"mlp__dropout": (0.2, 0.2), "mlp__input_dropout": 0.0},
-        {"mlp__dropout": 0.5, "mlp__input_dropout": 0.0},
-    ]
-    results = {f"split{i}_test_score": column for i, column in enumerate(scores.T)}
-    results |= {"mean_test_score": scores.mean(axis=1), "params": params}
-    for name in params[0]:
-        results[f"param_{name}"] = np.empty(3, dtype=object)
-        for i, candidate in enumerate(params):
-            results[f"param_{name}"][i] = candidate[name]
-    assert one_standard_error(results) == 1
-    disp = DropoutRateDisplay.from_cv_results(results)
-    assert disp.one_standard_error_rate == (0.2, 0.2)
-    assert DropoutRateDisplay.from_cv_results(results, param_name="mlp__input_dropout").one_standard_error_rate == 0.0
-    labels = disp.ax_.get_legend_handles_labels()[1]
-    assert "no dropout ± s.e." in labels
-    disp = DropoutRateDisplay([0.0, 0.2], scores[:2], param_name="mlp__input_dropout").plot()
-    assert "input_dropout 0 ± s.e." in disp.ax_.get_legend_handles_labels()[1]
-
-
-def test_rate_without_values_raises_and_one_split_has_no_choice():
-    results = {"split0_test_score": np.array([0.9, 0.8]), "mean_test_score": np.array([0.9, 0.8])}
-    results |= {"param_dropout": np.ma.array([0.0, 0.5], mask=True), "param_input_dropout": np.array([0.0, 0.2])}
-    results["params"] = [{"input_dropout": 0.0}, {"input_dropout": 0.2}]
-    with pytest.raises(ValueError, match=r"No candidate of this search has a value of dropout\."):
-        DropoutRateDisplay.from_cv_results(results, param_name="dropout")
-    assert DropoutRateDisplay.from_cv_results(results, param_name="input_dropout").one_standard_error_rate is None

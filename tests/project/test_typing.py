@@ -10,6 +10,7 @@ from types import NoneType, UnionType
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.colorbar import Colorbar
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
@@ -28,7 +29,8 @@ ROOT = Path(__file__).parents[2]
 CLASSES = [Diagnosis, *(obj for obj in vars(skdropout).values() if inspect.isclass(obj))]
 ESTIMATORS = [DropoutMLPClassifier, DropoutMLPRegressor]
 # imported by the package for type checkers only
-MATPLOTLIB = {c.__name__: c for c in (Axes, AxesImage, Colorbar, ErrorbarContainer, Figure, Line2D, Patch, StepPatch)}
+MATPLOTLIB_TYPES = (Axes, AxesImage, Colorbar, ErrorbarContainer, Figure, Line2D, Patch, PathCollection, StepPatch)
+MATPLOTLIB = {c.__name__: c for c in MATPLOTLIB_TYPES}
 
 
 def hints(obj):
