@@ -19,7 +19,7 @@ copyright = author
 version = release = skdropout.__version__
 
 extensions = [
-    "myst_parser",  # CHANGELOG.md, CONTRIBUTING.md and the tables of README.md
+    "myst_parser",  # CHANGELOG.md, CONTRIBUTING.md, and pages in Markdown
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
@@ -74,17 +74,19 @@ sphinx_gallery_conf = {
 
 html_math_renderer = "mathml"  # see setup: browsers show MathML without a script, also without a network
 html_theme = "pydata_sphinx_theme"
-html_title = "skdropout"
+html_title = "skdropout: dropout for scikit-learn"
+html_baseurl = os.environ.get("READTHEDOCS_CANONICAL_URL", "")
 html_static_path = ["_static"]
 html_css_files = ["style.css"]
 html_show_sourcelink = False
 html_context = {"default_mode": "auto"}  # the theme logs an error without it
 html_theme_options = {
+    "logo": {"text": "skdropout"},
     "header_links_before_dropdown": 6,
     "navbar_align": "left",
     "show_prev_next": False,
     "show_toc_level": 2,
-    # none beside the examples, whose lines are up to 120 characters long
+    # none next to the examples, whose lines are up to 120 characters long
     "secondary_sidebar_items": {"[!a]*": ["page-toc"], "api**": ["page-toc"]},
     "footer_start": ["copyright"],
     "footer_end": ["theme-version"],
