@@ -52,9 +52,10 @@ def nightly(session):
 
 @nox.session(default=False)
 def docs(session):
-    """Build the documentation and run every example; warnings are errors."""
-    session.install(".[doc]")
+    """Build the documentation and run every example; warnings are errors. Then test the site in a browser."""
+    session.install(".[doc]", "pytest", "playwright")
     session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "doc", "doc/_build/html")
+    session.run("pytest", "-m", "slow", "tests/project/test_site.py", env={"SKDROPOUT_SITE": "doc/_build/html"})
 
 
 @nox.session(default=False)

@@ -54,6 +54,7 @@ from ._snapshot import from_snapshot
 from ._threads import prediction_threads, shared_threads
 from ._typing import FloatArray, MatrixLike
 from ._validation import describe_absent_classes, score_of_known_classes
+from ._version import DOCUMENTATION
 from ._weights import FLOAT_DTYPES, checked_weights, mean_weights
 from .engine.activations import columns_per_output
 from .engine.losses import LOSSES
@@ -69,7 +70,7 @@ class BaseDropoutMLP(
     """
 
     _doc_link_module = "skdropout"
-    _doc_link_template = "https://skdropout.readthedocs.io/en/stable/api/{estimator_module}.{estimator_name}.html"
+    _doc_link_template = DOCUMENTATION + "api/{estimator_module}.{estimator_name}.html"
 
     _parameter_constraints: dict[str, list[Any]] = CONSTRAINTS
 

@@ -3,6 +3,7 @@
 import inspect
 import re
 import runpy
+import tomllib
 from itertools import chain
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from numpydoc.validate import validate
 from sklearn.base import BaseEstimator
 
 import skdropout
+from skdropout._version import DOCUMENTATION
 
 ROOT = Path(__file__).parents[2]
 PUBLIC = [getattr(skdropout, name) for name in skdropout.__all__]
@@ -128,7 +130,16 @@ def test_every_public_name_has_a_page():
 @pytest.mark.parametrize("cls", ESTIMATORS)
 def test_the_link_of_the_html_representation_is_that_of_the_page(cls):
     folder = re.search(r":toctree: (\w+)/", (DOC / "api.rst").read_text()).group(1)
-    assert cls()._get_doc_link().endswith(f"/stable/{folder}/skdropout.{cls.__name__}.html")
+    assert cls()._get_doc_link() == f"{DOCUMENTATION}{folder}/skdropout.{cls.__name__}.html"
+
+
+def test_all_links_to_the_site_have_the_same_address():
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
+    assert urls["Documentation"] == DOCUMENTATION
+    for path in chain(ROOT.glob("*.*"), DOC.glob("*.*"), (ROOT / "skdropout").rglob("*.py")):
+        if path.suffix in {".py", ".md", ".toml", ".cff", ".rst"}:
+            for url in re.findall(r"https?://skdropout\.[^\s)>\"'`]+", path.read_text()):
+                assert url.startswith(DOCUMENTATION), path
 
 
 def test_every_example_has_a_place_in_the_gallery():
