@@ -285,12 +285,12 @@ class DropoutMLPClassifier(ClassifierMixin, BaseDropoutMLP):
     >>> from skdropout import DropoutMLPClassifier
     >>> X, y = load_breast_cancer(return_X_y=True)
     >>> X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
-    >>> clf = DropoutMLPClassifier((64, 64), dropout=(0.2, 0.5), early_stopping=True, scoring="loss", random_state=0)
+    >>> clf = DropoutMLPClassifier(
+    ...     hidden_layer_sizes=(64, 64), dropout=(0.2, 0.5), early_stopping=True, scoring="loss", random_state=0
+    ... )
     >>> model = make_pipeline(StandardScaler(), clf).fit(X_train, y_train)
-    >>> model.score(X_test, y_test) > 0.9
-    True
-    >>> model.predict_proba(X_test[:3]).shape
-    (3, 2)
+    >>> print(f"test accuracy: {model.score(X_test, y_test):.2f}")
+    test accuracy: 0.9...
     """
 
     _parameter_constraints: dict[str, list[Any]] = {

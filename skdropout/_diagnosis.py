@@ -141,7 +141,9 @@ def diagnose(
     >>> from sklearn.datasets import load_breast_cancer
     >>> from skdropout import DropoutMLPClassifier, diagnose
     >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> clf = DropoutMLPClassifier((50, 50), early_stopping=True, random_state=0).fit(X, y)
+    >>> clf = DropoutMLPClassifier(
+    ...     hidden_layer_sizes=(50, 50), early_stopping=True, scoring="loss", random_state=0
+    ... ).fit(X, y)
     >>> print(diagnose(clf, X, y).advice[0])
     The inputs have a root mean square of 237: scale them, for example by StandardScaler.
     """

@@ -57,7 +57,9 @@ def register_onnx() -> None:
     >>> from sklearn.preprocessing import StandardScaler
     >>> from skdropout import DropoutMLPClassifier, register_onnx
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = DropoutMLPClassifier(20, learning_rate_init=0.02, early_stopping=True, random_state=0)
+    >>> clf = DropoutMLPClassifier(
+    ...     hidden_layer_sizes=20, learning_rate_init=0.02, early_stopping=True, scoring="loss", random_state=0
+    ... )
     >>> model = make_pipeline(StandardScaler(), clf).fit(X, y)
     >>> register_onnx()  # doctest: +SKIP
     >>> from skl2onnx import to_onnx  # doctest: +SKIP

@@ -278,12 +278,13 @@ class DropoutMLPRegressor(ConformalMixin, RegressorMixin, BaseDropoutMLP):
     >>> from skdropout import DropoutMLPRegressor
     >>> X, y = load_diabetes(return_X_y=True)
     >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
-    >>> reg = DropoutMLPRegressor(hidden_layer_sizes=50, dropout=0.1, early_stopping=True, random_state=0)
+    >>> reg = DropoutMLPRegressor(
+    ...     hidden_layer_sizes=50, dropout=0.1, early_stopping=True, random_state=0
+    ... )
     >>> model = make_pipeline(StandardScaler(), TransformedTargetRegressor(reg, transformer=StandardScaler()))
-    >>> model.fit(X_train, y_train).score(X_test, y_test) > 0.25
-    True
-    >>> model.predict(X_test[:3]).shape
-    (3,)
+    >>> model = model.fit(X_train, y_train)
+    >>> print(f"R²: {model.score(X_train, y_train):.1f} in training, {model.score(X_test, y_test):.1f} on test rows")
+    R²: 0.... in training, 0.3 on test rows
     """
 
     _parameter_constraints: dict[str, list[Any]] = {

@@ -189,8 +189,8 @@ def log_predictive_density_scorer(
     ... )
     >>> model = make_pipeline(StandardScaler(), TransformedTargetRegressor(reg, transformer=StandardScaler()))
     >>> scores = cross_val_score(model, X, y, cv=3, scoring=log_predictive_density_scorer)
-    >>> bool((scores > -6).all())
-    True
+    >>> print(f"log predictive density: {scores.mean():.1f} nats")
+    log predictive density: -5.... nats
     """
     network, X, y, log_jacobian, _ = unwrap(estimator, X, y, with_log_jacobian=True)
     if not hasattr(network, "log_predictive_density"):
@@ -253,11 +253,14 @@ def predict_interval(
     >>> from skdropout import DropoutMLPRegressor, predict_interval
     >>> X, y = load_diabetes(return_X_y=True)
     >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
-    >>> reg = DropoutMLPRegressor(hidden_layer_sizes=20, dropout=0.1, early_stopping=True, random_state=0)
+    >>> reg = DropoutMLPRegressor(
+    ...     hidden_layer_sizes=20, dropout=0.1, early_stopping=True, random_state=0
+    ... )
     >>> model = make_pipeline(StandardScaler(), TransformedTargetRegressor(reg, transformer=StandardScaler()))
     >>> lower, upper = predict_interval(model.fit(X_train, y_train), X_test, coverage=0.8).T
-    >>> bool(0.7 < ((lower <= y_test) & (y_test <= upper)).mean() < 0.9)
-    True
+    >>> inside = (lower <= y_test) & (y_test <= upper)
+    >>> print(f"{inside.mean():.0%} of the test targets are in the 80 % intervals")
+    8...% of the test targets are in the 80 % intervals
     """
     network, X, _, _, transformers = unwrap(estimator, X)
     if not hasattr(network, "predict_interval"):

@@ -46,7 +46,9 @@ class DropoutRates:
     >>> from sklearn.model_selection import RandomizedSearchCV
     >>> from skdropout import DropoutMLPClassifier, DropoutRates
     >>> X, y = load_iris(return_X_y=True)
-    >>> mlp = DropoutMLPClassifier((16, 16), learning_rate_init=0.02, early_stopping=True, random_state=0)
+    >>> mlp = DropoutMLPClassifier(
+    ...     hidden_layer_sizes=(16, 16), learning_rate_init=0.02, early_stopping=True, scoring="loss", random_state=0
+    ... )
     >>> distributions = {"dropout": DropoutRates(n_layers=2, high=0.4)}
     >>> search = RandomizedSearchCV(mlp, distributions, n_iter=3, cv=3, random_state=0).fit(X, y)
     >>> [tuple(round(rate, 2) for rate in params["dropout"]) for params in search.cv_results_["params"]]

@@ -108,7 +108,7 @@ class EarlyStopping(Callback):
     >>> X, y = load_digits(return_X_y=True)
     >>> X, X_val, y, y_val = train_test_split(X / 16, y, random_state=0)
     >>> stopping = EarlyStopping(X_val, y_val, scoring="neg_log_loss", n_iter_no_change=3)
-    >>> clf = DropoutMLPClassifier(30, learning_rate_init=0.02, random_state=0)
+    >>> clf = DropoutMLPClassifier(hidden_layer_sizes=30, learning_rate_init=0.02, random_state=0)
     >>> clf = clf.set_callbacks(stopping).fit(X, y)
     >>> clf.n_iter_ - stopping.best_epoch_
     4

@@ -121,7 +121,7 @@ class ReliabilityDisplay:
     >>> from skdropout import DropoutMLPClassifier, ReliabilityDisplay
     >>> X, y = load_wine(return_X_y=True)
     >>> X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.5, random_state=0)
-    >>> clf = DropoutMLPClassifier(20, dropout=0.3, max_iter=1000, random_state=0)
+    >>> clf = DropoutMLPClassifier(hidden_layer_sizes=20, dropout=0.3, max_iter=1000, random_state=0)
     >>> model = make_pipeline(StandardScaler(), clf).fit(X_train, y_train)
     >>> disp = ReliabilityDisplay.from_estimator(model, X_test, y_test, name="noise-free")
     >>> disp = ReliabilityDisplay.from_estimator(model, X_test, y_test, n_samples=50, ax=disp.ax_)

@@ -78,7 +78,9 @@ class TrainingCurveDisplay:
     >>> from skdropout import DropoutMLPClassifier, TrainingCurveDisplay
     >>> X, y = load_breast_cancer(return_X_y=True)
     >>> X = StandardScaler().fit_transform(X)
-    >>> clf = DropoutMLPClassifier(50, early_stopping=True, scoring="loss", random_state=0)
+    >>> clf = DropoutMLPClassifier(
+    ...     hidden_layer_sizes=50, early_stopping=True, scoring="loss", random_state=0
+    ... )
     >>> disp = TrainingCurveDisplay.from_estimator(clf.set_params(dropout=0).fit(X, y), name="no dropout")
     >>> disp = TrainingCurveDisplay.from_estimator(
     ...     clf.set_params(dropout=0.5).fit(X, y), name="dropout 0.5", ax=disp.ax_

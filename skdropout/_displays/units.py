@@ -75,7 +75,9 @@ class FirstLayerWeightsDisplay:
     >>> from sklearn.datasets import load_digits
     >>> from skdropout import DropoutMLPClassifier, FirstLayerWeightsDisplay
     >>> X, y = load_digits(return_X_y=True)
-    >>> clf = DropoutMLPClassifier(50, dropout=0.5, learning_rate_init=0.02, early_stopping=True, random_state=0)
+    >>> clf = DropoutMLPClassifier(
+    ...     hidden_layer_sizes=50, dropout=0.5, early_stopping=True, scoring="loss", random_state=0
+    ... )
     >>> disp = FirstLayerWeightsDisplay.from_estimator(clf.fit(X / 16, y), units=16)
     >>> disp.images.shape
     (16, 8, 8)
@@ -290,7 +292,9 @@ class ActivationSparsityDisplay:
     >>> from sklearn.datasets import load_digits
     >>> from skdropout import ActivationSparsityDisplay, DropoutMLPClassifier
     >>> X, y = load_digits(return_X_y=True)
-    >>> clf = DropoutMLPClassifier(50, learning_rate_init=0.02, early_stopping=True, random_state=0)
+    >>> clf = DropoutMLPClassifier(
+    ...     hidden_layer_sizes=50, learning_rate_init=0.02, early_stopping=True, scoring="loss", random_state=0
+    ... )
     >>> clf = clf.set_params(dropout=0).fit(X / 16, y)
     >>> disp = ActivationSparsityDisplay.from_estimator(clf, X / 16, name="no dropout")
     >>> clf = clf.set_params(dropout=0.5).fit(X / 16, y)

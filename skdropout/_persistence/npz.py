@@ -66,12 +66,14 @@ class WeightsFileMixin:
         >>> from sklearn.datasets import load_iris
         >>> from skdropout import DropoutMLPClassifier
         >>> X, y = load_iris(return_X_y=True)
-        >>> clf = DropoutMLPClassifier(20, learning_rate_init=0.02, early_stopping=True, random_state=0).fit(X, y)
+        >>> clf = DropoutMLPClassifier(
+        ...     hidden_layer_sizes=20, learning_rate_init=0.02, early_stopping=True, scoring="loss", random_state=0
+        ... ).fit(X, y)
         >>> with TemporaryDirectory() as folder:
         ...     clf.save_weights(Path(folder) / "iris.npz")
-        ...     loaded = DropoutMLPClassifier(20).load_weights(Path(folder) / "iris.npz")
-        >>> bool((loaded.predict_proba(X) == clf.predict_proba(X)).all())
-        True
+        ...     loaded = DropoutMLPClassifier(hidden_layer_sizes=20).load_weights(Path(folder) / "iris.npz")
+        >>> print("largest difference:", abs(loaded.predict_proba(X) - clf.predict_proba(X)).max())
+        largest difference: 0.0
         """
         check_is_fitted(self)
         arrays = state_to_arrays(self)
