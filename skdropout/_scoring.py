@@ -190,7 +190,7 @@ def log_predictive_density_scorer(
     >>> model = make_pipeline(StandardScaler(), TransformedTargetRegressor(reg, transformer=StandardScaler()))
     >>> scores = cross_val_score(model, X, y, cv=3, scoring=log_predictive_density_scorer)
     >>> print(f"log predictive density: {scores.mean():.1f} nats")
-    log predictive density: -5.... nats
+    log predictive density: -5.5 nats
     """
     network, X, y, log_jacobian, _ = unwrap(estimator, X, y, with_log_jacobian=True)
     if not hasattr(network, "log_predictive_density"):

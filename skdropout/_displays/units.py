@@ -76,7 +76,7 @@ class FirstLayerWeightsDisplay:
     >>> from skdropout import DropoutMLPClassifier, FirstLayerWeightsDisplay
     >>> X, y = load_digits(return_X_y=True)
     >>> clf = DropoutMLPClassifier(
-    ...     hidden_layer_sizes=50, dropout=0.5, early_stopping=True, scoring="loss", random_state=0
+    ...     hidden_layer_sizes=50, learning_rate_init=0.02, early_stopping=True, scoring="loss", random_state=0
     ... )
     >>> disp = FirstLayerWeightsDisplay.from_estimator(clf.fit(X / 16, y), units=16)
     >>> disp.images.shape
