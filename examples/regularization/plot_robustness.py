@@ -4,9 +4,9 @@ Robustness to noisy inputs and to wrong labels
 ==============================================
 
 Handwritten digits with two kinds of noise: noise on the pixels at prediction, or wrong labels in training. On clean
-digits dropout costs 1.5 points of error. It helps if the noise is strong: a standard deviation of 0.4 or more on the
-pixels, or 20 to 30 % of wrong labels and more. Early stopping helps little against either. Rates are fixed in advance
-and nothing is tuned; ``benchmarks/robustness.py`` has more data and levels, ``plot_does_dropout_help.py`` has missing
+digits dropout costs about one point of error. It helps if the noise is strong: a standard deviation of 0.4 or more on
+the pixels, or 20 % of wrong labels or more. Early stopping helps little against either. Rates are fixed in advance and
+nothing is tuned; ``benchmarks/robustness.py`` has more data and levels, ``plot_does_dropout_help.py`` has missing
 pixels.
 """
 
