@@ -67,6 +67,8 @@ sphinx_gallery_conf = {
     "doc_module": ("skdropout",),
     "capture_repr": ("_repr_html_",),
     "image_srcset": ["2x"],
+    "remove_config_comments": True,
+    "thumbnail_size": (560, 392),  # about twice the size on the page
     "download_all_examples": False,
     "show_signature": False,
     "write_computation_times": False,  # these pages load scripts from the network

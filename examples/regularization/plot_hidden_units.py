@@ -19,6 +19,7 @@ from sklearn.model_selection import train_test_split
 
 from skdropout import ActivationSparsityDisplay, DropoutMLPClassifier
 
+# sphinx_gallery_thumbnail_number = 2
 warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")  # intended
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X / 16, y, test_size=0.5, stratify=y, random_state=0)

@@ -4,13 +4,18 @@
 browser need Playwright (``pip install playwright``) and Chromium or Chrome.
 """
 
+import inspect
 import os
+import re
 import shutil
 from html.parser import HTMLParser
+from itertools import chain
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
+
+import skdropout
 
 SITE = Path(os.environ.get("SKDROPOUT_SITE", "doc/_build/html")).resolve()
 BROWSER = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
@@ -51,6 +56,21 @@ def test_all_internal_links_resolve_and_no_file_is_loaded_from_the_network():
             if not known:
                 errors.append(f"{path}: {link}")
     assert not errors, "\n".join(errors)
+
+
+@pytest.mark.parametrize("estimator", [skdropout.DropoutMLPClassifier, skdropout.DropoutMLPRegressor])
+def test_the_page_of_an_estimator(estimator):
+    html = (SITE / f"api/skdropout.{estimator.__name__}.html").read_text(encoding="utf-8")
+    parameters = set(inspect.signature(estimator).parameters)
+    for name in parameters:  # one per line
+        assert re.search(rf'<dd><em class="sig-param">.*{name}.*</em>.*</dd>', html), name
+    groups = re.split(r">(Dropout parameters|Parameters of MLP\w+|Additional parameters|Attributes)<", html)
+    assert groups[1::2][1] == estimator.__name__.replace("DropoutMLP", "Parameters of MLP")
+    listed = [re.findall(r"\w+", " ".join(re.findall("<dt><strong>(.+?)</strong>", group))) for group in groups[2:8:2]]
+    assert listed[0][0] == "dropout"
+    assert {name for name in parameters if "dropout" in name} < set(listed[0])
+    assert sorted(chain(*listed)) == sorted(parameters)
+    assert re.search('>Methods<.*<table class="autosummary', html, re.DOTALL)
 
 
 # What is wrong with a page. An element may be wider than the window only inside a box that scrolls.
