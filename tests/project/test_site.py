@@ -81,8 +81,9 @@ FAULTS = """() => {
         : ["auto", "scroll"].includes(getComputedStyle(box).overflowX) || scrolls(box.parentElement);
     for (const element of document.querySelectorAll(".bd-article *, .bd-header *, .bd-footer *")) {
         const box = element.getBoundingClientRect();
-        if (box.width && box.height && box.right > width + 1 && !scrolls(element.parentElement))
-            faults.push(`${element.tagName} ends at ${box.right}: ${element.textContent.trim().slice(0, 60)}`);
+        const right = Math.max(box.right, scrolls(element) ? 0 : box.left + element.scrollWidth);
+        if (box.width > 1 && box.height > 1 && right > width + 1 && !scrolls(element.parentElement))
+            faults.push(`${element.tagName} ends at ${right}: ${element.textContent.trim().slice(0, 60)}`);
     }
     for (const image of document.images) if (!image.naturalWidth) faults.push(`broken image: ${image.src}`);
     for (const formula of document.querySelectorAll("math"))
