@@ -20,6 +20,7 @@ if __name__ == "__main__":
     plt.switch_backend("Agg")
     sys.argv[1:] = []
     for name, (example, number) in PICTURES.items():
+        plt.rcdefaults()
         path = ROOT / "examples" / example
         exec(compile(path.read_text(), path, "exec"), {"__name__": "__main__"})
         picture = ROOT / "doc" / "_static" / name

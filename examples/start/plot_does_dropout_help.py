@@ -74,8 +74,9 @@ fig, ax = plt.subplots(figsize=(8, 4.6), layout="constrained")
 colors = "0.75", "0.6", "0.45", "0.3", "C0"
 for i, (name, color) in enumerate(zip(candidates, colors, strict=True)):
     mean, error = table[:, :, i].mean(axis=0), stats.sem(table[:, :, i])
-    bars = ax.bar(np.arange(4) + 0.18 * (i - 2), mean, 0.18, yerr=error, color=color, capsize=2, label=name)
-ax.bar_label(bars, fmt="%.0f %%", color="C0", fontsize=9, fontweight="bold", padding=2)
+    ax.bar(np.arange(4) + 0.18 * (i - 2), mean, 0.18, yerr=error, color=color, capsize=2, label=name)
+for x, y, height in zip(np.arange(4) + 0.28, mean, mean + error, strict=True):
+    ax.text(x, height + 0.8, f"{y:.0f} %", color="C0", fontweight="bold")
 ax.set(ylabel="test error, %", title="Test error on digits with missing pixels")
 ax.set_xticks(range(4), ["\n" * 6 + ("complete" if f == 0 else f"{f:.0%} missing") for f in fractions])
 ax.tick_params(axis="x", length=0)

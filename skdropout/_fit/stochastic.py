@@ -300,6 +300,12 @@ class Training:
         if settings.verbose:
             print(history.plateau_line(rate))
         if rate is None:
+            if history.stopped_before_loss():
+                warnings.warn(
+                    f"Early stopping with scoring={settings.scoring!r} ended training in epoch {history.n_iter_}, but "
+                    "the validation loss was still decreasing: set scoring='loss', or increase n_iter_no_change.",
+                    ConvergenceWarning,
+                )
             return False
         optimizer.learning_rate, history._no_improvement_count = rate, 0
         return True
