@@ -290,3 +290,32 @@ def test_training_continues_while_running_moments_lag(noise_free_losses):
     assert epochs_until_both_stall(noise_free_losses, noise_free_losses, window=10) < 40
     assert clf.n_iter_ > 100
     assert clf.score(data, labels) > 0.9
+
+
+@pytest.mark.parametrize("scoring", ["accuracy", "roc_auc_ovr"])
+def test_a_score_that_ends_training_while_the_loss_decreases_is_reported(scoring):
+    X, y = load_wine(return_X_y=True)
+    clf = DropoutMLPClassifier(early_stopping=True, scoring=scoring, random_state=0)
+    with pytest.warns(
+        ConvergenceWarning, match=rf"scoring='{scoring}' ended training in epoch \d+, but .* set scoring="
+    ):
+        clf.fit(StandardScaler().fit_transform(X), y)
+    recent = clf.validation_loss_curve_[-clf.n_iter_no_change // 2 :]
+    assert min(recent) < min(clf.validation_loss_curve_[: -len(recent)]) - clf.tol
+
+
+@pytest.mark.parametrize("params", [{"dropout": 0.0}, {"scoring": "loss"}, {"scoring": "neg_log_loss"}], ids=str)
+def test_stopping_as_scikit_learn_does_and_by_the_loss_is_silent(params):
+    X, y = load_wine(return_X_y=True)
+    clf = DropoutMLPClassifier(early_stopping=True, learning_rate_init=0.02, random_state=0, **params)
+    clf.fit(StandardScaler().fit_transform(X), y)  # warnings are errors
+    assert clf.n_iter_ < clf.max_iter
+
+
+def test_stopping_by_a_score_after_the_minimum_of_the_loss_is_silent():
+    X, y = load_wine(return_X_y=True)
+    X, y = StandardScaler().fit_transform(X), np.where(np.arange(len(y)) % 3, y, 0)  # a third of the labels is wrong
+    clf = DropoutMLPClassifier(
+        early_stopping=True, scoring="accuracy", learning_rate_init=0.02, n_iter_no_change=40, random_state=0
+    ).fit(X, y)
+    assert clf.n_iter_ < clf.max_iter
