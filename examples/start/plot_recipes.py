@@ -5,11 +5,12 @@ Recipes: dropout for noisy labels, missing inputs, tables and text
 
 Parameters to start with for four kinds of data. Each recipe is compared with the same network without dropout on the
 same splits. Dropout reduces the error where training labels are wrong and where inputs are missing at prediction. On a
-small table and on texts it changes little. :doc:`/choosing` has recipes and measurements for more kinds of data.
+small table and on texts it changes little.
 """
 
 # %%
-# Each recipe changes a few parameters of this network.
+# :doc:`/choosing` has recipes and measurements for more kinds of data. Each recipe changes a few parameters of this
+# network.
 import matplotlib.pyplot as plt
 import numpy as np
 from scipy.stats import sem
