@@ -83,7 +83,9 @@ def image_split(load, n_rows, wrong, repeat, fresh=False):
     X, y, n_train = images(load)
     order = np.random.RandomState(2026).permutation(n_train)
     if fresh:
-        train, test = np.split(np.array_split(order[n_rows * MAX_REPEATS :], MAX_REPEATS)[repeat][2000:], [n_rows])
+        train, test = np.split(
+            np.array_split(order[n_rows * MAX_REPEATS :], MAX_REPEATS)[repeat][MAX_TEST_IMAGES:], [n_rows]
+        )
     elif n_rows < n_train // MAX_REPEATS:
         train = order[n_rows * repeat : n_rows * (repeat + 1)]
         test = np.array_split(order[n_rows * MAX_REPEATS :], MAX_REPEATS)[repeat][:MAX_TEST_IMAGES]

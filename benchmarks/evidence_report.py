@@ -147,19 +147,19 @@ def report_longer(records):
             print_row(candidate, cells, 40)
 
 
-def report_long(records, candidates):
-    """Print error (%) and log loss of each candidate, and the paired difference of dropout to it."""
-    for name, (dropout, *rivals) in candidates.items():
+def report_fresh(records):
+    """Print error (%) and log loss of each candidate, and the paired difference of the first, dropout, to it."""
+    tables = {}
+    for (name, _, candidate, *_), record in records.items():
+        tables.setdefault(name, {}).setdefault(candidate, []).append(record)
+    for name, table in tables.items():
+        dropout, *_ = table
         print_row(f"\n{name}", ["error, %", "log loss, nats", f"{dropout} minus this (p)"], 40)
-        table = {
-            candidate: np.array([record for key, record in records.items() if key[0] == name and key[2] == candidate])
-            * [100, 1]
-            for candidate in (dropout, *rivals)
-        }
         for candidate, values in table.items():
+            values = np.array(values) * [100, 1]
             cells = [f"{values[:, 0].mean():.2f}", f"{values[:, 1].mean():.4f}"]
             if candidate != dropout:
-                mean, error, _, p, _ = paired(table[dropout] - values, 0)
+                mean, error, _, p, _ = paired(table[dropout] * np.array([100, 1]) - values, 0)
                 cells.append(
                     " / ".join(f"{mean[i]:+.{d}f} ± {error[i]:.{d}f} ({p[i]:.4f})" for i, d in enumerate((2, 4)))
                 )

@@ -23,6 +23,7 @@ if __name__ == "__main__":
         plt.rcdefaults()
         path = ROOT / "examples" / example
         exec(compile(path.read_text(), path, "exec"), {"__name__": "__main__"})
+        assert number in plt.get_fignums(), example
         picture = ROOT / "doc" / "_static" / name
         plt.figure(number).savefig(picture, dpi=110)
         Image.open(picture).convert("RGB").quantize(64).save(picture, optimize=True)  # a third of the size

@@ -1,4 +1,5 @@
 import os
+import sys
 from pathlib import Path
 
 # Before NumPy, SciPy and Matplotlib are imported
@@ -11,6 +12,19 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one process per core: more threads th
 import pytest
 
 collect_ignore = ["estimators/fuzz_atheris.py", "files/make.py"]  # programs
+
+
+class ClosedFigures:
+    """Close the figures of each test and doctest."""
+
+    @pytest.hookimpl
+    def pytest_runtest_teardown(self):
+        if "matplotlib.pyplot" in sys.modules:
+            sys.modules["matplotlib.pyplot"].close("all")
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(ClosedFigures())
 
 
 def pytest_collection_modifyitems(items):

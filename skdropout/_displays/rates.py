@@ -150,10 +150,10 @@ class DropoutRateDisplay:
     >>> disp.ax_.get_ylabel()
     'Negative log loss'
 
-    The same scores as paired differences to no dropout:
+    The same scores as paired differences to rate 0:
 
     >>> disp.plot(difference=True).ax_.get_ylabel()
-    'Negative log loss minus that without dropout'
+    'Negative log loss minus that at dropout 0'
     """
 
     mean_scores: FloatArray
@@ -182,7 +182,7 @@ class DropoutRateDisplay:
         estimator_name: str | None = None,
         other_params: Sequence[str] = (),
     ) -> None:
-        self.rates = rates
+        self.rates = rates = [_as_rate(rate) for rate in rates]
         self.test_scores = test_scores
         self.param_name = param_name
         self.score_name = score_name
@@ -221,7 +221,7 @@ class DropoutRateDisplay:
             Axes to draw on, such as ``ax_`` of another display; None for a new figure.
 
         name : str, default=None
-            Name for the legend; None for `estimator_name`.
+            Name for the legend, which a plane does not show; None for `estimator_name`.
 
         negate_score : bool, default=False
             Whether to draw the negated score, which is the loss if the score is a negated loss.
@@ -252,21 +252,19 @@ class DropoutRateDisplay:
             if `ax` already has tuples at the positions of these scalar rates.
         """
         kind = _choose_kind(kind, self.rates, ax)
-        if difference and self.differences is None:
-            raise ValueError(
-                f"difference=True compares with {self.param_name}=0, which is not among the rates or has a NaN score: "
-                "add 0.0 to the rates. A random search draws no exact 0: search a list of drawn rates and 0.0."
-            )
+        if difference:
+            self._check_differences()
         tuples = [i for i, rate in enumerate(self.rates) if np.ndim(rate)]
         width = {"categories": 6.4 + 0.25 * max(0, len(tuples) - 6), "plane": 7.2}.get(kind, 6.4)
         ax = new_axes(self, ax, figsize=(width, 4.8), layout="constrained")
         y, errors = _mean_and_error(self.differences) if difference else (self.mean_scores, self.standard_errors)
         y = -y if negate_score else y
         score_label = validate_score_name(None, self.score_name, negate_score)
+        param = self._short_names()[0]
         if difference:
-            score_label += f" minus that {self._zero_label('without dropout', 'at {} 0')}"
+            score_label += f" minus that at {param} 0"
         self.errorbar_ = self.tuple_errorbar_ = self.scatter_ = self.colorbar_ = self.baseline_ = self.band_ = None
-        xlabel = param = self._short_names()[0]
+        xlabel = param
         if kind == "plane":
             xy = np.array([np.broadcast_to(rate, 2) for rate in self.rates], dtype=float)
             self._draw_plane(xy, y, score_label, negate_score, difference, kwargs)
@@ -289,6 +287,14 @@ class DropoutRateDisplay:
         legend_on_top(ax, ncols=2)
         return self
 
+    def _check_differences(self):
+        if self.differences is None:
+            raise ValueError(
+                f"difference=True compares with {self.param_name}=0, which is not among the rates {self.rates} or has "
+                "a NaN score: add 0.0 to the rates. A random search draws no exact 0: search a list of drawn rates and "
+                "0.0. A halving search may have eliminated it: pass the rows of its first iteration to from_cv_results."
+            )
+
     def _index_of_zero(self):
         """Return the index of the first rate that is 0 in all layers and has a score, or None."""
         zeros = (i for i, rate in enumerate(self.rates) if not np.any(rate) and np.isfinite(self.mean_scores[i]))
@@ -303,11 +309,6 @@ class DropoutRateDisplay:
         """Return the names of all dropout rates that were varied, which the one-standard-error rule adds."""
         param, *others = self._short_names()
         return [param, *(other for other in others if other.endswith("dropout"))]
-
-    def _zero_label(self, alone, general):
-        """Return `alone` if rate 0 means no dropout at all, or `general` with the name of the parameter."""
-        names = self._added_names()
-        return alone if names == ["dropout"] else general.format(names[0])
 
     def _note_on_others(self):
         """Return a line for the x-axis label that says over which parameters each point is the best, if any."""
@@ -335,13 +336,16 @@ class DropoutRateDisplay:
         from matplotlib.colors import CenteredNorm
 
         drawn = np.isfinite(y)
-        style = {"cmap": "viridis", "s": 80, "edgecolors": "k", "linewidths": 0.5}
+        style: dict[str, Any] = {"cmap": "viridis", "s": 80, "edgecolors": "k", "linewidths": 0.5}
         if difference:
             style |= {"cmap": "RdBu", "norm": CenteredNorm()}
         style["cmap"] += "_r" * negate_score
         add_legend_entry(self.ax_, "same rate for both layers", linestyle="--", linewidth=1)
         self.ax_.plot([0, xy.max()], [0, xy.max()], color=GRAY, linestyle="--", linewidth=1, zorder=0)
-        self.scatter_ = self.ax_.scatter(xy[drawn, 0], xy[drawn, 1], c=y[drawn], **style | kwargs)
+        style |= kwargs
+        if not style.keys().isdisjoint({"vmin", "vmax"}):
+            style.pop("norm", None)
+        self.scatter_ = self.ax_.scatter(xy[drawn, 0], xy[drawn, 1], c=y[drawn], **style)
         self.colorbar_ = self.figure_.colorbar(self.scatter_, ax=self.ax_, label=score_label)
 
     def _draw_baseline(self, y, errors, difference, color):
@@ -349,7 +353,7 @@ class DropoutRateDisplay:
         ax, zero = self.ax_, self._index_of_zero()
         if zero is None:
             return
-        label = self._zero_label("no dropout", "{} 0") + ("" if difference else " ± s.e.")
+        label = f"{self._short_names()[0]} 0" + ("" if difference else " ± s.e.")
         add_legend_entry(ax, label, linestyle="--", linewidth=1)
         self.baseline_ = ax.axhline(y[zero], color=color, linestyle="--", linewidth=1, zorder=1)
         if np.isfinite(errors[zero]) and not difference:
@@ -540,9 +544,10 @@ class DropoutRateDisplay:
         iterations = np.asarray(cv_results.get("iter", np.zeros(len(cv_results["params"]))))
         rounds = [np.flatnonzero(iterations == iteration) for iteration in np.unique(iterations)]
         drawn = [_best_of_each_rate(cv_results, candidates, param_name, metric) for candidates in rounds]
-        kind = _choose_kind(kind, [rate for rates, _ in drawn for rate in rates], ax)
         first = len(rounds) - 1 if kind == "plane" else 0
+        kind = _choose_kind(kind, [rate for rates, _ in drawn[first:] for rate in rates], ax)
         others = _other_params(cv_results, rounds[first], param_name)
+        displays = []  # all are checked before the first is drawn
         for candidates, (rates, scores) in zip(rounds[first:], drawn[first:], strict=True):
             label = name
             if "n_resources" in cv_results:
@@ -557,6 +562,10 @@ class DropoutRateDisplay:
                 other_params=others,
             )
             disp.one_standard_error_rate = _chosen_rate(cv_results, candidates, param_name, metric)
+            if difference:
+                disp._check_differences()
+            displays.append(disp)
+        for disp in displays:
             ax = disp.plot(ax=ax, negate_score=negate_score, kind=kind, difference=difference, **kwargs).ax_
         return disp
 
@@ -758,7 +767,7 @@ def _as_rate(value):
 
 
 def _label(rates):
-    return "(" + ", ".join(f"{rate:.3g}" for rate in rates) + ")"
+    return "(" + ", ".join(f"{rate:.6g}" for rate in rates) + ")"
 
 
 def _place_tuples(labels, scalars, ax):

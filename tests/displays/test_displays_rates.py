@@ -78,7 +78,7 @@ def test_choice_is_smallest_rate_within_one_standard_error():
     assert disp.best_rate == 0.6
     assert disp.one_standard_error_rate == (0.1, 0.3)
     assert_allclose(disp.choice_.get_xydata(), [[tick_positions(disp.ax_)["(0.1, 0.3)"], 0.8]])
-    assert legend_labels(disp.ax_) == ["no dropout ± s.e.", "best", "smallest mean rate\nwithin one s.e. of the best"]
+    assert legend_labels(disp.ax_) == ["dropout 0 ± s.e.", "best", "smallest mean rate\nwithin one s.e. of the best"]
 
 
 def test_one_split_has_no_error_bars():
@@ -173,7 +173,7 @@ def test_searches_share_positions_of_tuples():
     assert after["(0.1, 0.5)"] > after["(0.2, 0.2)"] > 0.3
     assert_allclose(points(second.tuple_errorbar_)[0], [after["(0.1, 0.5)"], after["(0.2, 0.2)"]])
     labels = legend_labels(first.ax_)
-    assert labels == ["no dropout ± s.e.", "best", "smallest mean rate\nwithin one s.e. of the best", "one", "two"]
+    assert labels == ["dropout 0 ± s.e.", "best", "smallest mean rate\nwithin one s.e. of the best", "one", "two"]
     assert second.errorbar_[0].get_color() == second.choice_.get_color() != first.choice_.get_color()
     with pytest.raises(ValueError, match=r"left of the rate 0\.9: draw the display with the largest scalar rate first"):
         DropoutRateDisplay([0.9], [[1.0, 2.0]]).plot(ax=first.ax_)
@@ -336,7 +336,7 @@ def test_kind_plane(difference, negate):
     assert (limits[0] == -limits[1]) == difference
     assert disp.errorbar_ is disp.tuple_errorbar_ is disp.baseline_ is disp.band_ is None
     assert disp.colorbar_.ax.get_ylabel() == disp.ax_.get_figure().axes[1].get_ylabel()
-    assert disp.colorbar_.ax.get_ylabel().endswith("minus that without dropout") == difference
+    assert disp.colorbar_.ax.get_ylabel().endswith("minus that at dropout 0") == difference
     assert_allclose(disp.best_.get_xydata(), [[0.1, 0.4]])
     assert_allclose(disp.choice_.get_xydata(), [[0.0, 0.0]])  # 2.0 is within 0.5 of 2.5
     assert (disp.ax_.get_xlabel(), disp.ax_.get_ylabel()) == ("dropout of hidden layer 1", "dropout of hidden layer 2")
@@ -425,9 +425,9 @@ def test_differences_are_paired(search, negate):
     assert_array_equal(disp.baseline_.get_ydata(), [0, 0])
     assert disp.band_ is None
     assert_allclose(disp.standard_errors, sem(scores[[1, 2, 0, 4, 3]], axis=1))  # those of the scores
-    assert disp.ax_.get_ylabel() == f"{'Log' if negate else 'Negative log'} loss minus that without dropout"
+    assert disp.ax_.get_ylabel() == f"{'Log' if negate else 'Negative log'} loss minus that at dropout 0"
     labels = legend_labels(disp.ax_)
-    assert labels[:3] == ["no dropout", "best", "smallest mean rate\nwithin one unpaired s.e. of the best"]
+    assert labels[:3] == ["dropout 0", "best", "smallest mean rate\nwithin one unpaired s.e. of the best"]
     plain = DropoutRateDisplay.from_search(search, negate_score=negate)
     assert disp.one_standard_error_rate == plain.one_standard_error_rate
     assert disp.best_rate == plain.best_rate
@@ -462,3 +462,28 @@ def test_rate_without_values_raises_and_one_split_has_no_choice():
     with pytest.raises(ValueError, match=r"No candidate of this search has a value of dropout\."):
         DropoutRateDisplay.from_cv_results(results, param_name="dropout")
     assert DropoutRateDisplay.from_cv_results(results, param_name="input_dropout").one_standard_error_rate is None
+
+
+def test_a_halving_search_without_rate_0_in_its_last_iteration_draws_nothing_and_says_so():
+    params = [{"dropout": rate} for rate in (0.0, 0.2, 0.4, 0.2)]
+    results = make_results([[0.7, 0.8], [0.8, 0.9], [0.6, 0.7], [0.9, 0.9]], params)
+    results |= {"iter": np.array([0, 0, 0, 1]), "n_resources": np.array([50, 50, 50, 100])}
+    with pytest.raises(ValueError, match=r"dropout=0, which is not among the rates \[0.2\].* halving search may have"):
+        DropoutRateDisplay.from_cv_results(results, difference=True)
+    assert plt.get_fignums() == []
+    first = {key: values[:3] for key, values in results.items()}
+    assert_allclose(DropoutRateDisplay.from_cv_results(first, difference=True).differences[1], [0.1, 0.1])
+
+
+def test_rates_may_be_an_array():
+    rates = np.array([[0.0, 0.2], [0.3, 0.1]])
+    disp = DropoutRateDisplay(rates, [[0.7, 0.8], [0.8, 0.9]]).plot(kind="plane")
+    assert disp.rates == [(0.0, 0.2), (0.3, 0.1)]
+    assert disp.best_rate == (0.3, 0.1)
+
+
+def test_a_plane_takes_the_keyword_arguments_of_scatter():
+    disp = DropoutRateDisplay([0.0, (0.0, 0.2), (0.3, 0.1)], [[0.7, 0.8], [0.8, 0.9], [0.6, 0.8]])
+    disp.plot(kind="plane", difference=True, linewidths=2, vmin=-1, vmax=0.5)
+    assert disp.scatter_.get_linewidths() == [2]
+    assert disp.scatter_.get_clim() == (-1, 0.5)

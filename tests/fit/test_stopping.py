@@ -35,7 +35,7 @@ def test_convergence_uses_the_noise_free_objective_on_a_fifth_of_the_rows(noise_
     params, X_, y_ = dict(extra), np.resize(X, (n_rows, 3)), np.resize(y, n_rows)
     objectives, weight = [], np.ones(n_rows)
     if weighted:
-        weight = rng.uniform(0.5, 2, size=n_rows) * (np.arange(n_rows) % 2)
+        weight = np.random.RandomState(0).uniform(0.5, 2, size=n_rows) * (np.arange(n_rows) % 2)
     rows = np.flatnonzero(weight)
     n_used = min(max(200, len(rows) // 5), 1000)
     if len(rows) > n_used:
@@ -300,8 +300,25 @@ def test_a_score_that_ends_training_while_the_loss_decreases_is_reported(scoring
         ConvergenceWarning, match=rf"scoring='{scoring}' ended training in epoch \d+, but .* set scoring="
     ):
         clf.fit(StandardScaler().fit_transform(X), y)
-    recent = clf.validation_loss_curve_[-clf.n_iter_no_change // 2 :]
+    recent = clf.validation_loss_curve_[-(clf.n_iter_no_change // 2) :]
     assert min(recent) < min(clf.validation_loss_curve_[: -len(recent)]) - clf.tol
+
+
+def test_the_loss_of_an_earlier_fit_does_not_hide_that_of_a_warm_start():
+    X, y = load_wine(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    clf = DropoutMLPClassifier(early_stopping=True, scoring="accuracy", warm_start=True, random_state=0).fit(X, y)
+    low = min(clf.validation_loss_curve_)
+    with pytest.warns(ConvergenceWarning, match="still decreasing"):
+        clf.fit(X, np.where(np.arange(len(y)) % 4, y, (y + 1) % 3))  # a quarter of the labels changes
+    assert min(clf.validation_loss_curve_[-clf.n_iter_ :]) > low
+
+
+def test_regressors_that_stop_by_a_score_are_silent():
+    y_large = 1000 * StandardScaler().fit_transform(y[:300, np.newaxis]).ravel()
+    reg = DropoutMLPRegressor(dropout=0.1, early_stopping=True, scoring="r2", dropout_schedule="constant")
+    reg.set_params(learning_rate_init=0.1, random_state=0).fit(X[:300], y_large)
+    assert reg.n_iter_ < reg.max_iter
 
 
 @pytest.mark.parametrize("params", [{"dropout": 0.0}, {"scoring": "loss"}, {"scoring": "neg_log_loss"}], ids=str)

@@ -115,7 +115,7 @@ def test_the_code_in_the_readme_runs(capsys):
     quick_start, search, intervals = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     names = {}
     exec(quick_start, names)
-    accuracy, written = re.fullmatch(r"test accuracy: (0.\d+)\n", capsys.readouterr().out), quick_start.split(": ")[-1]
+    accuracy, written = re.fullmatch(r"test accuracy: (0\.\d+)\n", capsys.readouterr().out), quick_start.split(": ")[-1]
     assert float(accuracy.group(1)) == pytest.approx(float(written), abs=0.01)
     names |= {name: names[name][::6] for name in ("X_train", "y_train")}
     exec(search + intervals, names)

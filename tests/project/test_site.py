@@ -63,7 +63,7 @@ def test_the_page_of_an_estimator(estimator):
     html = (SITE / f"api/skdropout.{estimator.__name__}.html").read_text(encoding="utf-8")
     parameters = set(inspect.signature(estimator).parameters)
     for name in parameters:  # one per line
-        assert re.search(rf'<dd><em class="sig-param">.*{name}.*</em>.*</dd>', html), name
+        assert re.search(rf'<dd><em class="sig-param">.*>{name}<.*</em>.*</dd>', html), name
     groups = re.split(r">(Dropout parameters|Parameters of MLP\w+|Additional parameters|Attributes)<", html)
     assert groups[1::2][1] == estimator.__name__.replace("DropoutMLP", "Parameters of MLP")
     listed = [re.findall(r"\w+", " ".join(re.findall("<dt><strong>(.+?)</strong>", group))) for group in groups[2:8:2]]
