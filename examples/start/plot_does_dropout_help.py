@@ -17,6 +17,7 @@ import warnings
 import matplotlib.pyplot as plt
 import numpy as np
 from scipy import stats
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit
 
@@ -69,6 +70,18 @@ for i, name in enumerate(candidates):
     print(f"{name:20}" + "".join(f"{m:9.1f} (p {q:.3f})" for m, q in zip(table[:, :, i].mean(axis=0), p, strict=True)))
 
 # %%
+# If the damage is known before training, it is better to train on damaged copies of the images, too. Dropout still
+# lowers the error a little.
+copies = {"damaged copies": {"dropout": 0.0}, "damaged copies, dropout 0.5": {"dropout": 0.5}}
+for name, params in copies.items():
+    found = []
+    for train, test in splits.split(X, y):
+        damaged = np.where(np.random.RandomState(1).uniform(size=X[train].shape) < 0.5, X[train].mean(axis=0), X[train])
+        images, labels = np.vstack([X[train], damaged]) / 16, np.tile(y[train], 2)
+        found.append(list(errors(clone(mlp).set_params(**params).fit(images, labels), X[test] / 16, y[test]).values()))
+    print(f"{name:28}" + "".join(f"{mean:8.1f}" for mean in np.mean(found, axis=0)))
+
+# %%
 # The bars are standard errors over the splits.
 fig, ax = plt.subplots(figsize=(8, 4.6), layout="constrained")
 colors = "0.75", "0.6", "0.45", "0.3", "C0"
@@ -76,9 +89,9 @@ for i, (name, color) in enumerate(zip(candidates, colors, strict=True)):
     mean, error = table[:, :, i].mean(axis=0), stats.sem(table[:, :, i])
     ax.bar(np.arange(4) + 0.18 * (i - 2), mean, 0.18, yerr=error, color=color, capsize=2, label=name)
 for x, y, height in zip(np.arange(4) + 0.28, mean, mean + error, strict=True):
-    ax.text(x, height + 0.8, f"{y:.0f} %", color="C0", fontweight="bold")
-ax.set(ylabel="test error, %", title="Test error on digits with missing pixels")
-ax.set_xticks(range(4), ["\n" * 6 + ("complete" if f == 0 else f"{f:.0%} missing") for f in fractions])
+    ax.text(x, height + 0.8, f"{y:.0f}%", color="C0", fontweight="bold")
+ax.set(ylabel="test error, %", title="Test error on digits with pixels replaced by their mean")
+ax.set_xticks(range(4), ["\n" * 6 + ("complete" if f == 0 else f"{f:.0%} replaced") for f in fractions])
 ax.tick_params(axis="x", length=0)
 ax.spines[["top", "right"]].set_visible(False)
 ax.legend(frameon=False)

@@ -51,7 +51,7 @@ ax.plot(grid, functions[:, :60], color="C1", linewidth=0.6, alpha=0.5, label=["6
 ax.plot(grid, mean, color="C0", linewidth=2, label="mean of the passes")
 ax.plot(grid, np.sin(1.5 * grid), "k--", linewidth=1, label="true function")
 ax.plot(x, y, "k.", markersize=4, label="data")
-ax.set(xlabel="x", ylabel="y", title="Monte Carlo passes disagree where there is no data")
+ax.set(xlabel="x", ylabel="y", title="Monte Carlo passes disagree in the gap of the data")
 fig.legend(loc="outside lower center", ncols=3)
 plt.show()
 
