@@ -259,8 +259,8 @@ def predict_interval(
     >>> model = make_pipeline(StandardScaler(), TransformedTargetRegressor(reg, transformer=StandardScaler()))
     >>> lower, upper = predict_interval(model.fit(X_train, y_train), X_test, coverage=0.8).T
     >>> inside = (lower <= y_test) & (y_test <= upper)
-    >>> print(f"{inside.mean():.0%} of the test targets are in the 80 % intervals")
-    8...% of the test targets are in the 80 % intervals
+    >>> print(f"{inside.mean():.0%} of the test targets are in the 80% intervals")
+    8...% of the test targets are in the 80% intervals
     """
     network, X, _, _, transformers = unwrap(estimator, X)
     if not hasattr(network, "predict_interval"):
