@@ -123,6 +123,14 @@ def test_the_code_in_the_readme_runs(capsys):
     assert re.fullmatch(r"\d\d% of new targets in 80% intervals\n", capsys.readouterr().out)
 
 
+def test_the_readme_is_one_page():
+    readme = (ROOT / "README.md").read_text()
+    assert len(readme.splitlines()) <= 140
+    assert len(readme.split()) <= 1000
+    prose = re.sub(r"```.*?```", "", readme, flags=re.DOTALL).splitlines()
+    assert [line for line in prose if len(line) > 100] == []
+
+
 def test_links_of_the_readme_exist():
     readme = (ROOT / "README.md").read_text()
     pages = re.findall(rf"{skdropout._version.DOCUMENTATION}(\w+)\.html", readme)
