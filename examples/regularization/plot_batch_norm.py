@@ -3,12 +3,13 @@
 Batch normalization with dropout: the variance shift
 ====================================================
 
-Batch normalization learns the variance of its input during training. Dropout before it adds to that variance, but is
-absent at prediction, so that the normalized output is too small: a *variance shift* (Li, Chen, Hu and Yang, 2019). This
-example measures the shift for the three positions of ``batch_norm``, and the log loss on digits. A rate of 0.5 is too
-high for this network even without batch normalization. With ``"after_dropout"`` the variance falls to less than a
-quarter, and the log loss is more than twice that without batch normalization. To avoid this, normalize before the
-activation and keep the rates near 0.1, or use dropout in the last hidden layer only, which no normalization follows.
+Batch normalization learns the variance of its input during training. Dropout before it increases that variance in
+training but not at prediction, so the normalized output is too small at prediction: a *variance shift* (Li, Chen, Hu
+and Yang, 2019). This example measures the shift for the three positions of ``batch_norm``, and the log loss on digits.
+A rate of 0.5 is too high for this network even without batch normalization. With ``"after_dropout"`` the variance falls
+to less than a quarter, and the log loss is more than twice that without batch normalization. To avoid this, normalize
+before the activation and keep the rates near 0.1, or use dropout in the last hidden layer only, which is not followed
+by a normalization.
 """
 
 # %%

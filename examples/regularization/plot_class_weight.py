@@ -3,11 +3,11 @@
 Imbalanced classes: dropout and class weights
 =============================================
 
-The task is to detect eights, which are one of 35 digits here. With a dropout rate of 0.5 the network misses more of
-them, 47 % instead of 31 %. ``class_weight="balanced"`` gives both classes the same total weight in training, as
-everywhere in scikit-learn, and with dropout the recall rises from 0.53 to 0.81. The cost is lower precision, and
-probabilities for a different population: their mean is far above the fraction of eights. The ranking of the rows is not
-better (average precision), so that a lower threshold works as well and leaves the probabilities unchanged.
+The task is to detect the digit eight, which is one in 35 digits here. With a dropout rate of 0.5 the network misses
+more eights: 47% instead of 31%. ``class_weight="balanced"`` gives both classes the same total weight in training, as
+everywhere in scikit-learn. With dropout, the recall rises from 0.53 to 0.81. The cost is lower precision and biased
+probabilities: their mean is far above the fraction of eights. The ranking of the rows does not improve (average
+precision), so a lower decision threshold works as well and leaves the probabilities unchanged.
 """
 
 # %%

@@ -4,9 +4,9 @@ A custom dropout kind
 =====================
 
 A custom dropout kind is a short class and one line in a table. The kind in this example is uniform noise around 1, with
-the mean and variance of standard dropout. Once registered, it is a value of ``dropout_kind`` like the others: it can be
-cloned, searched and sampled, and works with sparse rows. On these digits it is as good as standard dropout up to a rate
-of 0.5, and worse at 0.7.
+the mean and variance of standard dropout. Once registered, it can be used as ``dropout_kind`` like the built-in kinds,
+in ``clone``, searches and Monte Carlo passes, and with sparse rows. On these digits it performs as well as standard
+dropout up to a rate of 0.5, and worse at 0.7.
 """
 
 # %%

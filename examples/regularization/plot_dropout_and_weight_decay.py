@@ -3,11 +3,11 @@
 Dropout compared with weight decay and early stopping
 =====================================================
 
-Three ways to reduce overfitting: dropout, weight decay (``alpha``, an L2 penalty), and early stopping at the lowest
-validation loss. Each is used alone and in combination on two small data sets. On 300 digits there is little to gain:
-dropout and weight decay are within two standard errors of no regularization, and early stopping is worse, because it
-trains on a tenth fewer rows. On breast cancer each of the three helps, weight decay most, and all three together are no
-better than weight decay alone. Try each of them, and tune the one that helps.
+This example compares three ways to reduce overfitting: dropout, weight decay (``alpha``, an L2 penalty), and early
+stopping at the lowest validation loss. Each is used alone and in combination on two small data sets. On 300 digits
+there is little to gain. Dropout and weight decay are within two standard errors of no regularization, and early
+stopping is worse, because it trains on 10% fewer rows. On breast cancer each of the three helps, weight decay most, and
+all three together are no better than weight decay alone. Try each of them, and tune the one that helps.
 """
 
 # %%

@@ -3,8 +3,8 @@
 What dropout does to hidden units: sparse activations
 =====================================================
 
-With dropout fewer hidden units are active at a time, and their activations are smaller (Srivastava et al., 2014,
-section 7.2): a unit that cannot rely on other units must be useful on its own. Here the same network learns handwritten
+With dropout, fewer hidden units are active at a time, and their activations are smaller (Srivastava et al., 2014,
+section 7.2). A unit that cannot rely on other units must be useful on its own. Here the same network learns handwritten
 digits with and without dropout, and ``ActivationSparsityDisplay`` shows the activations of its 200 hidden units at
 prediction.
 """

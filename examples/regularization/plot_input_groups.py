@@ -5,9 +5,10 @@ Input dropout for encoded variables: drop all columns of a variable
 
 Encoders turn one variable into many columns, such as a one-hot block or a spline basis. Input dropout drops single
 columns, and the remaining columns still reveal the variable. With ``input_groups``, one label per column, all columns
-of a variable are dropped together, so that the network learns to predict without it. This makes no difference for a raw
-one-hot block, since all but one of its columns are zero anyway. It does for splines, embeddings, lag windows and
-channels. It helps if whole variables can be missing, here in the diagnosis of breast cancer, and not otherwise.
+of a variable are dropped together, so that the network learns to predict without that variable. This makes no
+difference for a raw one-hot block, since all but one of its columns are zero anyway. It does make a difference for
+splines, embeddings, lag windows and channels. It helps only if whole variables can be missing, here in the diagnosis of
+breast cancer.
 """
 
 # %%

@@ -5,9 +5,9 @@ Dropout kinds: Bernoulli, Gaussian, spatial and alpha
 
 ``dropout_kind`` sets the kind of noise. ``"bernoulli"``, the default, sets a unit to 0. ``"gaussian"`` multiplies it by
 noise with the same mean and variance. ``"spatial"`` drops groups of neighboring units, for channels and blocks.
-``"alpha"`` is for SELU: it preserves mean and variance, and sets a unit to the value at which SELU saturates. The
-example first plots the noise, then compares errors on digits. With clean labels none of the kinds helps this network.
-With a fifth of the labels wrong all of them do.
+``"alpha"`` is for SELU: it sets dropped units to the value at which SELU saturates, and preserves mean and variance.
+The example first plots the noise, then compares errors on digits. With clean labels, none of the kinds helps this
+network. With a fifth of the labels wrong, all of them do.
 """
 
 # %%

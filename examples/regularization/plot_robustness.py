@@ -3,11 +3,11 @@
 Robustness to noisy inputs and to wrong labels
 ==============================================
 
-Handwritten digits with two kinds of noise: noise on the pixels at prediction, or wrong labels in training. On clean
-digits dropout costs about one point of error. It helps if the noise is strong: a standard deviation of 0.4 or more on
-the pixels, or 20 % of wrong labels or more. Early stopping helps little against either. Rates are fixed in advance and
-nothing is tuned; ``benchmarks/robustness.py`` has more data and levels, ``plot_does_dropout_help.py`` has missing
-pixels.
+Handwritten digits are classified under two kinds of noise: noise on the pixels at prediction, or wrong labels in
+training. On clean digits dropout raises the error by about one point. It helps if the noise is strong: a standard
+deviation of 0.4 or more on the pixels, or 20% or more wrong labels. Early stopping helps little against either kind.
+Rates are fixed in advance and nothing is tuned. ``benchmarks/robustness.py`` covers more data sets and noise levels,
+and ``plot_does_dropout_help.py`` covers missing pixels.
 """
 
 # %%

@@ -3,9 +3,9 @@
 A fault-tolerant search on a Dask cluster
 =========================================
 
-joblib sends the fits of a search to Dask workers. By default a search fails if it loses a worker; three lines make it
-fault-tolerant. To show this, the example kills a worker during the search: the scores are those of the serial search,
-bit for bit. It needs Dask: ``pip install 'dask[distributed]'``.
+joblib sends the fits of a search to Dask workers. By default a search fails if it loses a worker; three lines of code
+make it fault-tolerant. To show this, the example kills a worker during the search. The scores are bit-identical to
+those of the serial search. The example needs Dask: ``pip install 'dask[distributed]'``.
 """
 
 # %%

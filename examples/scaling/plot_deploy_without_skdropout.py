@@ -3,9 +3,9 @@
 Deploy without skdropout: NumPy or scikit-learn alone
 =====================================================
 
-A trained network can predict without skdropout. At prediction dropout is inactive, and batch normalization is folded
-into the weights: a fitted network is a list of matrices, a list of vectors and the name of an activation. With
-scikit-learn, ``to_sklearn()`` converts it to an ``MLPClassifier``. Without scikit-learn, one ``.npz`` file and ten
+A trained network can predict without skdropout. At prediction, dropout is inactive, and batch normalization is folded
+into the weights. A fitted network is therefore a list of matrices, a list of vectors and the name of an activation.
+With scikit-learn, ``to_sklearn()`` converts it to an ``MLPClassifier``. Without scikit-learn, one ``.npz`` file and ten
 lines of NumPy give the same predictions up to rounding, in a process that starts in a fraction of the time.
 """
 

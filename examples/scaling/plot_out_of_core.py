@@ -3,9 +3,9 @@
 Out-of-core training: data larger than memory
 =============================================
 
-Train on rows that stay on disk. Pass a memory-mapped file to ``fit``, or a stream of batches, here from a Parquet file,
-to ``partial_fit``: each mini-batch is gathered and cast when it is used. The example needs pandas and pyarrow:
-``pip install pandas pyarrow``.
+This example trains on rows that stay on disk. Pass a memory-mapped file to ``fit``, or a stream of batches, here from a
+Parquet file, to ``partial_fit``. Each mini-batch is read and cast when it is used. The example needs pandas and
+pyarrow: ``pip install pandas pyarrow``.
 """
 
 # %%

@@ -4,10 +4,10 @@ Does dropout help? Digits with missing pixels
 =============================================
 
 Dropout is compared with weight decay, label smoothing and early stopping. All networks are trained on complete images
-of digits and tested on images with missing pixels, which are set to their mean. If half of the pixels or more are
-missing, the network with dropout makes clearly fewer errors than the others. On complete images dropout gains nothing,
+of digits and tested on images with missing pixels, which are replaced by their mean. If at least half of the pixels are
+missing, the network with dropout makes clearly fewer errors than the others. On complete images dropout does not help,
 and label smoothing is best. ``benchmarks/evidence.py`` compares these methods, all tuned, on many data sets, and
-``benchmarks/robustness.py`` has more kinds of damage.
+``benchmarks/robustness.py`` covers more kinds of damage.
 """
 
 # %%

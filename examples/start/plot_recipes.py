@@ -3,9 +3,9 @@
 Recipes: dropout for noisy labels, missing inputs, tables and text
 ==================================================================
 
-Parameters to start with for four kinds of data. Each recipe is compared with the same network without dropout on the
-same splits. Dropout reduces the error where training labels are wrong and where inputs are missing at prediction. On a
-small table and on texts it changes little.
+This example shows parameters to start with for four kinds of data. Each recipe is compared with the same network
+without dropout on the same splits. Dropout reduces the error if training labels are wrong or inputs are missing at
+prediction. On a small table and on text it changes little.
 """
 
 # %%

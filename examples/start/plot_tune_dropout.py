@@ -4,8 +4,8 @@ Tune the dropout rate by cross-validation
 ===========================================
 
 The dropout rate is a parameter like any other: ``GridSearchCV`` tunes it, as one rate for all hidden layers or as a
-tuple with one rate per layer. Here a network learns handwritten digits from complete images, and will be used on images
-with missing pixels. Dropout and weight decay are tuned for that on the same folds, with five candidates each, and
+tuple with one rate per layer. Here a network learns handwritten digits from complete images, but is used on images with
+missing pixels. Dropout and weight decay are tuned for such images on the same folds, with five candidates each, and
 compared on images that the search has not seen. Pass a file name to save the figure: ``python plot_tune_dropout.py
 tune_dropout.png``.
 """

@@ -3,10 +3,11 @@
 Tune depth, widths and rates with Optuna
 =========================================
 
-A grid cannot search over the number of layers and a width and a rate for each. Optuna can, because a parameter may
-depend on parameters sampled before. ``partial_fit`` trains one epoch per call, so that a trial with a high validation
-loss is *pruned* early: successive halving continues only the better third after 4 and 12 of 36 epochs. The candidates
-are sampled by the tree-structured Parzen estimator (TPE). Needs Optuna: ``pip install optuna``.
+A single grid cannot search over the number of layers and a width and a rate for each layer. Optuna can, because a
+parameter may depend on parameters sampled before it. ``partial_fit`` trains one epoch per call, so that a trial with a
+high validation loss can be *pruned* early. Successive halving continues only the best third of the trials after 4 and
+12 of 36 epochs. The candidates are sampled by the tree-structured Parzen estimator (TPE). The example needs Optuna:
+``pip install optuna``.
 """
 
 # %%

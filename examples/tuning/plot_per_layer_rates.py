@@ -5,10 +5,10 @@ One dropout rate per layer
 
 ``dropout`` is one rate for all hidden layers or a tuple with one rate per layer, and ``input_dropout`` is the rate of
 the inputs. ``RandomizedSearchCV`` can sample all of them: ``DropoutRates`` is a distribution of tuples. Here a network
-with a wide and a narrow layer learns from 300 digits, and three searches with eight candidates each tune one rate, one
-rate per layer, and the rate of the inputs too. One rate is better than no dropout; rates per layer, with the same
-number of candidates, are no better. Start with one rate, and tune rates per layer if the layers differ and time allows.
-``DropoutRateDisplay`` draws the searches.
+with a wide and a narrow layer learns from 300 digits. Three searches with eight candidates each tune one rate, one rate
+per layer, and rates per layer together with the input rate. One rate is better than no dropout; rates per layer, with
+the same number of candidates, are no better than one rate. Start with one rate, and tune rates per layer if the layers
+differ and time allows. ``DropoutRateDisplay`` plots the results.
 """
 
 # %%

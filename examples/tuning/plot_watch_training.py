@@ -3,8 +3,9 @@
 Monitor training with callbacks and diagnostics
 =================================================
 
-Three tools show what happens during training: ``verbose=1`` prints one line per epoch; the callbacks of scikit-learn
-1.9 score, stop and save after each epoch; and ``diagnose`` describes the problems of a network that does not learn.
+Three tools show what happens during training. ``verbose=1`` prints one line per epoch. Callbacks, which need
+scikit-learn 1.9, can compute scores, stop training or save a checkpoint after each epoch. ``diagnose`` describes the
+problems of a network that does not learn.
 """
 
 # %%

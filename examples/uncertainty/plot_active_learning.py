@@ -5,9 +5,9 @@ Active learning with Monte Carlo dropout
 
 Active learning chooses which images to label. Starting from twenty labeled digits, a network repeatedly selects the ten
 images of the pool to label next. Monte Carlo dropout selects images for which each pass is confident but the passes
-disagree: their labels are most informative about the weights (*mutual information*; Gal, Islam and Ghahramani, 2017,
-after Houlsby et al., 2011). It is compared with a random choice, and with the entropy of the mean prediction, which
-also selects images that are only ambiguous.
+disagree. Their labels are the most informative about the weights (*mutual information*; Gal, Islam and Ghahramani,
+2017, after Houlsby et al., 2011). This selection is compared with a random choice, and with the entropy of the mean
+prediction, which also selects images that are merely ambiguous.
 """
 
 # %%

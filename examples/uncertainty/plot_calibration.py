@@ -3,10 +3,11 @@
 Calibration of predictive intervals and probabilities
 =====================================================
 
-Predicted standard deviations and probabilities can be tested on held-out data. ``CoverageDisplay`` shows the fraction
-of targets inside the predictive intervals, ``ReliabilityDisplay`` how often predictions of a given confidence are
-correct; a calibrated model is on the diagonal. ``predict_interval`` takes the width of its intervals from held-out
-rows, so that their coverage is right for any network, up to the sampling variation of few rows.
+Predicted standard deviations and probabilities can be checked on held-out data. ``CoverageDisplay`` shows the fraction
+of targets inside the predictive intervals, and ``ReliabilityDisplay`` shows how often predictions of a given confidence
+are correct. A calibrated model lies on the diagonal. ``predict_interval`` computes the width of its intervals from
+held-out rows. Their coverage is therefore right for any network, up to sampling variation, which is large with few
+rows.
 
 Two mistakes are common:
 

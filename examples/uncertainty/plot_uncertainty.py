@@ -6,8 +6,8 @@ Monte Carlo dropout: where is a prediction uncertain?
 A network trained with dropout can also predict with dropout (Gal and Ghahramani, 2016). Each Monte Carlo pass uses a
 different thinned network. The passes agree near the training data and disagree elsewhere. In regression their spread is
 part of the standard deviation; in classification it gives the mutual information of label and weights. The spread is a
-warning sign, not a bound on the error: outside the data, the true curve below is far outside the band. Check the
-calibration on held-out data (``plot_calibration.py``).
+warning sign, not a bound on the error: outside the range of the data, the true curve below is far outside the band.
+Check the calibration on held-out data (``plot_calibration.py``).
 """
 
 # %%
