@@ -6,6 +6,7 @@ from statistics import fmean
 import numpy as np
 
 from .._fitted import attributes_with
+from ..engine.losses import LOSSES
 
 
 class History:
@@ -35,7 +36,7 @@ class History:
     def __init__(self, plan, noise_free=False):
         self.settings, self.previous = plan.settings, plan.previous
         self.scoring, self.monitors_loss = plan.scoring, plan.monitors_loss
-        self.classifies = plan.loss.endswith("log_loss")
+        self.classifies = LOSSES[plan.loss].for_classifier
         self.interrupted = False
         self.n_iter_ = 0
         self.t_ = self.previous.get("t_", 0)
